@@ -1,0 +1,107 @@
+package packet
+
+import "errors"
+
+// Errors of Parse.
+var (
+	// ErrTruncated: the frame ends before its IP header does.
+	ErrTruncated = errors.New("frame is cut before the end of the IP header")
+	// ErrNotIP: the frame carries no IPv4 or IPv6 packet.
+	ErrNotIP = errors.New("frame is not IP")
+	// ErrMalformed: lengths in the headers contradict each other.
+	ErrMalformed = errors.New("malformed header")
+)
+
+// Headers is what Parse finds in one frame. Offsets count from the frame's
+// first byte.
+type Headers struct {
+	// Tuple holds the ends. Ports are 0 in a fragment that is not the first
+	// and where the frame is cut before them.
+	Tuple Tuple
+	// NetOff and NetLen are the place and length of the IP header: IPv4 with
+	// its options, IPv6 without extension headers (always 40).
+	NetOff, NetLen int
+	// TransOff is where the payload of the IP packet begins, behind IPv6
+	// extension headers; at most the frame's length. TransLen counts the
+	// bytes of the transport header that the frame holds: TCP with its
+	// options, UDP 8, ICMP 8, SCTP 12, other protocols 0. It is less where
+	// the frame is cut, and 0 in a fragment that is not the first.
+	TransOff, TransLen int
+	// Length is the IP packet's length in bytes by its own header. Missing
+	// where that says 0, as senders that offload segmentation leave it (see
+	// FillLength).
+	Length int32
+	// Payload is the length in bytes of what the transport carries, by the
+	// headers and whether captured or not. In a first fragment it counts that
+	// fragment alone, in later ones it is Missing, as it is where the headers
+	// do not tell.
+	Payload int32
+	// Fragment: a fragment that is not the first and has no transport header.
+	Fragment bool
+	// First: the first of several fragments.
+	First bool
+	// TCPFlags holds NS CWR ECE URG ACK PSH RST SYN FIN, FIN lowest. 0 and
+	// meaningless where Window is Missing.
+	TCPFlags uint16
+	// Window is the TCP window as it stands in the header, not scaled.
+	// Missing when the packet is not TCP or cut before it.
+	Window int32
+
+	// header is the whole length of the transport header, captured or not;
+	// Missing where it cannot be known.
+	header int
+	// unread: the frame is cut inside an IPv6 extension header.
+	unread bool
+	// routed: an IPv6 routing header still has segments to visit, so the
+	// destination of the checksum's pseudo-header is not the one we see.
+	routed bool
+}
+
+// Parse reads the link-layer, IP and transport headers of frame into h, which
+// is overwritten. It returns ErrNotIP, ErrTruncated or ErrMalformed, and h is
+// then of no use. A frame that holds its IP header and cuts the transport's is
+// no error: see Headers.TransLen.
+func Parse(h *Headers, link Link, frame []byte) error {
+	*h = Headers{Length: Missing, Payload: Missing, Window: Missing, header: Missing}
+	off, err := network(link, frame)
+	if err != nil {
+		return err
+	}
+	if off >= len(frame) {
+		return ErrTruncated
+	}
+	h.NetOff = off
+	end := 0
+	switch frame[off] >> 4 {
+	case 4:
+		end, err = h.ipv4(frame)
+	case 6:
+		end, err = h.ipv6(frame)
+	default:
+		return ErrNotIP
+	}
+	if err != nil {
+		return err
+	}
+	return h.transport(frame[:end])
+}
+
+// FillLength gives Length and Payload of a packet whose IP header says 0 from
+// the frame's length on the wire, in bytes from the same place as the frame
+// that was parsed. Where the header gave a length it changes nothing.
+func (h *Headers) FillLength(wireLen int) {
+	if h.Length != Missing || wireLen < h.TransOff || wireLen-h.NetOff > maxLength {
+		return
+	}
+	h.Length = int32(wireLen - h.NetOff)
+	if h.Payload == Missing && h.header != Missing && !h.Fragment {
+		if rest := wireLen - h.TransOff - h.header; rest >= 0 {
+			h.Payload = int32(rest)
+		}
+	}
+}
+
+// maxLength bounds the length of one IP packet in bytes: far beyond what
+// segmentation offload makes (512 KiB), well inside an int32 and exact in a
+// float32.
+const maxLength = 1 << 24

@@ -1,0 +1,65 @@
+package packet
+
+// MaxHeader bounds the header bytes a Packet keeps: an IPv4 header with all
+// its options and a TCP header with all of its own.
+const MaxHeader = 60 + 60
+
+// Packet is what a flow keeps of one packet: headers only, no payload, for
+// privacy and because no model reads more. It is comparable.
+type Packet struct {
+	// Time is the capture time in µs since the epoch.
+	Time int64
+	// Length is the IP packet's length in bytes, Missing if unknown.
+	Length int32
+	// Payload counts the bytes that the transport carries, Missing if unknown.
+	Payload int32
+	// SrcPort and DstPort are the ports as in Tuple.
+	SrcPort, DstPort uint16
+	// Dir is the direction, as fixed by the flow's first packet.
+	Dir Dir
+	// Proto is the IP protocol number of the transport; 0 where a tap that
+	// sees no headers does not tell.
+	Proto uint8
+	// Version is 4 or 6; 0 where the tap saw no headers, and then there is no
+	// Header.
+	Version uint8
+	// NetLen and TransLen count the bytes of Header: the network header first
+	// (IPv6 without extension headers), the transport header right behind, as
+	// much of it as was captured.
+	NetLen, TransLen uint8
+	Header           [MaxHeader]byte
+}
+
+// SetFrame overwrites p with what Parse found in frame: a packet that the tap
+// sent raw. ts is in µs since the epoch.
+func (p *Packet) SetFrame(h *Headers, frame []byte, ts int64, dir Dir) {
+	*p = Packet{
+		Time:     ts,
+		Length:   h.Length,
+		Payload:  h.Payload,
+		SrcPort:  h.Tuple.SrcPort,
+		DstPort:  h.Tuple.DstPort,
+		Dir:      dir,
+		Proto:    h.Tuple.Proto,
+		Version:  h.Tuple.Version,
+		NetLen:   uint8(h.NetLen),
+		TransLen: uint8(h.TransLen),
+	}
+	copy(p.Header[:h.NetLen], frame[h.NetOff:])
+	copy(p.Header[h.NetLen:h.NetLen+h.TransLen], frame[h.TransOff:])
+}
+
+// SetMeta overwrites p with what a tap tells that sees no headers: the ends as
+// far as it knows them, the time in µs since the epoch and the payload in
+// bytes, Missing if unknown.
+func (p *Packet) SetMeta(t Tuple, ts int64, dir Dir, payload int32) {
+	*p = Packet{
+		Time:    ts,
+		Length:  Missing,
+		Payload: payload,
+		SrcPort: t.SrcPort,
+		DstPort: t.DstPort,
+		Dir:     dir,
+		Proto:   t.Proto,
+	}
+}

@@ -1,0 +1,44 @@
+package packet
+
+import "net/netip"
+
+// Tuple names the two ends of a packet or flow. It is comparable and holds no
+// pointers, so it can be a map key.
+type Tuple struct {
+	// Src and Dst are the addresses; IPv4 stands in the first 4 bytes.
+	Src, Dst [16]byte
+	// SrcPort and DstPort are the ports of TCP, UDP and SCTP. For ICMP and
+	// ICMPv6 they hold type and code. 0 where the packet has none.
+	SrcPort, DstPort uint16
+	// Proto is the IP protocol number of the transport. In IPv6 it is the
+	// next header value behind the extension headers.
+	Proto uint8
+	// Version is 4 or 6; 0 when no address is known.
+	Version uint8
+}
+
+// Reverse returns the tuple as the other end sees it. Type and code of ICMP
+// belong to neither end and stay.
+func (t Tuple) Reverse() Tuple {
+	t.Src, t.Dst = t.Dst, t.Src
+	if t.Proto != ICMP && t.Proto != ICMPv6 {
+		t.SrcPort, t.DstPort = t.DstPort, t.SrcPort
+	}
+	return t
+}
+
+// SrcAddr returns the source address; the zero Addr when none is known.
+func (t Tuple) SrcAddr() netip.Addr { return addr(t.Version, &t.Src) }
+
+// DstAddr returns the destination address; the zero Addr when none is known.
+func (t Tuple) DstAddr() netip.Addr { return addr(t.Version, &t.Dst) }
+
+func addr(version uint8, b *[16]byte) netip.Addr {
+	switch version {
+	case 4:
+		return netip.AddrFrom4([4]byte(b[:4]))
+	case 6:
+		return netip.AddrFrom16(*b)
+	}
+	return netip.Addr{}
+}

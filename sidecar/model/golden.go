@@ -1,0 +1,95 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// maxGoldenBytes bounds what CheckGolden reads: a file of golden rows is a few
+// hundred kilobytes, more is a mistake or an attack.
+const maxGoldenBytes = 16 << 20
+
+// golden is the file of golden rows, JSON beside the model's own file:
+//
+//	{"rows": [[0.5, -1], [2, 64]], "probs": [[0.9, 0.1], [0.2, 0.8]]}
+//
+// rows holds feature rows in the order of the model's columns, probs the class
+// probabilities that the library which trained the model gave for each.
+type golden struct {
+	Rows  [][]float32 `json:"rows"`
+	Probs [][]float32 `json:"probs"`
+}
+
+// CheckGolden scores the golden rows that r holds and compares each
+// probability with the recorded one. A difference above tolerance, a row of
+// another width, a file without rows or one that is not of the described
+// format is an error that names the row. A model that passes computes here
+// what it computed where it was trained.
+func CheckGolden(m Model, r io.Reader, tolerance float64) error {
+	g, err := readGolden(r)
+	if err != nil {
+		return fmt.Errorf("golden rows: %w", err)
+	}
+	s, err := m.NewScorer()
+	if err != nil {
+		return fmt.Errorf("golden rows: new scorer: %w", err)
+	}
+	err = g.check(s, len(m.Columns()), m.Classes(), tolerance)
+	if closeErr := s.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("golden rows: %w", err)
+	}
+	return nil
+}
+
+func readGolden(r io.Reader) (*golden, error) {
+	limited := &io.LimitedReader{R: r, N: maxGoldenBytes + 1}
+	dec := json.NewDecoder(limited)
+	dec.DisallowUnknownFields()
+	var g golden
+	err := dec.Decode(&g)
+	if limited.N <= 0 {
+		return nil, fmt.Errorf("more than %d bytes", maxGoldenBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data behind the JSON object")
+	}
+	if len(g.Rows) == 0 {
+		return nil, errors.New("no rows")
+	}
+	if len(g.Rows) != len(g.Probs) {
+		return nil, fmt.Errorf("%d rows but %d rows of probabilities", len(g.Rows), len(g.Probs))
+	}
+	return &g, nil
+}
+
+func (g *golden) check(s Scorer, width, classes int, tolerance float64) error {
+	probs := make([]float32, classes)
+	for i, row := range g.Rows {
+		if len(row) != width {
+			return fmt.Errorf("row %d: %d values, the model has %d columns", i, len(row), width)
+		}
+		if len(g.Probs[i]) != classes {
+			return fmt.Errorf("row %d: %d probabilities, the model has %d classes", i, len(g.Probs[i]), classes)
+		}
+		if err := s.Score(probs, row, 1); err != nil {
+			return fmt.Errorf("row %d: %w", i, err)
+		}
+		for k, want := range g.Probs[i] {
+			// Written so that NaN fails too.
+			if d := math.Abs(float64(probs[k]) - float64(want)); !(d <= tolerance) {
+				return fmt.Errorf("row %d: class %d: probability %g, recorded %g, tolerance %g",
+					i, k, probs[k], want, tolerance)
+			}
+		}
+	}
+	return nil
+}

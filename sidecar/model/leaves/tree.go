@@ -1,0 +1,165 @@
+package leaves
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// A node's decision_type has 4 bits: bit 0 says that the split is categorical,
+// bit 1 that a missing value goes left, bits 2 and 3 what counts as missing
+// (0 nothing, 1 zero, 2 NaN).
+const (
+	categoricalSplit = 1
+	missingShift     = 2
+	decisionMax      = 15
+)
+
+// parseTree reads and checks the section of tree number i of a model with the
+// given number of features.
+func parseTree(f fields, i, features int) (tree, error) {
+	var t tree
+	leaves, err := f.integer(i, "num_leaves", 1, MaxLeaves)
+	if err != nil {
+		return t, err
+	}
+	if v := f["num_cat"]; v != "0" {
+		return t, treeError(i, "num_cat", "%q: categorical splits are not served, encode such features as numbers", clip(v))
+	}
+	// Texts from before linear trees existed lack the field.
+	if v, found := f["is_linear"]; found && v != "0" {
+		return t, treeError(i, "is_linear", "%q: linear trees are not served, train with linear_tree=false", clip(v))
+	}
+	if t.leaf, err = f.floats(i, "leaf_value", leaves, maxLeafValue); err != nil {
+		return t, err
+	}
+	nodes := leaves - 1
+	if nodes == 0 {
+		return t, nil
+	}
+	if t.feature, err = f.integers(i, "split_feature", nodes, 0, features-1); err != nil {
+		return t, err
+	}
+	if t.threshold, err = f.floats(i, "threshold", nodes, math.MaxFloat64); err != nil {
+		return t, err
+	}
+	if t.left, err = f.integers(i, "left_child", nodes, -leaves, nodes-1); err != nil {
+		return t, err
+	}
+	if t.right, err = f.integers(i, "right_child", nodes, -leaves, nodes-1); err != nil {
+		return t, err
+	}
+	if t.decision, err = f.decisions(i, nodes); err != nil {
+		return t, err
+	}
+	return t, t.checkShape(i)
+}
+
+// decisions reads decision_type.
+func (f fields) decisions(tree, want int) ([]uint8, error) {
+	const field = "decision_type"
+	values, err := f.integers(tree, field, want, 0, decisionMax)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint8, want)
+	for node, v := range values {
+		if v&categoricalSplit != 0 {
+			return nil, treeError(tree, field, "node %d: categorical splits are not served, encode such features as numbers", node)
+		}
+		if v>>missingShift == 3 {
+			return nil, treeError(tree, field, "node %d: %d names no kind of missing value", node, v)
+		}
+		out[node] = uint8(v)
+	}
+	return out, nil
+}
+
+// checkShape walks the tree from its root and makes sure that every node and
+// every leaf is reached exactly once: then there is no cycle, and evaluation
+// ends. The indexes have been checked to be in range.
+func (t *tree) checkShape(i int) error {
+	seenNode := make([]bool, len(t.feature))
+	seenLeaf := make([]bool, len(t.leaf))
+	seenNode[0] = true
+	reached := 1
+	stack := []int32{0}
+	for len(stack) > 0 {
+		node := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, side := range []struct {
+			field string
+			child int32
+		}{{"left_child", t.left[node]}, {"right_child", t.right[node]}} {
+			seen, index := seenNode, side.child
+			if index < 0 {
+				seen, index = seenLeaf, ^index
+			}
+			if seen[index] {
+				return treeError(i, side.field, "node %d: child %d is reached a second time", node, side.child)
+			}
+			seen[index] = true
+			reached++
+			if side.child >= 0 {
+				stack = append(stack, side.child)
+			}
+		}
+	}
+	if reached != len(seenNode)+len(seenLeaf) {
+		return treeError(i, "left_child", "%d of %d nodes and leaves cannot be reached from the root",
+			len(seenNode)+len(seenLeaf)-reached, len(seenNode)+len(seenLeaf))
+	}
+	return nil
+}
+
+// integers reads a field of exactly want integers of [low, high].
+func (f fields) integers(tree int, name string, want, low, high int) ([]int32, error) {
+	value, err := f.array(tree, name, want)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int32, 0, want)
+	for word := range strings.SplitSeq(value, " ") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < low || n > high {
+			return nil, treeError(tree, name, "value %d (%q) is not an integer from %d to %d", len(out), clip(word), low, high)
+		}
+		out = append(out, int32(n))
+	}
+	return out, nil
+}
+
+// floats reads a field of exactly want finite numbers of a magnitude up to
+// limit.
+func (f fields) floats(tree int, name string, want int, limit float64) ([]float64, error) {
+	value, err := f.array(tree, name, want)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, 0, want)
+	for word := range strings.SplitSeq(value, " ") {
+		v, err := strconv.ParseFloat(word, 64)
+		if err != nil || math.IsNaN(v) || math.Abs(v) > limit {
+			return nil, treeError(tree, name, "value %d (%q) is not a finite number up to %g", len(out), clip(word), limit)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// array returns a field that holds exactly want words. They are counted before
+// anything is allocated for them.
+func (f fields) array(tree int, name string, want int) (string, error) {
+	value, found := f[name]
+	if !found {
+		return "", treeError(tree, name, "missing")
+	}
+	have := 1 + strings.Count(value, " ")
+	if value == "" {
+		have = 0
+	}
+	if have != want {
+		return "", treeError(tree, name, "%d values, num_leaves asks for %d", have, want)
+	}
+	return value, nil
+}

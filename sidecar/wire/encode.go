@@ -1,0 +1,321 @@
+package wire
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
+)
+
+// Encoder writes messages to a connection. It is for one goroutine.
+//
+// A message goes to the writer in one Write, so that a writer which can take
+// or leave it as a whole never cuts one; give it a buffered writer where
+// messages are many, as one Write each is dear. What a Decoder would refuse is
+// not written and comes back as a *MalformedError.
+type Encoder struct {
+	w   io.Writer
+	out buffer
+	mp  *msgpack.Encoder // writes to out
+	err error            // of the current message
+}
+
+// buffer collects one message.
+type buffer struct{ b []byte }
+
+func (o *buffer) Write(p []byte) (int, error) {
+	o.b = append(o.b, p...)
+	return len(p), nil
+}
+
+func (o *buffer) WriteByte(c byte) error {
+	o.b = append(o.b, c)
+	return nil
+}
+
+// NewEncoder returns an encoder that writes to w.
+func NewEncoder(w io.Writer) *Encoder {
+	e := &Encoder{w: w}
+	e.mp = msgpack.NewEncoder(&e.out)
+	return e
+}
+
+// Hello writes HELLO. Version 0 stands for the package's version.
+func (e *Encoder) Hello(h *Hello) error {
+	e.begin(KindHello, 2)
+	e.version(h.Version)
+	e.mp.EncodeMapLen(7)
+	e.key("engine")
+	e.text("engine", h.Engine)
+	e.key("engine_version")
+	e.text("engine_version", h.EngineVersion)
+	e.key("sensor")
+	e.text("sensor", h.Sensor)
+	e.key("pid")
+	e.int("pid", int64(h.PID), math.MaxInt32)
+	e.key("mode")
+	e.mp.EncodeString(pick(h.Capture, "live", "capture"))
+	e.key("events")
+	e.mp.EncodeString(pick(h.Meta, "packet", "meta"))
+	e.key("reply")
+	e.mp.EncodeBool(h.Reply)
+	return e.flush()
+}
+
+// Packet writes PACKET from m's fields of that type.
+func (e *Encoder) Packet(m *Message) error {
+	e.begin(KindPacket, 8)
+	e.counters(m)
+	e.mp.EncodeUint(uint64(m.WireLen))
+	e.mp.EncodeUint(uint64(m.Link))
+	e.bytes("raw", m.Raw, MaxRaw)
+	return e.flush()
+}
+
+// Meta writes META from m's fields of that type.
+func (e *Encoder) Meta(m *Message) error {
+	e.begin(KindMeta, 14)
+	e.counters(m)
+	e.count("orig_bytes", m.OrigBytes)
+	e.count("resp_bytes", m.RespBytes)
+	e.uintOrNil(uint64(m.Proto), m.Proto == NoProto)
+	e.addr("src", m.Src)
+	e.uintOrNil(uint64(m.SrcPort), m.SrcPort == 0)
+	e.addr("dst", m.Dst)
+	e.uintOrNil(uint64(m.DstPort), m.DstPort == 0)
+	if m.PayloadLen == NoLength {
+		e.mp.EncodeNil()
+	} else {
+		e.int("payload_len", m.PayloadLen, math.MaxInt32)
+	}
+	if m.Payload == nil {
+		e.mp.EncodeNil()
+	} else {
+		e.bytes("payload", m.Payload, MaxPayload)
+	}
+	return e.flush()
+}
+
+// End writes END: the flow is over for the IDS. ts is in microseconds since
+// the epoch.
+func (e *Encoder) End(flow FlowID, ts int64) error {
+	e.begin(KindEnd, 2)
+	e.flow(flow)
+	e.int("ts_us", ts, math.MaxInt64)
+	return e.flush()
+}
+
+// Sync writes SYNC.
+func (e *Encoder) Sync(token uint64, final bool) error {
+	e.begin(KindSync, 2)
+	e.mp.EncodeUint(token)
+	e.mp.EncodeBool(final)
+	return e.flush()
+}
+
+// Stats writes STATS: the capture clock in microseconds since the epoch and
+// the tap's messages sent and dropped since it started.
+func (e *Encoder) Stats(ts int64, sent, dropped uint64) error {
+	e.begin(KindStats, 3)
+	e.int("ts_us", ts, math.MaxInt64)
+	e.uint("sent", sent, math.MaxInt64)
+	e.uint("dropped", dropped, math.MaxInt64)
+	return e.flush()
+}
+
+// Label writes LABEL.
+func (e *Encoder) Label(l *Label) error {
+	e.begin(KindLabel, 8)
+	e.flow(l.Flow)
+	e.text("label", l.Label)
+	if !finite(l.Score) {
+		e.refuse("score", whyScore)
+	}
+	e.mp.EncodeFloat32(l.Score)
+	e.text("stage", l.Stage)
+	e.int("packets", int64(l.Packets), math.MaxInt32)
+	e.mp.EncodeInt(l.LatencyUS)
+	e.text("model", l.Model)
+	e.text("reason", l.Reason)
+	return e.flush()
+}
+
+// Welcome writes WELCOME. Version 0 stands for the package's version.
+func (e *Encoder) Welcome(w *Welcome) error {
+	e.begin(KindWelcome, 2)
+	e.version(w.Version)
+	e.mp.EncodeMapLen(3)
+	e.key("packets")
+	e.int("packets", int64(w.Packets), MaxPackets)
+	e.key("raw_bytes")
+	e.int("raw_bytes", int64(w.RawBytes), MaxRaw)
+	e.key("payload_bytes")
+	e.int("payload_bytes", int64(w.PayloadBytes), MaxPayload)
+	return e.flush()
+}
+
+// Synced writes SYNCED.
+func (e *Encoder) Synced(token uint64) error {
+	e.begin(KindSynced, 1)
+	e.mp.EncodeUint(token)
+	return e.flush()
+}
+
+// Error writes ERROR. Of a text that is too long, the beginning is sent.
+func (e *Encoder) Error(code ErrorCode, text string) error {
+	e.begin(KindError, 2)
+	e.int("code", int64(code), math.MaxInt32)
+	e.text("text", clean(text))
+	return e.flush()
+}
+
+// The methods below write one value. Writing to memory cannot fail, so that
+// what the msgpack package returns is of no interest.
+
+func (e *Encoder) begin(k Kind, fields int) {
+	e.err = nil
+	e.out.b = e.out.b[:0]
+	e.mp.EncodeArrayLen(1 + fields)
+	e.mp.EncodeUint(uint64(k))
+}
+
+func (e *Encoder) flush() error {
+	if e.err != nil {
+		return e.err
+	}
+	_, err := e.w.Write(e.out.b)
+	return err
+}
+
+func (e *Encoder) refuse(field, why string) {
+	if e.err == nil {
+		e.err = &MalformedError{Field: field, Why: why}
+	}
+}
+
+func (e *Encoder) key(k string) { e.mp.EncodeString(k) }
+
+func (e *Encoder) version(v int) {
+	if v != 0 && v != Version {
+		e.refuse("version", whyVersion)
+	}
+	e.mp.EncodeUint(Version)
+}
+
+func (e *Encoder) counters(m *Message) {
+	if m.OrigPkts == 0 && m.RespPkts == 0 {
+		e.refuse("resp_pkts", whyNoPackets)
+	}
+	e.flow(m.Flow)
+	e.int("ts_us", m.Time, math.MaxInt64)
+	e.uint("dir", uint64(m.Dir), 2)
+	e.uint("orig_pkts", m.OrigPkts, math.MaxInt64)
+	e.uint("resp_pkts", m.RespPkts, math.MaxInt64)
+}
+
+func (e *Encoder) flow(f FlowID) {
+	switch {
+	case f.n == 0:
+		e.mp.EncodeUint(f.Uint())
+		return
+	case f.n < 32: // fixstr; the msgpack package would want a string on the heap
+		e.out.WriteByte(msgpcode.FixedStrLow | f.n)
+	default:
+		e.out.WriteByte(msgpcode.Str8)
+		e.out.WriteByte(f.n)
+	}
+	e.out.Write(f.b[:f.n])
+}
+
+func (e *Encoder) uint(field string, u, limit uint64) {
+	if u > limit {
+		e.refuse(field, fmt.Sprintf("%d is over %d", u, limit))
+	}
+	e.mp.EncodeUint(u)
+}
+
+func (e *Encoder) int(field string, i int64, limit uint64) {
+	if i < 0 {
+		e.refuse(field, "negative")
+	}
+	e.uint(field, uint64(i), limit)
+}
+
+func (e *Encoder) count(field string, u uint64) {
+	if u == NoCount {
+		e.mp.EncodeNil()
+		return
+	}
+	e.uint(field, u, math.MaxInt64)
+}
+
+func (e *Encoder) uintOrNil(u uint64, missing bool) {
+	if missing {
+		e.mp.EncodeNil()
+		return
+	}
+	e.mp.EncodeUint(u)
+}
+
+func (e *Encoder) text(field, s string) {
+	if len(s) > MaxText {
+		e.refuse(field, fmt.Sprintf("%d bytes, over %d", len(s), MaxText))
+	} else if !printable(s) {
+		e.refuse(field, whyText)
+	}
+	e.mp.EncodeString(s)
+}
+
+func (e *Encoder) bytes(field string, b []byte, limit int) {
+	if len(b) > limit {
+		e.refuse(field, fmt.Sprintf("%d bytes, over %d", len(b), limit))
+		return
+	}
+	e.mp.EncodeBytesLen(len(b))
+	e.out.Write(b)
+}
+
+func (e *Encoder) addr(field string, a netip.Addr) {
+	switch a = a.Unmap(); {
+	case !a.IsValid():
+		e.mp.EncodeNil()
+	case a.Zone() != "":
+		e.refuse(field, "an address with a zone")
+	case a.Is4():
+		b := a.As4()
+		e.bytes(field, b[:], len(b))
+	default:
+		b := a.As16()
+		e.bytes(field, b[:], len(b))
+	}
+}
+
+func pick(second bool, a, b string) string {
+	if second {
+		return b
+	}
+	return a
+}
+
+// clean makes any text fit for ERROR: control characters and broken UTF-8
+// become spaces, and it is cut at MaxText bytes.
+func clean(s string) string {
+	if len(s) <= MaxText && printable(s) {
+		return s
+	}
+	b := make([]byte, 0, MaxText)
+	for _, r := range s {
+		c := string(r)
+		if r == '\ufffd' || !printable(c) {
+			c = " "
+		}
+		if len(b)+len(c) > MaxText {
+			break
+		}
+		b = append(b, c...)
+	}
+	return string(b)
+}

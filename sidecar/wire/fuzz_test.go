@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+)
+
+// FuzzDecode feeds a connection's bytes to a Decoder: whatever they are, it
+// must end in EOF or in an error, hold no more than a message's memory, and
+// what it decoded must survive being encoded and decoded again.
+func FuzzDecode(f *testing.F) {
+	var stream []byte
+	for _, m := range samples(f) {
+		b := encoded(f, m)
+		f.Add(b)
+		stream = append(stream, b...)
+	}
+	f.Add(stream)
+	f.Add(metaText(f))
+	for _, test := range malformed {
+		f.Add(unhex(f, test.hex))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := NewDecoder(bytes.NewReader(data))
+		var out bytes.Buffer
+		e := NewEncoder(&out)
+		var m, again Message
+		for {
+			err := d.Next(&m)
+			var bad *MalformedError
+			if errors.As(err, &bad) || err == io.ErrUnexpectedEOF {
+				return
+			}
+			if err == io.EOF {
+				if d.Offset() != int64(len(data)) || d.Buffered() != 0 {
+					t.Fatalf("EOF at byte %d of %d", d.Offset(), len(data))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("an error of nobody's: %v", err)
+			}
+			if cap(m.buf) > max(MaxRaw, MaxPayload) {
+				t.Fatalf("%v holds %d bytes", m.Kind, cap(m.buf))
+			}
+			out.Reset()
+			if err := encode(e, &m); err != nil {
+				t.Fatalf("%+v: %v", m, err)
+			}
+			if err := NewDecoder(&out).Next(&again); err != nil {
+				t.Fatalf("%+v: %v", m, err)
+			}
+			if !same(&m, &again) {
+				t.Fatalf("got  %+v\nwant %+v", again, m)
+			}
+		}
+	})
+}

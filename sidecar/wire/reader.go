@@ -1,0 +1,105 @@
+package wire
+
+import "io"
+
+// readBuffer is how much is read from a connection at once.
+const readBuffer = 64 << 10
+
+// reader is the buffer below the msgpack decoder. It is ours, so that the
+// decoder adds none of its own and the bytes not yet decoded can be counted.
+// It is an io.ByteScanner, which is how msgpack knows.
+type reader struct {
+	src  io.Reader
+	buf  []byte
+	pos  int   // next byte to hand out
+	end  int   // end of what was read
+	base int64 // offset in the stream of buf[0]
+}
+
+// offset returns how many bytes of the stream were handed out.
+func (r *reader) offset() int64 { return r.base + int64(r.pos) }
+
+// fill reads more, once everything was handed out. It keeps the last byte for
+// UnreadByte.
+func (r *reader) fill() error {
+	keep := 0
+	if r.pos > 0 {
+		r.buf[0] = r.buf[r.pos-1]
+		r.base += int64(r.pos - 1)
+		keep = 1
+	}
+	r.pos, r.end = keep, keep
+	for range 100 {
+		n, err := r.src.Read(r.buf[keep:])
+		if n > 0 {
+			r.end += n
+			return nil // an error comes again with the next Read
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// peek returns the next byte without handing it out.
+func (r *reader) peek() (byte, error) {
+	if r.pos == r.end {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	return r.buf[r.pos], nil
+}
+
+func (r *reader) ReadByte() (byte, error) {
+	c, err := r.peek()
+	if err == nil {
+		r.pos++
+	}
+	return c, err
+}
+
+// UnreadByte takes the last byte back; it is called after ReadByte only.
+func (r *reader) UnreadByte() error {
+	r.pos--
+	return nil
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.pos == r.end {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.buf[r.pos:r.end])
+	r.pos += n
+	return n, nil
+}
+
+// readFull fills p.
+func (r *reader) readFull(p []byte) error {
+	for len(p) > 0 {
+		n, err := r.Read(p)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// discard passes over n bytes.
+func (r *reader) discard(n int) error {
+	for n > 0 {
+		if r.pos == r.end {
+			if err := r.fill(); err != nil {
+				return err
+			}
+		}
+		k := min(n, r.end-r.pos)
+		r.pos += k
+		n -= k
+	}
+	return nil
+}

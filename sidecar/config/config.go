@@ -1,0 +1,128 @@
+// Package config reads the configuration of "serveflow run".
+//
+// The file is TOML. Every key has a default that runs, so no file at all is a
+// valid configuration: start from Default, Load a file over it, and set what
+// the command line overrides, followed by Validate.
+//
+// A file with a mistake is refused whole, and every mistake in it is reported
+// at once, each with its key, its line, the value that stands there and what
+// may stand there instead. Unknown keys are mistakes too: a misspelt key that
+// is silently ignored would leave its default in force. packaging/serveflow.toml
+// shows and explains every key.
+//
+// The package checks values, not the machine: whether a group exists, a port
+// is free or a bundle is sound is found out by the packages that use them.
+package config
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Config is what "serveflow run" can be told.
+type Config struct {
+	// Bundle names an embedded bundle, or a directory that holds one.
+	Bundle    string
+	Listen    Listen
+	Flow      Flow
+	Labels    Labels
+	Telemetry Telemetry
+	Log       Log
+	ONNX      ONNX
+}
+
+// Listen is the Unix socket that taps connect to.
+type Listen struct {
+	Socket         string        // path of the socket
+	Mode           fs.FileMode   // permission bits of the socket
+	Owner          string        // user that owns the socket; empty: the process's own
+	Group          string        // group of the socket; empty: the process's own
+	AllowUIDs      []uint32      // users that may connect; empty: whoever the mode lets in
+	MaxConnections int           // connections at a time
+	HelloTimeout   time.Duration // a connection without a HELLO is closed after it
+	IdleTimeout    time.Duration // a silent connection is closed after it; 0: never
+}
+
+// Flow bounds the flow tables.
+type Flow struct {
+	Shards   int           // goroutines that own flows; 0: one for each CPU
+	MaxFlows int           // flows tracked at a time, over all shards
+	Quiet    time.Duration // an undecided flow without packets is decided after it
+	Forget   time.Duration // a decided flow without packets is forgotten after it
+}
+
+// Labels is the label log.
+type Labels struct {
+	Path    string // file that decisions are appended to
+	MaxSize int64  // bytes after which the file is rotated
+	Keep    int    // rotated files that are kept
+}
+
+// Telemetry is the HTTP listener of /metrics and /healthz.
+type Telemetry struct {
+	Listen      string // host:port; empty: no listener
+	AllowRemote bool   // let Listen be something else than a loopback address
+}
+
+// Log is the program's own log on standard error.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // auto (console on a terminal, JSON elsewhere), console or json
+}
+
+// ONNX is how networks are run.
+type ONNX struct {
+	Library string // path of libonnxruntime; empty: look in the usual places
+	Queue   int    // rows waiting for a batch, over all shards
+	Batch   int    // rows in a batch at most
+}
+
+// Default returns the configuration that an empty file gives.
+func Default() Config {
+	return Config{
+		Bundle: "iot-device",
+		Listen: Listen{
+			Socket:         "/run/serveflow/serveflow.sock",
+			Mode:           0o660,
+			MaxConnections: 1024,
+			HelloTimeout:   5 * time.Second,
+		},
+		Flow: Flow{
+			MaxFlows: 1_000_000,
+			Quiet:    10 * time.Second,
+			Forget:   5 * time.Minute,
+		},
+		Labels: Labels{
+			Path:    "/var/log/serveflow/labels.jsonl",
+			MaxSize: 256 << 20,
+			Keep:    4,
+		},
+		Telemetry: Telemetry{Listen: "127.0.0.1:9477"},
+		Log:       Log{Level: "info", Format: "auto"},
+		ONNX:      ONNX{Queue: 4096, Batch: 32},
+	}
+}
+
+// maxFile bounds what Load reads: a configuration is some kilobytes, and a
+// path to something else should not fill the memory.
+const maxFile = 64 << 10
+
+// Load reads the file at path over the defaults.
+func Load(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if len(data) > maxFile {
+		return Config{}, fmt.Errorf("reading the configuration: %s is larger than %d bytes", path, maxFile)
+	}
+	return Parse(data, path)
+}

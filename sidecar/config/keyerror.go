@@ -1,0 +1,61 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// KeyError is one mistake in a configuration.
+type KeyError struct {
+	Key     string // for example "listen.mode"
+	Line    int    // where it stands; 0: not from a file
+	Value   string // what stands there, as TOML; empty for an unknown key
+	Want    string // what may stand there, or what the key should be
+	Unknown bool   // there is no such key
+}
+
+// Error says it in one line.
+func (e *KeyError) Error() string {
+	var b strings.Builder
+	if e.Unknown {
+		b.WriteString("unknown key ")
+	}
+	b.WriteString(e.Key)
+	if e.Value != "" {
+		b.WriteString(" = " + e.Value)
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ", line %d", e.Line)
+	}
+	b.WriteString(": " + e.Want)
+	return b.String()
+}
+
+// clip cuts what is shown to a length that a person reads.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// show writes a decoded value as it would stand in the file.
+func show(v any) string {
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = fmt.Sprintf("%q", v)
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = show(v[i])
+		}
+		s = "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any, []map[string]any:
+		s = "a table"
+	default:
+		s = fmt.Sprint(v)
+	}
+	return clip(s)
+}

@@ -1,0 +1,42 @@
+package config
+
+// tables are the tables of the file; keys outside them stand at its top.
+var tables = []string{"listen", "flow", "labels", "telemetry", "log", "onnx"}
+
+// setter stores one decoded TOML value, or says what it wants instead.
+type setter func(v any) error
+
+// keys returns every key of the file with the field of c it sets.
+func (c *Config) keys() map[string]setter {
+	return map[string]setter{
+		"bundle": text(&c.Bundle),
+
+		"listen.socket":          text(&c.Listen.Socket),
+		"listen.mode":            mode(&c.Listen.Mode),
+		"listen.owner":           text(&c.Listen.Owner),
+		"listen.group":           text(&c.Listen.Group),
+		"listen.allow_uids":      uids(&c.Listen.AllowUIDs),
+		"listen.max_connections": number(&c.Listen.MaxConnections),
+		"listen.hello_timeout":   duration(&c.Listen.HelloTimeout),
+		"listen.idle_timeout":    duration(&c.Listen.IdleTimeout),
+
+		"flow.shards":    number(&c.Flow.Shards),
+		"flow.max_flows": number(&c.Flow.MaxFlows),
+		"flow.quiet":     duration(&c.Flow.Quiet),
+		"flow.forget":    duration(&c.Flow.Forget),
+
+		"labels.path":     text(&c.Labels.Path),
+		"labels.max_size": size(&c.Labels.MaxSize),
+		"labels.keep":     number(&c.Labels.Keep),
+
+		"telemetry.listen":       text(&c.Telemetry.Listen),
+		"telemetry.allow_remote": truth(&c.Telemetry.AllowRemote),
+
+		"log.level":  text(&c.Log.Level),
+		"log.format": text(&c.Log.Format),
+
+		"onnx.library": text(&c.ONNX.Library),
+		"onnx.queue":   number(&c.ONNX.Queue),
+		"onnx.batch":   number(&c.ONNX.Batch),
+	}
+}

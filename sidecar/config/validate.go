@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxSocket is the longest path that fits into a Unix socket address.
+const maxSocket = 107
+
+// Validate checks every value. It is for a configuration that was changed
+// after Load or Parse, which check on their own. Each mistake is one
+// *KeyError; all of them are joined.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, e := range c.mistakes() {
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// mistakes returns one error for each value that is out of bounds.
+func (c *Config) mistakes() []*KeyError {
+	var ck checker
+	ck.text("bundle", c.Bundle, c.Bundle != "" && printable(c.Bundle),
+		"want the name of an embedded bundle or a directory")
+
+	l := &c.Listen
+	ck.text("listen.socket", l.Socket,
+		l.Socket != "" && len(l.Socket) <= maxSocket && l.Socket[0] != '@' && printable(l.Socket),
+		fmt.Sprintf("want a path of 1 to %d bytes in the file system", maxSocket))
+	ck.text("listen.mode", fmt.Sprintf("%04o", l.Mode), l.Mode&0o600 == 0o600 && l.Mode <= 0o777,
+		"want permissions that let the owner read and write, at most 0777")
+	ck.text("listen.owner", l.Owner, printable(l.Owner), "want a user name or number")
+	ck.text("listen.group", l.Group, printable(l.Group), "want a group name or number")
+	ck.number("listen.max_connections", l.MaxConnections, 1, 65_536)
+	ck.duration("listen.hello_timeout", l.HelloTimeout, 10*time.Millisecond, time.Hour)
+	if l.IdleTimeout != 0 {
+		ck.duration("listen.idle_timeout", l.IdleTimeout, time.Second, 24*time.Hour, `, or "0s" for never`)
+	}
+
+	f := &c.Flow
+	ck.number("flow.shards", f.Shards, 0, 256)
+	ck.number("flow.max_flows", f.MaxFlows, 1, 100_000_000)
+	ck.duration("flow.quiet", f.Quiet, time.Millisecond, time.Hour)
+	ck.duration("flow.forget", f.Forget, time.Millisecond, 24*time.Hour)
+	if f.Forget < f.Quiet {
+		ck.fail("flow.forget", quoted(f.Forget), "want at least flow.quiet, which is "+quoted(f.Quiet))
+	}
+
+	ck.text("labels.path", c.Labels.Path, c.Labels.Path != "" && printable(c.Labels.Path), "want the path of a file")
+	if n := c.Labels.MaxSize; n < 4<<10 || n > 1<<40 {
+		ck.fail("labels.max_size", strconv.FormatInt(n, 10), `want "4KiB" to "1TiB"`)
+	}
+	ck.number("labels.keep", c.Labels.Keep, 0, 1000)
+
+	ck.listen("telemetry.listen", c.Telemetry)
+	ck.word("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	ck.word("log.format", c.Log.Format, "auto", "console", "json")
+
+	ck.text("onnx.library", c.ONNX.Library, printable(c.ONNX.Library), "want the path of libonnxruntime, or nothing")
+	ck.number("onnx.queue", c.ONNX.Queue, 1, 1<<20)
+	ck.number("onnx.batch", c.ONNX.Batch, 1, 256)
+	if c.ONNX.Batch > c.ONNX.Queue {
+		ck.fail("onnx.batch", strconv.Itoa(c.ONNX.Batch),
+			fmt.Sprintf("want at most onnx.queue, which is %d", c.ONNX.Queue))
+	}
+	return ck.errs
+}
+
+// checker collects one error for each key: the first that is found.
+type checker struct{ errs []*KeyError }
+
+func (ck *checker) fail(key, value, want string) {
+	if !slices.ContainsFunc(ck.errs, func(e *KeyError) bool { return e.Key == key }) {
+		ck.errs = append(ck.errs, &KeyError{Key: key, Value: value, Want: want})
+	}
+}
+
+func (ck *checker) text(key, value string, ok bool, want string) {
+	if !ok {
+		ck.fail(key, show(value), want)
+	}
+}
+
+func (ck *checker) number(key string, n, low, high int) {
+	if n < low || n > high {
+		ck.fail(key, strconv.Itoa(n), fmt.Sprintf("want %d to %d", low, high))
+	}
+}
+
+func (ck *checker) duration(key string, d, low, high time.Duration, or ...string) {
+	if d < low || d > high {
+		ck.fail(key, quoted(d), fmt.Sprintf("want %s to %s", quoted(low), quoted(high))+strings.Join(or, ""))
+	}
+}
+
+func (ck *checker) word(key, value string, words ...string) {
+	ck.text(key, value, slices.Contains(words, value), "want one of: "+strings.Join(words, ", "))
+}
+
+// listen wants a loopback address: metrics tell what a network does, and
+// nothing on the way to them asks who is reading.
+func (ck *checker) listen(key string, t Telemetry) {
+	if t.Listen == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(t.Listen)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || !printable(t.Listen) {
+		ck.fail(key, show(t.Listen), `want host:port, such as "127.0.0.1:9477", or "" for none`)
+		return
+	}
+	addr, err := netip.ParseAddr(host)
+	loopback := host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+	ck.text(key, t.Listen, loopback || t.AllowRemote,
+		"want a loopback address: anyone who reaches the port can read it; telemetry.allow_remote = true permits it")
+}
+
+// printable refuses what cannot be meant in a name or path and would garble
+// messages that show it.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
+}
+
+// quoted writes a duration as a person would: "1h", not "1h0m0s".
+func quoted(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return strconv.Quote(s)
+}

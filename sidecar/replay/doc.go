@@ -1,0 +1,57 @@
+// Package replay reads captures as a tap would: packets become flows, counted
+// as Zeek counts them, and flows become the messages that the sidecar takes
+// over its socket. It is the load generator, the engine of those who have no
+// IDS at hand, and what training data is extracted with, so that training and
+// serving see the same flows.
+//
+// The package has three layers, each of use without the next:
+//
+//	src, err := replay.Open("office.pcap.zst")     // packets
+//	flows := replay.NewFlows(src, replay.Options{}) // packets of flows, and their ends
+//	var ev replay.Event
+//	for {
+//		if err := flows.Next(&ev); err != nil {
+//			break // io.EOF: the capture is over and every flow has ended
+//		}
+//		// ev.Frame and ev.Headers are valid until the next call
+//	}
+//
+// and, over the sidecar's socket, the third:
+//
+//	tap, err := replay.Dial(ctx, "/run/serveflow/serveflow.sock", replay.TapOptions{Capture: true})
+//	report, err := tap.Play(ctx, flows)
+//
+// # Flows
+//
+// A flow is what Zeek calls a connection; the rules are those of Zeek 8 with
+// its default settings, read from its source and documentation:
+//
+//   - Both directions of a 5-tuple are one flow. The originator is the sender
+//     of the first packet; if that is a TCP SYN-ACK, its receiver, since the
+//     SYN must have been missed. (Zeek also guesses from well-known ports when
+//     a flow begins in mid-stream; that is left out, a guess that depends on
+//     which scripts are loaded.)
+//   - ICMP messages that have a counterpart, as echo request and reply, are
+//     one flow between two hosts, whatever their identifier; others are a flow
+//     a direction and code. Other IP protocols are flows without ports.
+//   - A flow without packets ends after 5 minutes (TCP), 1 minute (anything
+//     else). A SYN that nobody answers ends 5 s after it was sent.
+//   - A TCP flow is closed by a FIN from both ends, by a FIN when the other
+//     end was never heard, or by a RST. It ends 5 s later: until then late
+//     packets, as the last ACK and retransmissions, belong to it.
+//   - A SYN that is not a retransmission of the flow's own first packet, or
+//     that comes when an end has closed, begins a new flow: the old one ends.
+//
+// Flows are numbered 1, 2, 3… in order of their first packet. The same capture
+// always gives the same events.
+//
+// # Tunnels and fragments
+//
+// VXLAN (port 4789), GRE (IP and Ethernet inside), IP-in-IP and 6in4 are
+// opened, two levels deep: the inner flow is the one that counts, the tunnel is
+// none of its own. A packet whose inside cannot be read as IP belongs to the
+// flow of its outer headers.
+//
+// The first fragment of an IP packet counts as a packet of its flow. The later
+// ones have no ports and are skipped and counted; nothing is reassembled.
+package replay

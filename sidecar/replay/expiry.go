@@ -1,0 +1,46 @@
+package replay
+
+// Times after which a flow ends, in µs: Zeek's defaults.
+const (
+	second = 1_000_000
+
+	tcpQuiet   = 300 * second // tcp_inactivity_timeout
+	otherQuiet = 60 * second  // udp_, icmp_ and unknown_ip_inactivity_timeout
+	unanswered = 5 * second   // tcp_attempt_delay
+	lingering  = 5 * second   // tcp_close_delay
+)
+
+// waiting is a list of flows in the order in which their time is up. Flows are
+// added at the end only, and the clock never goes back, so one constant per
+// list keeps it sorted.
+type waiting struct {
+	after       int64 // µs from being added until the time is up
+	first, last *flow
+}
+
+// add puts fl, which is in no list, at the end.
+func (w *waiting) add(fl *flow, clock int64) {
+	fl.due = clock + w.after
+	fl.list, fl.prev, fl.next = w, w.last, nil
+	if w.last != nil {
+		w.last.next = fl
+	} else {
+		w.first = fl
+	}
+	w.last = fl
+}
+
+// remove takes fl out.
+func (w *waiting) remove(fl *flow) {
+	if fl.prev != nil {
+		fl.prev.next = fl.next
+	} else {
+		w.first = fl.next
+	}
+	if fl.next != nil {
+		fl.next.prev = fl.prev
+	} else {
+		w.last = fl.prev
+	}
+	fl.list, fl.prev, fl.next = nil, nil, nil
+}

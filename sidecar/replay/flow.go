@@ -1,0 +1,92 @@
+package replay
+
+import (
+	"encoding/binary"
+
+	"serveflow/sidecar/packet"
+)
+
+// flow is what is kept of an open flow.
+type flow struct {
+	id    uint64
+	key   packet.Tuple
+	tuple packet.Tuple // originator first
+	// reverse: the originator's packets go from the key's Dst to its Src.
+	reverse bool
+	pkts    [2]uint64 // by direction
+	bytes   [2]uint64
+	tcp     tcpState
+
+	// The list in which it waits to end, and until when.
+	list       *waiting
+	prev, next *flow
+	due        int64
+}
+
+// tcpState is what tells when a TCP flow ends and when the next one between
+// the same ports begins.
+type tcpState struct {
+	isn    uint32  // sequence number that a retransmission of the originator's SYN has
+	opened bool    // the responder was heard, or the flow began in mid-stream
+	fin    [2]bool // by direction
+	rst    bool
+}
+
+const (
+	flagFIN = 0x01
+	flagSYN = 0x02
+	flagRST = 0x04
+	flagACK = 0x10
+)
+
+// begin fills in what the flow's first packet tells.
+func (fl *flow) begin(id uint64, key packet.Tuple, reverse bool, l *layer) {
+	h := &l.headers
+	*fl = flow{id: id, key: key, tuple: h.Tuple, reverse: reverse}
+	if h.Tuple.Proto != packet.TCP {
+		return
+	}
+	tcp := l.frame[h.TransOff:]
+	fl.tcp.isn = binary.BigEndian.Uint32(tcp[4:])
+	fl.tcp.opened = h.TCPFlags&flagSYN == 0
+	if h.TCPFlags&(flagSYN|flagACK) == flagSYN|flagACK {
+		// The answer to a SYN that was missed, or that is still to come
+		// because the capture has the two in the wrong order.
+		fl.reverse = !reverse
+		fl.tuple = h.Tuple.Reverse()
+		fl.tcp.isn = binary.BigEndian.Uint32(tcp[8:]) - 1
+	}
+}
+
+// count takes note of a packet and returns its direction.
+func (fl *flow) count(reverse bool, l *layer) packet.Dir {
+	dir := packet.Responder
+	if reverse == fl.reverse {
+		dir = packet.Originator
+	}
+	fl.pkts[dir]++
+	fl.bytes[dir] += uint64(l.wireLen)
+	if h := &l.headers; h.Tuple.Proto == packet.TCP {
+		t := &fl.tcp
+		t.opened = t.opened || dir == packet.Responder
+		t.fin[dir] = t.fin[dir] || h.TCPFlags&flagFIN != 0
+		t.rst = t.rst || h.TCPFlags&flagRST != 0
+	}
+	return dir
+}
+
+// closed says whether TCP has ended the flow.
+func (fl *flow) closed() bool {
+	t := &fl.tcp
+	return t.rst || t.fin[0] && t.fin[1] ||
+		t.fin[0] && fl.pkts[1] == 0 || t.fin[1] && fl.pkts[0] == 0
+}
+
+// reusedBy says whether a packet between the flow's ends begins a new flow.
+func (fl *flow) reusedBy(l *layer) bool {
+	h, t := &l.headers, &fl.tcp
+	if h.Tuple.Proto != packet.TCP || h.TCPFlags&(flagSYN|flagACK) != flagSYN {
+		return false
+	}
+	return t.fin[0] || t.fin[1] || t.rst || binary.BigEndian.Uint32(l.frame[h.TransOff+4:]) != t.isn
+}

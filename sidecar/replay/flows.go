@@ -1,0 +1,244 @@
+package replay
+
+import (
+	"errors"
+
+	"serveflow/sidecar/packet"
+)
+
+// Packets is where Flows reads from: a Source, or anything else that gives
+// packets in the order of their time.
+type Packets interface {
+	// Next reads the next packet. Any error is final; io.EOF ends the
+	// capture. The frame is valid until the following call.
+	Next(*Record) error
+}
+
+// Options of Flows.
+type Options struct {
+	// IgnoreChecksums takes packets with bad checksums too, as Zeek's -C. For
+	// captures of a host's own traffic, whose checksums the network card
+	// fills in after the capture.
+	IgnoreChecksums bool
+}
+
+// Flows turns packets into events of flows; the package comment says by which
+// rules. Memory is bounded by the number of flows open at a time.
+type Flows struct {
+	from    Packets
+	options Options
+	counts  Counts
+	clock   int64 // latest time seen
+
+	open       map[packet.Tuple]*flow
+	attempts   waiting // TCP flows of SYNs without an answer
+	tcp, other waiting // flows that packets keep open
+	closing    waiting // TCP flows that were closed
+	spare      *flow   // ended flows, linked by next, to be used again
+
+	rec     Record
+	layers  [1 + maxTunnels]layer
+	pending bool  // rec is read and not yet dealt with
+	err     error // what ended the capture
+}
+
+// NewFlows returns the flows of the packets in from.
+func NewFlows(from Packets, o Options) *Flows {
+	return &Flows{
+		from:     from,
+		options:  o,
+		open:     make(map[packet.Tuple]*flow),
+		attempts: waiting{after: unanswered},
+		tcp:      waiting{after: tcpQuiet},
+		other:    waiting{after: otherQuiet},
+		closing:  waiting{after: lingering},
+	}
+}
+
+// Next reads the next event into ev. Every flow has at least one PacketEvent
+// and then exactly one EndEvent, also where the capture ends in an error, which
+// comes last: io.EOF, or what the source met with.
+func (f *Flows) Next(ev *Event) error {
+	for {
+		if f.err == nil && !f.pending {
+			f.read()
+		}
+		if fl := f.soonest(); fl != nil {
+			switch {
+			case fl.due <= f.clock:
+				f.end(ev, fl, f.cause(fl), fl.due)
+				return nil
+			case f.err != nil:
+				cause := CaptureOver
+				if fl.list == &f.closing {
+					cause = f.cause(fl)
+				}
+				f.end(ev, fl, cause, f.clock)
+				return nil
+			}
+		}
+		if f.err != nil {
+			return f.err
+		}
+		if f.take(ev) {
+			return nil
+		}
+	}
+}
+
+// Counts tells what became of the packets read so far.
+func (f *Flows) Counts() Counts { return f.counts }
+
+func (f *Flows) read() {
+	if f.err = f.from.Next(&f.rec); f.err != nil {
+		return
+	}
+	f.counts.Packets++
+	f.clock = max(f.clock, f.rec.Time)
+	f.pending = true
+}
+
+// take deals with the packet in rec. It is false if there is no event in it.
+func (f *Flows) take(ev *Event) bool {
+	l := f.locate()
+	if l == nil {
+		f.pending = false
+		return false
+	}
+	key, reverse := flowKey(l.headers.Tuple)
+	fl := f.open[key]
+	if fl != nil && fl.reusedBy(l) {
+		f.end(ev, fl, Reused, f.rec.Time) // the packet comes again, to a key without a flow
+		return true
+	}
+	f.pending = false
+	if fl == nil {
+		fl = f.begin(key, reverse, l)
+	}
+	dir := fl.count(reverse, l)
+	f.wait(fl)
+	f.counts.Events++
+
+	h := l.headers
+	*ev = Event{
+		Kind: PacketEvent, Flow: fl.id, Time: f.rec.Time, Tuple: fl.tuple,
+		OrigPkts: fl.pkts[0], RespPkts: fl.pkts[1], OrigBytes: fl.bytes[0], RespBytes: fl.bytes[1],
+		Dir: dir, Link: packet.RawIP,
+		Frame: l.frame[h.NetOff:l.end()], WireLen: l.wireEnd() - h.NetOff,
+	}
+	h.TransOff -= h.NetOff
+	h.NetOff = 0
+	ev.Headers = h
+	return true
+}
+
+// locate finds the packet in rec that belongs to a flow: the innermost that
+// can be read. It returns nil, having counted the cause, if there is none.
+func (f *Flows) locate() *layer {
+	skipped := &f.counts.Skipped
+	l := &f.layers[0]
+	*l = layer{link: f.rec.Link, frame: f.rec.Frame, wireLen: f.rec.WireLen}
+	switch err := l.parse(); {
+	case err == nil:
+	case errors.Is(err, packet.ErrNotIP):
+		skipped.NotIP++
+		return nil
+	case errors.Is(err, packet.ErrTruncated):
+		skipped.Truncated++
+		return nil
+	default:
+		skipped.Malformed++
+		return nil
+	}
+	for depth := 1; ; depth++ {
+		if !f.options.IgnoreChecksums && !packet.ChecksumsOK(&l.headers, l.frame) {
+			skipped.Checksum++
+			return nil
+		}
+		if depth == len(f.layers) || !l.open(&f.layers[depth]) {
+			break
+		}
+		l = &f.layers[depth]
+	}
+	switch {
+	case l.headers.Fragment:
+		skipped.Fragment++
+		return nil
+	case !l.complete():
+		skipped.Truncated++
+		return nil
+	}
+	return l
+}
+
+func (f *Flows) begin(key packet.Tuple, reverse bool, l *layer) *flow {
+	fl := f.spare
+	if fl != nil {
+		f.spare = fl.next
+	} else {
+		fl = new(flow)
+	}
+	f.counts.Flows++
+	fl.begin(f.counts.Flows, key, reverse, l)
+	f.open[key] = fl
+	return fl
+}
+
+// wait puts a flow that had a packet into the list where its end is awaited.
+func (f *Flows) wait(fl *flow) {
+	to := &f.other
+	if fl.key.Proto == packet.TCP {
+		switch {
+		case fl.closed():
+			to = &f.closing
+		case !fl.tcp.opened:
+			to = &f.attempts
+		default:
+			to = &f.tcp
+		}
+	}
+	switch {
+	case fl.list == nil:
+		to.add(fl, f.clock)
+	case fl.list == to && (to == &f.closing || to == &f.attempts):
+		// These run from the packet that closed, or the first SYN.
+	default:
+		fl.list.remove(fl)
+		to.add(fl, f.clock)
+	}
+}
+
+// soonest returns the flow whose time is up first, nil if none is open.
+func (f *Flows) soonest() *flow {
+	var first *flow
+	for _, w := range [...]*waiting{&f.attempts, &f.closing, &f.other, &f.tcp} {
+		if fl := w.first; fl != nil && (first == nil || fl.due < first.due) {
+			first = fl
+		}
+	}
+	return first
+}
+
+// cause tells why a flow ends whose time is up.
+func (f *Flows) cause(fl *flow) EndCause {
+	switch {
+	case fl.list == &f.attempts:
+		return Unanswered
+	case fl.list != &f.closing:
+		return Quiet
+	case fl.tcp.rst:
+		return Reset
+	}
+	return Closed
+}
+
+// end makes ev the end of a flow.
+func (f *Flows) end(ev *Event, fl *flow, cause EndCause, time int64) {
+	*ev = Event{
+		Kind: EndEvent, Cause: cause, Flow: fl.id, Time: time, Tuple: fl.tuple,
+		OrigPkts: fl.pkts[0], RespPkts: fl.pkts[1], OrigBytes: fl.bytes[0], RespBytes: fl.bytes[1],
+	}
+	fl.list.remove(fl)
+	delete(f.open, fl.key)
+	fl.next, f.spare = f.spare, fl
+}

@@ -56,7 +56,8 @@ func (l *Lane) Orphan(t *Table, wall int64) {
 	l.wall, l.now = true, wall
 	for _, q := range []*list{&l.waiting, &l.decided} {
 		for r := q.head; r != None; r = t.At(r).links[byLane].next {
-			t.At(r).Touched = wall
+			rec := t.At(r)
+			rec.Heard, rec.Touched = wall, wall
 		}
 	}
 }
@@ -72,7 +73,7 @@ func (l *Lane) Over() bool { return l.orphan && l.flows == 0 }
 // the packet time up to it; the clocks of tap and sidecar need not agree.
 func (l *Lane) Waited(r *Record, at, wall int64) int64 {
 	if l.wall {
-		return max(r.Last-r.First+max(wall-r.Touched, 0), 0)
+		return max(r.Last-r.First+max(wall-r.Heard, 0), 0)
 	}
 	return max(at-r.First, 0)
 }

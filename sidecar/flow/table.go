@@ -38,8 +38,9 @@ type Record struct {
 	Tuple packet.Tuple // from originator to responder, as the first packet had it
 	First int64        // packet time of the first packet
 	Last  int64        // packet time of the newest packet
-	// Touched is when the flow was last heard of, on its lane's clock.
-	Touched            int64
+	// Heard is when the flow was last heard of, on its lane's clock; Touched
+	// is that, or when it last changed its state.
+	Heard, Touched     int64
 	OrigPkts, RespPkts uint64 // highest counts seen
 
 	State State
@@ -111,7 +112,7 @@ func (t *Table) Open(k Key, l *Lane) Ref {
 		}
 	}
 	rec := t.At(r)
-	*rec = Record{Key: k, Guess: -1, class: noBlock, lane: l, Touched: l.now, queue: ageNew}
+	*rec = Record{Key: k, Guess: -1, class: noBlock, lane: l, Heard: l.now, Touched: l.now, queue: ageNew}
 	t.index[k] = r
 	l.flows++
 	t.push(r, rec)
@@ -138,7 +139,7 @@ func (t *Table) Touch(r Ref, l *Lane) {
 		l.flows++
 		rec.lane = l
 	}
-	rec.Touched = l.now
+	rec.Heard, rec.Touched = l.now, l.now
 	t.push(r, rec)
 }
 
@@ -149,7 +150,7 @@ func (t *Table) SetState(r Ref, s State) {
 	if rec.State == Pending {
 		rec.lane.pending--
 	}
-	rec.State = s
+	rec.State, rec.Touched = s, rec.lane.now
 	switch s {
 	case Pending:
 		rec.lane.pending++

@@ -170,10 +170,10 @@ func TestWaited(t *testing.T) {
 		at, wall int64
 		want     int64
 	}{
-		{"capture: packet time alone", capture(), Record{First: 100, Last: 300, Touched: 1}, 500, 9999, 400},
+		{"capture: packet time alone", capture(), Record{First: 100, Last: 300, Heard: 1}, 500, 9999, 400},
 		{"capture: clock going back", capture(), Record{First: 100}, 50, 0, 0},
-		{"live: packet time and the wall since", live(), Record{First: 100, Last: 300, Touched: 10}, 0, 17, 207},
-		{"live: a wall clock that stands", live(), Record{First: 100, Last: 300, Touched: 10}, 0, 3, 200},
+		{"live: packet time and the wall since", live(), Record{First: 100, Last: 300, Heard: 10}, 0, 17, 207},
+		{"live: a wall clock that stands", live(), Record{First: 100, Last: 300, Heard: 10}, 0, 3, 200},
 	}
 	for _, test := range tests {
 		if got := test.lane.Waited(&test.rec, test.at, test.wall); got != test.want {

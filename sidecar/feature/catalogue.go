@@ -1,0 +1,162 @@
+package feature
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// MaxPackets bounds the packets that columns speak of. Byte counts over more
+// would not be exact in a float32.
+const MaxPackets = 255
+
+// Spec says which columns a data set for training has.
+type Spec struct {
+	// Packets is how many packets of each flow the columns speak of, 1 to
+	// MaxPackets.
+	Packets int
+	// Sections are ipv4, tcp, udp, ipv6, icmp and seq.
+	Sections []string
+	// Masks hide what they name. A column that they hide in every packet is
+	// left out.
+	Masks Mask
+	// NoHeaders leaves out what a tap cannot give that sees no headers.
+	NoHeaders bool
+}
+
+// Validate reports the first mistake in s.
+func (s Spec) Validate() error {
+	if s.Packets < 1 || s.Packets > MaxPackets {
+		return fmt.Errorf("%d packets: use 1 to %d", s.Packets, MaxPackets)
+	}
+	if len(s.Sections) == 0 {
+		return errors.New("no sections: use some of " + strings.Join(sectionNames[:], ", "))
+	}
+	for _, name := range s.Sections {
+		if !slices.Contains(sectionNames[:], name) {
+			return fmt.Errorf("unknown section %q: use %s", name, strings.Join(sectionNames[:], ", "))
+		}
+	}
+	if s.NoHeaders && !slices.Contains(s.Sections, sectionNames[seq]) {
+		return errors.New("without headers there are columns in section seq alone")
+	}
+	return nil
+}
+
+// Columns lists the catalogue of a valid spec: the flow's columns, then packet
+// by packet the headers, the sequences and the sums so far. So the columns of
+// fewer packets are the beginning of those of more.
+func (s Spec) Columns() []string {
+	var has [sections]bool
+	for i, name := range sectionNames {
+		has[i] = slices.Contains(s.Sections, name)
+	}
+	var names []string
+	if has[seq] {
+		names = append(names, flowNames...)
+	}
+	for k := 1; k <= s.Packets; k++ {
+		packet := "p" + strconv.Itoa(k) + "_"
+		for sec := range headers {
+			if !has[sec] || s.NoHeaders {
+				continue
+			}
+			for _, f := range headerFields[sec] {
+				if f.mask&s.Masks != 0 {
+					continue
+				}
+				for bit := range f.bits {
+					names = append(names, packet+bitName(sec, f, bit))
+				}
+			}
+		}
+		if !has[seq] {
+			continue
+		}
+		for i, name := range seqNames {
+			if !s.NoHeaders || !seqHeaders[i] {
+				names = append(names, packet+name)
+			}
+		}
+		for _, name := range firstNames {
+			names = append(names, "first"+strconv.Itoa(k)+"_"+name)
+		}
+	}
+	return names
+}
+
+func bitName(sec section, f field, bit int) string {
+	return sectionNames[sec] + "_" + f.name + "_" + strconv.Itoa(bit)
+}
+
+// scope says what a column speaks of.
+type scope int
+
+const (
+	ofFlow   scope = iota
+	ofPacket       // seq values of one packet
+	ofFirst        // seq values over the first packets
+	ofHeader       // one bit of a header
+)
+
+// column is a parsed column name.
+type column struct {
+	scope   scope
+	packet  int     // from 1
+	section section // in scope ofHeader
+	index   int     // the bit in the header, else the place in the list of names
+	mask    Mask    // masks that hide it in every packet
+}
+
+// lookup finds the column of a name.
+func lookup(name string) (column, bool) {
+	if i := slices.Index(flowNames, name); i >= 0 {
+		return column{scope: ofFlow, packet: 1, index: i}, true
+	}
+	if k, rest, ok := numbered(name, "first"); ok {
+		i := slices.Index(firstNames, rest)
+		return column{scope: ofFirst, packet: k, index: i}, i >= 0
+	}
+	k, rest, ok := numbered(name, "p")
+	if !ok {
+		return column{}, false
+	}
+	if i := slices.Index(seqNames, rest); i >= 0 {
+		return column{scope: ofPacket, packet: k, index: i}, true
+	}
+	c, ok := bitColumns()[rest]
+	c.packet = k
+	return c, ok
+}
+
+// numbered splits names such as p12_gap into 12 and gap.
+func numbered(name, prefix string) (k int, rest string, ok bool) {
+	name, ok = strings.CutPrefix(name, prefix)
+	if !ok {
+		return 0, "", false
+	}
+	digits, rest, ok := strings.Cut(name, "_")
+	k, err := strconv.Atoi(digits)
+	if err != nil || k < 1 || k > MaxPackets || strconv.Itoa(k) != digits {
+		return 0, "", false
+	}
+	return k, rest, ok
+}
+
+// bitColumns maps names such as ipv4_ttl_0 to their columns.
+var bitColumns = sync.OnceValue(func() map[string]column {
+	columns := map[string]column{}
+	for sec := range headers {
+		at := 0
+		for _, f := range headerFields[sec] {
+			for bit := range f.bits {
+				columns[bitName(sec, f, bit)] = column{scope: ofHeader, section: sec, index: at + bit, mask: f.mask}
+			}
+			at += f.bits
+		}
+	}
+	return columns
+})

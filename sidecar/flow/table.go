@@ -173,9 +173,11 @@ func (t *Table) Slot(r Ref, index uint64) *packet.Packet {
 	p := t.packs.slot(rec, int(index-1))
 	rec.seen |= 1 << (index - 1)
 	if rec.queue == ageNew && rec.seen&(rec.seen-1) != 0 {
-		t.pull(r, rec)
+		if rec.State != Pending {
+			t.ages[ageNew].pull(t, byAge, r)
+			t.ages[ageGrown].push(t, byAge, r)
+		}
 		rec.queue = ageGrown
-		t.push(r, rec)
 	}
 	return p
 }

@@ -110,6 +110,10 @@ func TestQuietAndStaleInOrderOfLastTouch(t *testing.T) {
 	if l.Pending() != 0 {
 		t.Errorf("%d pending, want 0", l.Pending())
 	}
+	if r := l.Stale(table, 1); r != None {
+		t.Errorf("flow %d is stale, want none: it was decided just now", r)
+	}
+	l.Packet(50)
 	if r := l.Stale(table, 20); r != refs[1] {
 		t.Errorf("flow %d is stale, want %d", r, refs[1])
 	}

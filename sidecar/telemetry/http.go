@@ -1,0 +1,73 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Limits of the HTTP listener: a scrape is small and quick, and who is slow
+// must not hold on to it.
+const (
+	readTimeout  = 5 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 2 * time.Minute
+	maxHeader    = 8 << 10
+	maxScrapes   = 4 // at a time
+	stopTimeout  = 2 * time.Second
+)
+
+// Handler serves GET /metrics and GET /healthz. The latter answers 200 while
+// health returns nil, else 503 with the error's text. It serves nothing else:
+// no profiles.
+func (m *Metrics) Handler(health func() error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             writeTimeout,
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := health(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, err)
+			return
+		}
+		io.WriteString(w, "ok\n")
+	})
+	return mux
+}
+
+// Serve answers on ln until ctx is done, and closes it. It returns nil then,
+// else what kept it from serving.
+func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() error) error {
+	server := &http.Server{
+		Handler:        m.Handler(health),
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		// What a stranger sends that is not HTTP is not worth a line in the log.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving metrics: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if server.Shutdown(stop) != nil {
+		server.Close()
+	}
+	return nil
+}

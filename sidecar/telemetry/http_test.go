@@ -1,0 +1,94 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHealth(t *testing.T) {
+	var sick error
+	h := New(options).Handler(func() error { return sick })
+	get := func() (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+		return w.Code, w.Body.String()
+	}
+	if code, body := get(); code != 200 || body != "ok\n" {
+		t.Errorf("healthy: %d %q", code, body)
+	}
+	sick = errors.New("the label log cannot be written")
+	if code, body := get(); code != 503 || body != "the label log cannot be written\n" {
+		t.Errorf("sick: %d %q", code, body)
+	}
+}
+
+func TestNothingElse(t *testing.T) {
+	h := New(options).Handler(healthy)
+	for request, want := range map[string]int{
+		"GET /":                 404,
+		"GET /debug/pprof/":     404,
+		"GET /debug/pprof/heap": 404,
+		"POST /metrics":         405,
+		"DELETE /healthz":       405,
+		"HEAD /healthz":         200,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", request, w.Code, want)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	m := busy()
+	go func() { served <- m.Serve(ctx, ln, healthy) }()
+
+	resp, err := http.Get("http://" + ln.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !strings.Contains(string(body), "serveflow_flows_total 6\n") {
+		t.Errorf("the page is %q (%v)", body, err)
+	}
+
+	cancel()
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Errorf("Serve returned %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Serve did not return")
+	}
+	if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+func TestServeFails(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	if err := New(options).Serve(t.Context(), ln, healthy); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve on a closed listener returned %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+package telemetry
+
+// Event is a kind of message from a tap.
+type Event uint8
+
+// The kinds of messages, as the protocol names them.
+const (
+	EventHello Event = iota
+	EventPacket
+	EventMeta
+	EventEnd
+	EventSync
+	EventStats
+	EventUnknown // of a type this version does not know, skipped
+	events
+)
+
+var eventNames = [events]string{"hello", "packet", "meta", "end", "sync", "stats", "unknown"}
+
+// Drop says why something was not used.
+type Drop uint8
+
+// Why something was dropped.
+const (
+	DropDuplicate Drop = iota // a packet whose index the flow had already
+	DropLate                  // a packet of a flow that is decided
+	DropUnparsed              // a frame without headers that could be read
+	DropMalformed             // a message that broke the protocol, and closed its connection
+	DropLimit                 // a connection past a limit
+	DropReplyFull             // a label for a tap that does not read
+	DropLogFull               // a line for a label log that cannot keep up
+	DropLogFailed             // a line that could not be written
+	DropTap                   // an event the tap itself dropped, by its own count
+	drops
+)
+
+var dropNames = [drops]string{
+	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "log_failed", "tap_dropped",
+}
+
+// Queue is a place where work waits.
+type Queue uint8
+
+// The queues.
+const (
+	QueueShards Queue = iota // batches of events that wait for their shard
+	QueueModel               // flows that wait for a batched stage
+	QueueLog                 // bytes of lines that wait to be written
+	queues
+)
+
+var queueNames = [queues]string{"shards", "model", "log"}
+
+// noStage stands for the stage of a decision that no model was asked for, and
+// unknown for the label of one that no stage was sure of.
+const (
+	noStage = "none"
+	unknown = "unknown"
+)

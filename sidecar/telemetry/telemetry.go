@@ -1,0 +1,115 @@
+// Package telemetry counts what the sidecar does and shows it to Prometheus.
+//
+// New makes the metrics of one loaded bundle. Each goroutine on the packet's
+// way gets counters of its own from NewShard; counting there is an atomic add
+// to memory that no other goroutine writes, takes no lock and allocates
+// nothing. Everything else counts on Metrics itself. A scrape sums all of them,
+// while they are being written: a counter never goes back, and a histogram's
+// count is always the sum of its buckets.
+//
+// What another package counts or knows already (the depth of a queue, the
+// number of peers, records a log had to drop) is read at scrape time by a
+// function.
+//
+// Metrics are named serveflow_<noun>_<unit>. Their labels have few values: the
+// stages and classes of the bundle and the fixed lists of this package, never
+// anything that comes from the network.
+package telemetry
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Options are the names that metrics are labelled with.
+type Options struct {
+	Version string   // of the program
+	Bundle  string   // name and version of the bundle
+	Stages  []string // stages of all cascades, as Decision numbers them; a name may repeat
+	Labels  []string // classes of the bundle
+	Reasons []string // reasons of decisions, as Decision numbers them
+}
+
+// Metrics are all metrics of a process. Its methods may be called by many
+// goroutines at once.
+type Metrics struct {
+	counters
+	layout   *layout
+	registry *prometheus.Registry
+
+	mu       sync.Mutex
+	shards   []*Shard
+	readings []reading
+}
+
+// reading is a value that is asked for at scrape time.
+type reading struct {
+	cell int
+	read func() uint64
+}
+
+// New returns metrics that nobody has counted on.
+func New(o Options) *Metrics {
+	l := newLayout(o)
+	m := &Metrics{counters: newCounters(l), layout: l, registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(
+		newCollector(m, o),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// NewShard returns counters for one goroutine.
+func (m *Metrics) NewShard() *Shard {
+	s := &Shard{newCounters(m.layout)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shards = append(m.shards, s)
+	return s
+}
+
+// LogRepaired counts bytes of a torn line that were cut off the label log.
+func (m *Metrics) LogRepaired(bytes uint64) { m.cells[m.layout.repaired].Add(bytes) }
+
+// ReadDrops adds what read returns to the drops of a reason: a count kept
+// elsewhere, that never goes back.
+func (m *Metrics) ReadDrops(d Drop, read func() uint64) {
+	m.read(m.layout.drops+int(d), read)
+}
+
+// ReadQueue shows what read returns as the depth of a queue.
+func (m *Metrics) ReadQueue(q Queue, read func() int) {
+	m.read(m.layout.queues+int(q), func() uint64 { return uint64(max(0, read())) })
+}
+
+// ReadPeers shows what read returns as the number of connected taps.
+func (m *Metrics) ReadPeers(read func() int) {
+	m.read(m.layout.peers, func() uint64 { return uint64(max(0, read())) })
+}
+
+func (m *Metrics) read(cell int, read func() uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.readings = append(m.readings, reading{cell, read})
+}
+
+// sum adds up the cells of everybody who counts.
+func (m *Metrics) sum() []uint64 {
+	m.mu.Lock()
+	shards, readings := slices.Clone(m.shards), slices.Clone(m.readings)
+	m.mu.Unlock()
+
+	total := make([]uint64, m.layout.size)
+	m.addTo(total)
+	for _, s := range shards {
+		s.addTo(total)
+	}
+	for _, r := range readings {
+		total[r.cell] += r.read()
+	}
+	return total
+}

@@ -1,0 +1,266 @@
+package telemetry
+
+import (
+	"flag"
+	"math"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/metrics.txt")
+
+var options = Options{
+	Version: "v1.2.3",
+	Bundle:  "iot-device 1",
+	Stages:  []string{"tree", "boosted", "tree"}, // two cascades
+	Labels:  []string{"camera", `plug "smart"`},
+	Reasons: []string{"accepted", "last_stage", "timeout"},
+}
+
+func healthy() error { return nil }
+
+// scrape returns the page without the metrics of the Go runtime.
+func scrape(t testing.TB, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler(healthy).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	var own strings.Builder
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.Contains(line, "serveflow_") {
+			own.WriteString(line)
+		}
+	}
+	return own.String()
+}
+
+// busy returns metrics on which every counter has another value.
+func busy() *Metrics {
+	m := New(options)
+	one, two := m.NewShard(), m.NewShard()
+	for e := range events {
+		m.Events(e, uint64(10+e))
+	}
+	for d := range drops {
+		m.Drops(d, uint64(40+10*int(d)))
+	}
+	one.Drop(DropDuplicate)
+	two.Drop(DropDuplicate)
+	m.ReadDrops(DropTap, func() uint64 { return 1000 })
+	m.ReadQueue(QueueShards, func() int { return 3 })
+	m.ReadQueue(QueueModel, func() int { return 4 })
+	m.ReadQueue(QueueModel, func() int { return 5 })
+	m.ReadQueue(QueueLog, func() int { return -1 })
+	m.ReadPeers(func() int { return 2 })
+	m.LogRepaired(77)
+
+	for range 5 {
+		one.FlowOpened()
+	}
+	two.FlowOpened()
+	one.SetFlows(9)
+	one.SetFlows(4)
+	two.SetFlows(1)
+	one.Decision(-1, 2, -1, 10*time.Minute, 0)
+	one.Decision(0, 0, 0, 5*time.Microsecond, time.Nanosecond)
+	one.Decision(0, 0, 0, 5*time.Microsecond+1, 10*time.Microsecond)
+	two.Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
+	two.Decision(2, 0, 1, -time.Second, 100*time.Microsecond)
+	two.Decision(2, 1, -1, time.Second, time.Millisecond)
+	return m
+}
+
+func TestMetrics(t *testing.T) {
+	const golden = "testdata/metrics.txt"
+	got := scrape(t, busy())
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the page differs from %s (see -update); got:\n%s", golden, got)
+	}
+}
+
+func TestLint(t *testing.T) {
+	problems, err := promlint.New(strings.NewReader(scrape(t, busy()))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// The program's own metrics come with those of the process: memory is the
+// first thing one wants to know of a sidecar.
+func TestProcessMetrics(t *testing.T) {
+	families, err := New(options).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, f := range families {
+		seen[f.GetName()] = true
+	}
+	for _, name := range []string{"process_resident_memory_bytes", "go_goroutines"} {
+		if !seen[name] {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// Shards count while scrapes read: no scrape sees a counter go back or a
+// histogram whose count is not that of its buckets, and the last sees all.
+func TestScrapeWhileCounting(t *testing.T) {
+	const shards, rounds = 4, 5000
+	m := New(options)
+	var wg sync.WaitGroup
+	for range shards {
+		s := m.NewShard()
+		wg.Go(func() {
+			for i := range rounds {
+				s.FlowOpened()
+				s.SetFlows(i)
+				s.Drop(DropLate)
+				s.Decision(i%4-1, i%3, i%3-1, time.Duration(i)*time.Microsecond, time.Duration(i))
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	last := 0.0
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			switch f.GetName() {
+			case "serveflow_flows_total":
+				n := f.Metric[0].Counter.GetValue()
+				if n < last {
+					t.Fatalf("flows_total went from %v to %v", last, n)
+				}
+				last = n
+			case "serveflow_serving_latency_seconds":
+				checkHistogram(t, f.Metric[0].Histogram)
+			}
+		}
+	}
+	if last != shards*rounds {
+		t.Errorf("flows_total = %v, want %d", last, shards*rounds)
+	}
+}
+
+func checkHistogram(t *testing.T, h *dto.Histogram) {
+	t.Helper()
+	below := uint64(0)
+	for _, b := range h.Bucket {
+		if b.GetCumulativeCount() < below {
+			t.Fatalf("bucket %v holds %d, the one below it %d", b.GetUpperBound(), b.GetCumulativeCount(), below)
+		}
+		below = b.GetCumulativeCount()
+	}
+	if h.GetSampleCount() < below {
+		t.Fatalf("count is %d, the buckets hold %d", h.GetSampleCount(), below)
+	}
+}
+
+func TestBucket(t *testing.T) {
+	for i, b := range bounds {
+		if i > 0 && b <= bounds[i-1] {
+			t.Fatalf("bound %v stands behind %v", b, bounds[i-1])
+		}
+		if got := bucket(b); got != i {
+			t.Errorf("bucket(%v) = %d, want %d", b, got, i)
+		}
+		if got := bucket(b + 1); got != i+1 {
+			t.Errorf("bucket(%v) = %d, want %d", b+1, got, i+1)
+		}
+	}
+	if got := bucket(math.MaxInt64); got != len(bounds) {
+		t.Errorf("the longest time is in bucket %d", got)
+	}
+}
+
+func TestCountingDoesNotAllocate(t *testing.T) {
+	m := New(options)
+	s := m.NewShard()
+	if n := testing.AllocsPerRun(100, func() { count(m, s) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func count(m *Metrics, s *Shard) {
+	m.Events(EventPacket, 1)
+	s.FlowOpened()
+	s.SetFlows(1)
+	s.Drop(DropDuplicate)
+	s.Decision(1, 1, 1, time.Millisecond, time.Microsecond)
+}
+
+func BenchmarkDecision(b *testing.B) {
+	s := New(options).NewShard()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
+	}
+}
+
+// BenchmarkShards counts on every processor at once: the time of one count
+// stays that of BenchmarkDrop only if shards do not share cache lines.
+func BenchmarkShards(b *testing.B) {
+	m := New(options)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		s := m.NewShard()
+		for pb.Next() {
+			s.Drop(DropLate)
+		}
+	})
+}
+
+func BenchmarkDrop(b *testing.B) {
+	s := New(options).NewShard()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Drop(DropLate)
+	}
+}
+
+func BenchmarkScrape(b *testing.B) {
+	m := busy()
+	for range 16 {
+		m.NewShard()
+	}
+	h := m.Handler(healthy)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		w.Body = nil
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		if w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package cascade
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/packet"
+)
+
+// fixed is a model of one column, p1_payload, whose answer is its rows' value:
+// the class is the payload modulo the classes, with probability p.
+type fixed struct {
+	columns []string
+	classes int
+	p       float32
+	err     error
+	batches []int // sizes of what was asked
+}
+
+func (f *fixed) Columns() []string                { return f.columns }
+func (f *fixed) Classes() int                     { return f.classes }
+func (f *fixed) Close() error                     { return nil }
+func (f *fixed) NewScorer() (model.Scorer, error) { return &scorer{f}, nil }
+
+type scorer struct{ *fixed }
+
+func (s *scorer) Score(probs, rows []float32, n int) error {
+	s.batches = append(s.batches, n)
+	for i := range n {
+		for c := range s.classes {
+			probs[i*s.classes+c] = (1 - s.p) / float32(s.classes-1)
+		}
+		probs[i*s.classes+int(rows[i*len(s.columns)])%s.classes] = s.p
+	}
+	return s.err
+}
+
+func stage(t testing.TB, name string, packets int, m model.Model, thresholds ...float32) Stage {
+	t.Helper()
+	plan, err := feature.Compile(m.Columns(), feature.MaskAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Stage{Name: name, Packets: packets, Plan: plan, Model: m, Thresholds: thresholds}
+}
+
+func payloads(sizes ...int32) []packet.Packet {
+	flow := make([]packet.Packet, len(sizes))
+	for i, n := range sizes {
+		flow[i].SetMeta(packet.Tuple{Proto: 6}, int64(i), packet.Originator, n)
+	}
+	return flow
+}
+
+func TestNewNamesWhatDoesNotFit(t *testing.T) {
+	one := func(classes int) *fixed { return &fixed{columns: []string{"p1_payload"}, classes: classes} }
+	third := &fixed{columns: []string{"p3_payload"}, classes: 2}
+	tests := []struct {
+		name   string
+		stages []Stage
+		want   string
+	}{
+		{"no stage", nil, "at least one stage"},
+		{"classes", []Stage{stage(t, "a", 1, one(3), 0)}, "3 classes and there are 2 labels"},
+		{"no packets", []Stage{stage(t, "a", 0, one(2), 0)}, "needs at least 1"},
+		{"looks ahead", []Stage{stage(t, "a", 2, third, 0)}, "looks at packet 3 and the stage waits for 2"},
+		{"goes back", []Stage{stage(t, "a", 2, one(2), 0), stage(t, "b", 1, one(2), 0)}, "fewer packets"},
+		{"thresholds", []Stage{stage(t, "a", 1, one(2), 0, 0, 0)}, "one for each of 2"},
+		{"threshold below zero", []Stage{stage(t, "a", 1, one(2), -1)}, "at least 0"},
+		{"threshold no number", []Stage{stage(t, "a", 1, one(2), float32(math.NaN()))}, "at least 0"},
+		{"fits", []Stage{stage(t, "a", 1, one(2), .5), stage(t, "b", 3, third, 2, 0)}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := New([]string{"x", "y"}, test.stages)
+			if test.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(c.Stages[0].Thresholds) != 2 || c.Packets() != 3 || c.Last() != 1 {
+					t.Errorf("built as %+v", c)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestJudge(t *testing.T) {
+	tests := []struct {
+		name       string
+		measure    Measure
+		probs      []float32
+		thresholds []float32
+		want       Verdict
+	}{
+		{"sure", MaxProbability, []float32{.1, .7, .2}, []float32{0, .7, 0}, Verdict{1, .7, .5, .7, true}},
+		{"not sure enough for this class", MaxProbability, []float32{.1, .7, .2}, []float32{0, .71, 0}, Verdict{1, .7, .5, .7, false}},
+		{"never", MaxProbability, []float32{1, 0, 0}, []float32{2, 0, 0}, Verdict{0, 1, 1, 1, false}},
+		{"margin", Margin, []float32{.6, .1, .3}, []float32{.2, 1, 1}, Verdict{0, .6, .3, .3, true}},
+		{"the first of equals", MaxProbability, []float32{.5, .5, 0}, []float32{.5, 1, 1}, Verdict{0, .5, 0, .5, true}},
+		{"entropy of a certainty", Entropy, []float32{0, 0, 1}, []float32{1, 1, 1}, Verdict{2, 1, 1, 1, true}},
+		{"entropy of no idea", Entropy, []float32{.25, .25, .25, .25}, []float32{0.1, 1, 1, 1}, Verdict{0, .25, 0, 0, false}},
+	}
+	for _, test := range tests {
+		s := Stage{Measure: test.measure, Thresholds: test.thresholds}
+		got := s.judge(test.probs)
+		near := func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 }
+		if got.Class != test.want.Class || got.Accepted != test.want.Accepted || !near(got.Score, test.want.Score) ||
+			!near(got.Margin, test.want.Margin) || !near(got.Confidence, test.want.Confidence) {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
+	}
+	nan := float32(math.NaN())
+	if v := (&Stage{Thresholds: []float32{0, 0}}).judge([]float32{nan, nan}); v.Accepted {
+		t.Error("a model that answers with no numbers was believed")
+	}
+}
+
+func TestMeasuresByName(t *testing.T) {
+	for _, m := range []Measure{MaxProbability, Margin, Entropy} {
+		if got, err := ParseMeasure(m.String()); err != nil || got != m {
+			t.Errorf("%v: %v, %v", m, got, err)
+		}
+	}
+	if _, err := ParseMeasure("gini"); err == nil || !strings.Contains(err.Error(), "max_probability") {
+		t.Errorf("error %v names no measure that there is", err)
+	}
+}
+
+func TestRunnerAndBatcherAgree(t *testing.T) {
+	m := &fixed{columns: []string{"p1_payload"}, classes: 3, p: .8}
+	c, err := New([]string{"x", "y", "z"}, []Stage{stage(t, "only", 1, m, .5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.NewRunner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const flows = 100
+	b, err := c.NewBatcher(0, 8, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan *Job, b.Jobs())
+	answers := map[uint32]Verdict{}
+	take := func(j *Job) {
+		answers[j.Flow] = j.Verdict
+		j.Release()
+	}
+	for i := range uint32(flows) {
+		for asked := false; !asked; {
+			select {
+			case j := <-b.Free():
+				b.Ask(j, i, payloads(int32(i)), done)
+				asked = true
+			case j := <-done:
+				take(j)
+			}
+		}
+	}
+	for len(answers) < flows {
+		take(<-done)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(flows) {
+		want, err := r.Score(0, payloads(int32(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answers[i] != want || want.Class != int(i)%3 {
+			t.Errorf("flow %d: batched %+v, alone %+v", i, answers[i], want)
+		}
+	}
+	for _, n := range m.batches {
+		if n > 4 {
+			t.Errorf("a batch of %d, the most is 4", n)
+		}
+	}
+}
+
+func TestModelFailureReachesTheCaller(t *testing.T) {
+	broken := errors.New("no luck")
+	m := &fixed{columns: []string{"p1_payload"}, classes: 2, err: broken}
+	c, err := New([]string{"x", "y"}, []Stage{stage(t, "only", 1, m, .5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.NewRunner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Score(0, payloads(1)); !errors.Is(err, broken) || !strings.Contains(err.Error(), `"only"`) {
+		t.Errorf("error %v", err)
+	}
+	b, err := c.NewBatcher(0, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan *Job, 1)
+	b.Ask(<-b.Free(), 7, payloads(1), done)
+	if j := <-done; !errors.Is(j.Err, broken) || j.Flow != 7 {
+		t.Errorf("job %+v", j)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnlyIsTheLastStage(t *testing.T) {
+	m := &fixed{columns: []string{"p1_payload"}, classes: 2}
+	c, err := New([]string{"x", "y"}, []Stage{stage(t, "fast", 1, m, 2), stage(t, "slow", 5, m, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := c.Only(); len(o.Stages) != 1 || o.Stages[0].Name != "slow" || o.Packets() != 5 {
+		t.Errorf("only: %+v", o)
+	}
+	if c.NeedsHeaders() {
+		t.Error("payload lengths need headers")
+	}
+}
+
+func BenchmarkRunner(b *testing.B) {
+	m := &fixed{columns: []string{"p1_payload"}, classes: 19, p: .9}
+	c, err := New(make([]string, 19), []Stage{stage(b, "only", 1, m, .5)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := c.NewRunner()
+	if err != nil {
+		b.Fatal(err)
+	}
+	flow := payloads(3)
+	m.batches = make([]int, 0, 1<<24)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.batches = m.batches[:0]
+		if _, err := r.Score(0, flow); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

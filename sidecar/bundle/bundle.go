@@ -1,0 +1,209 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/leaves"
+	"serveflow/sidecar/model/onnx"
+)
+
+// UnknownLabel is what a flow is called that no stage is sure of.
+const UnknownLabel = "unknown"
+
+// Bundle is a loaded bundle. It is immutable.
+type Bundle struct {
+	Manifest *Manifest
+	// Packet and Meta are the cascades for taps with and without headers;
+	// nil if the bundle has none.
+	Packet, Meta *cascade.Cascade
+	models       []model.Model
+}
+
+// Options are what loading needs besides the files.
+type Options struct {
+	// Library is the path of libonnxruntime; empty: looked for.
+	Library string
+	// Batch is the most rows that an ONNX stage is asked at once.
+	Batch int
+}
+
+// The limits of what is read: a bundle may come from anywhere.
+const (
+	maxManifest  = 1 << 20
+	maxFile      = 256 << 20
+	goldenSuffix = ".golden.json"
+	// goldenTolerance is how far a probability may be from its golden row:
+	// the models compute in different widths of float.
+	goldenTolerance = 1e-5
+)
+
+// Load reads and checks the bundle in fsys.
+func Load(fsys fs.FS, o Options) (*Bundle, error) {
+	text, err := read(fsys, ManifestFile, maxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no %s here: not a bundle", ManifestFile)
+	} else if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
+	}
+	files, err := readFiles(fsys, m.Files)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bundle{Manifest: m}
+	b.Packet, err = b.cascade("packet", m.Packet.Stage, files, o)
+	if err == nil {
+		b.Meta, err = b.cascade("meta", m.Meta.Stage, files, o)
+	}
+	if err == nil && b.Meta != nil && b.Meta.NeedsHeaders() {
+		err = errors.New("meta.stage: a column needs headers, which these taps do not see")
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// Name is the bundle's name and version, as labels carry it.
+func (b *Bundle) Name() string { return b.Manifest.Name + "@" + b.Manifest.Version }
+
+// Packets is the number of a flow's packets that the bundle may need.
+func (b *Bundle) Packets() int {
+	n := 0
+	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
+		if c != nil {
+			n = max(n, c.Packets())
+		}
+	}
+	return n
+}
+
+// SlowOnly is the same bundle with the last stage of each cascade alone, asked
+// about every flow. It shares the models: close only one of the two.
+func (b *Bundle) SlowOnly() *Bundle {
+	slow := *b
+	if b.Packet != nil {
+		slow.Packet = b.Packet.Only()
+	}
+	if b.Meta != nil {
+		slow.Meta = b.Meta.Only()
+	}
+	return &slow
+}
+
+// Close frees the models.
+func (b *Bundle) Close() error {
+	var errs []error
+	for _, m := range b.models {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Bundle) cascade(name string, stages []Stage, files map[string][]byte, o Options) (*cascade.Cascade, error) {
+	if len(stages) == 0 {
+		return nil, nil
+	}
+	masks, err := feature.ParseMasks(b.Manifest.Features.Masks)
+	if err != nil {
+		return nil, fmt.Errorf("features.masks: %w", err)
+	}
+	built := make([]cascade.Stage, len(stages))
+	for i, s := range stages {
+		at := fmt.Sprintf("%s.stage[%d] (%s)", name, i, s.Model)
+		m, err := b.load(s, files, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		plan, err := feature.Compile(m.Columns(), masks)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		measure, err := cascade.ParseMeasure(s.Confidence)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		built[i] = cascade.Stage{
+			Name: s.Name, Packets: s.Packets, Plan: plan, Model: m,
+			Measure: measure, Thresholds: s.Thresholds, Batched: s.Kind == "onnx",
+		}
+	}
+	c, err := cascade.New(b.Manifest.Labels, built)
+	if err != nil {
+		return nil, fmt.Errorf("%s.stage: %w", name, err)
+	}
+	return c, nil
+}
+
+func (b *Bundle) load(s Stage, files map[string][]byte, o Options) (model.Model, error) {
+	var m model.Model
+	var err error
+	switch classes := len(b.Manifest.Labels); s.Kind {
+	case "lightgbm":
+		m, err = leaves.Load(files[s.Model], leaves.Options{Classes: classes})
+	case "onnx":
+		m, err = onnx.Load(files[s.Model], onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.models = append(b.models, m)
+	if err := model.CheckGolden(m, bytes.NewReader(files[s.Model+goldenSuffix]), goldenTolerance); err != nil {
+		return nil, fmt.Errorf("golden rows: %w", err)
+	}
+	return m, nil
+}
+
+// readFiles reads the listed files and checks their digests.
+func readFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error) {
+	files := make(map[string][]byte, len(digests))
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(digests)) {
+		if !fs.ValidPath(name) {
+			errs = append(errs, fmt.Errorf("%s: not a path inside the bundle", name))
+			continue
+		}
+		data, err := read(fsys, name, maxFile)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sum := sha256.Sum256(data)
+		if got := "sha256:" + hex.EncodeToString(sum[:]); got != digests[name] {
+			errs = append(errs, fmt.Errorf("%s: its digest is %s and the manifest says %s: the file was changed or cut; copy the bundle again", name, got, digests[name]))
+			continue
+		}
+		files[name] = data
+	}
+	return files, errors.Join(errs...)
+}
+
+func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: larger than %d MiB", name, limit>>20)
+	}
+	return data, nil
+}

@@ -1,0 +1,189 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/flow"
+)
+
+// ManifestFile is the name of the manifest in a bundle.
+const ManifestFile = "manifest.toml"
+
+// Manifest is the text of manifest.toml.
+type Manifest struct {
+	Name    string   `toml:"name"`    // lower case, digits and dashes
+	Version string   `toml:"version"` // as in 1.0.0
+	Task    string   `toml:"task"`    // one line for people
+	Labels  []string `toml:"labels"`  // in the order of the models' classes
+
+	Features Features `toml:"features"`
+	// Packet is the cascade for taps that send headers, Meta the one for
+	// those that do not. Either may be missing.
+	Packet Stages `toml:"packet"`
+	Meta   Stages `toml:"meta"`
+
+	Calibration Calibration       `toml:"calibration"`
+	Reference   Reference         `toml:"reference"`
+	Provenance  Provenance        `toml:"provenance"`
+	Files       map[string]string `toml:"files"` // name to "sha256:<hex>"
+}
+
+// Features says what the models were trained on.
+type Features struct {
+	Packets  int      `toml:"packets"`
+	Sections []string `toml:"sections"`
+	Masks    []string `toml:"masks"`
+}
+
+// Stages is one cascade of the manifest.
+type Stages struct {
+	Stage []Stage `toml:"stage"`
+}
+
+// Stage is one stage of the manifest.
+type Stage struct {
+	Name       string    `toml:"name"`
+	Packets    int       `toml:"packets"`
+	Model      string    `toml:"model"`      // file name
+	Kind       string    `toml:"kind"`       // "lightgbm" or "onnx"
+	Confidence string    `toml:"confidence"` // see cascade.ParseMeasure
+	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
+}
+
+// Calibration says what the thresholds were chosen on: the error among
+// accepted flows stays under TargetError with confidence 1 - Delta.
+type Calibration struct {
+	Sessions    int     `toml:"sessions"`
+	Flows       int     `toml:"flows"`
+	TargetError float64 `toml:"target_error"`
+	Delta       float64 `toml:"delta"`
+}
+
+// Reference is what scores looked like in calibration.
+type Reference struct {
+	// ScoreHistogram is the share of flows by the last stage's score, in
+	// bins of equal width from 0 to 1.
+	ScoreHistogram []float64 `toml:"score_histogram"`
+}
+
+// Provenance says where the models come from.
+type Provenance struct {
+	Data     string `toml:"data"`
+	Licence  string `toml:"licence"`
+	Citation string `toml:"citation"`
+	Trained  string `toml:"trained"`
+	Trainer  string `toml:"trainer"`
+}
+
+var (
+	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
+	digestForm  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// kinds are the models that a stage can have.
+var kinds = []string{"lightgbm", "onnx"}
+
+func parseManifest(text []byte) (*Manifest, error) {
+	m := new(Manifest)
+	meta, err := toml.Decode(string(text), m)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, key := range meta.Undecoded() {
+		errs = append(errs, fmt.Errorf("%s: no such field", key))
+	}
+	errs = append(errs, m.check()...)
+	return m, errors.Join(errs...)
+}
+
+// check returns one error for each field that cannot be right.
+func (m *Manifest) check() (errs []error) {
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	}
+	if !nameForm.MatchString(m.Name) {
+		bad("name", "%q: use lower-case letters, digits and dashes, at most 64", m.Name)
+	}
+	if !versionForm.MatchString(m.Version) {
+		bad("version", "%q: use three numbers, as in 1.0.0", m.Version)
+	}
+	seen := map[string]bool{}
+	for i, l := range m.Labels {
+		switch {
+		case l == "" || len(l) > 64 || strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			bad(fmt.Sprintf("labels[%d]", i), "%q: a label has 1 to 64 bytes and no control characters", l)
+		case l == UnknownLabel:
+			bad(fmt.Sprintf("labels[%d]", i), "%q is what a flow is called that no stage is sure of: choose another name", l)
+		case seen[l]:
+			bad(fmt.Sprintf("labels[%d]", i), "%q stands there twice", l)
+		}
+		seen[l] = true
+	}
+	if len(m.Labels) < 2 || len(m.Labels) > 4096 {
+		bad("labels", "%d labels: give 2 to 4096", len(m.Labels))
+	}
+	if m.Features.Packets < 1 || m.Features.Packets > flow.MaxPackets {
+		bad("features.packets", "%d: give 1 to %d", m.Features.Packets, flow.MaxPackets)
+	}
+	if _, err := feature.ParseMasks(m.Features.Masks); err != nil {
+		bad("features.masks", "%v", err)
+	}
+	if len(m.Packet.Stage)+len(m.Meta.Stage) == 0 {
+		bad("packet.stage", "no stage: give at least one [[packet.stage]] or [[meta.stage]]")
+	}
+	if e := m.Calibration.TargetError; e < 0 || e >= 1 {
+		bad("calibration.target_error", "%v: a share from 0 to 1", e)
+	}
+	if d := m.Calibration.Delta; d < 0 || d >= 1 {
+		bad("calibration.delta", "%v: a probability from 0 to 1", d)
+	}
+	for name, digest := range m.Files {
+		if !digestForm.MatchString(digest) {
+			bad("files."+name, "%q: write sha256: and 64 hexadecimal digits", digest)
+		}
+	}
+	m.checkStages("packet", m.Packet.Stage, bad)
+	m.checkStages("meta", m.Meta.Stage, bad)
+	return errs
+}
+
+func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, string, ...any)) {
+	for i, s := range stages {
+		at := fmt.Sprintf("%s.stage[%d].", name, i)
+		if !nameForm.MatchString(s.Name) {
+			bad(at+"name", "%q: use lower-case letters, digits and dashes, at most 64", s.Name)
+		}
+		for _, other := range stages[:i] {
+			if other.Name == s.Name {
+				bad(at+"name", "%q stands there twice", s.Name)
+			}
+		}
+		if s.Packets > m.Features.Packets {
+			bad(at+"packets", "%d is more than features.packets, %d", s.Packets, m.Features.Packets)
+		}
+		if s.Kind != kinds[0] && s.Kind != kinds[1] {
+			bad(at+"kind", "%q: use %q or %q", s.Kind, kinds[0], kinds[1])
+		}
+		if _, err := cascade.ParseMeasure(s.Confidence); err != nil {
+			bad(at+"confidence", "%v", err)
+		}
+		if s.Model == "" {
+			bad(at+"model", "missing: name the file of the model")
+			continue
+		}
+		for _, file := range []string{s.Model, s.Model + goldenSuffix} {
+			if _, ok := m.Files[file]; !ok {
+				bad(at+"model", "%s is not listed under [files] with its SHA-256", file)
+			}
+		}
+	}
+}

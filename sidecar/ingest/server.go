@@ -1,0 +1,174 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/wire"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	Socket         Socket
+	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
+	MaxConnections int
+	HelloTimeout   time.Duration
+	IdleTimeout    time.Duration // 0: a connection may be silent for ever
+	Needs          wire.Welcome  // what the bundle needs of each flow
+	// Shards take the batches; a flow goes to the same one always.
+	Shards  []chan<- *flow.Batch
+	Log     zerolog.Logger
+	Metrics *telemetry.Metrics
+}
+
+// Server listens for taps.
+type Server struct {
+	options  Options
+	listener *net.UnixListener
+	mu       sync.Mutex
+	peers    map[*peer]struct{}
+	stopping atomic.Bool
+	place    os.FileInfo // of the socket
+	sensors  sensors
+	accepts  sync.WaitGroup
+	readers  sync.WaitGroup
+	writers  sync.WaitGroup
+}
+
+// Listen makes the socket and begins to serve.
+func Listen(o Options) (*Server, error) {
+	l, err := o.Socket.listen()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}}
+	if s.place, err = os.Lstat(o.Socket.Path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s.accepts.Add(1)
+	go s.accept()
+	return s, nil
+}
+
+// Peers is the number of connections.
+func (s *Server) Peers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.peers)
+}
+
+// Stop takes no more connections, deals with what the taps have sent so far
+// and hands it to the shards, which must still be running.
+func (s *Server) Stop() error {
+	s.stopping.Store(true)
+	err := s.listener.Close()
+	// Another sidecar may have taken the place over.
+	if there, e := os.Lstat(s.options.Socket.Path); e == nil && os.SameFile(s.place, there) {
+		err = errors.Join(err, os.Remove(s.options.Socket.Path))
+	}
+	s.accepts.Wait()
+	s.mu.Lock()
+	for p := range s.peers {
+		p.stop()
+	}
+	s.mu.Unlock()
+	s.readers.Wait()
+	return err
+}
+
+// Close sends what the shards have decided, for as long as ctx allows, and
+// hangs up. It comes after Stop and after the shards have returned.
+func (s *Server) Close(ctx context.Context) {
+	until, bounded := ctx.Deadline()
+	s.mu.Lock()
+	for p := range s.peers {
+		if bounded {
+			p.conn.SetWriteDeadline(until)
+		}
+		p.out.fail(wire.CodeShutdown, "the sidecar is stopping: connect again later")
+		p.out.finish()
+	}
+	s.mu.Unlock()
+	s.writers.Wait()
+}
+
+// acceptPause is how long to wait when no connection can be accepted, as when
+// file descriptors are exhausted.
+const acceptPause = 100 * time.Millisecond
+
+func (s *Server) accept() {
+	defer s.accepts.Done()
+	failing := false
+	for {
+		conn, err := s.listener.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			if !failing {
+				s.options.Log.Error().Err(err).Msg("cannot accept connections; trying on")
+			}
+			failing = true
+			time.Sleep(acceptPause)
+			continue
+		}
+		failing = false
+		s.welcome(conn)
+	}
+}
+
+// welcome starts to serve a connection, or refuses it.
+func (s *Server) welcome(conn *net.UnixConn) {
+	pid, uid, err := credentials(conn)
+	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
+	if err == nil && len(s.options.AllowUIDs) > 0 && !slices.Contains(s.options.AllowUIDs, uid) {
+		err = fmt.Errorf("user %d may not connect: see listen.allow_uids", uid)
+	}
+	if err != nil {
+		s.refuse(conn, log, wire.CodeRefused, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.peers) >= s.options.MaxConnections {
+		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%d connections are open: see listen.max_connections", len(s.peers)))
+		return
+	}
+	p := newPeer(s, conn, log)
+	s.peers[p] = struct{}{}
+	s.readers.Add(1)
+	s.writers.Add(1)
+	go func() {
+		defer s.readers.Done()
+		p.read()
+	}()
+	go func() {
+		defer s.writers.Done()
+		p.out.write(conn)
+		conn.Close()
+		s.mu.Lock()
+		delete(s.peers, p)
+		s.mu.Unlock()
+	}()
+}
+
+// refuse hangs up on a connection, saying why. The message fits the empty
+// socket, so that writing it cannot block.
+func (s *Server) refuse(conn *net.UnixConn, log zerolog.Logger, code wire.ErrorCode, err error) {
+	log.Warn().Err(err).Msg("connection refused")
+	s.options.Metrics.Drop(telemetry.DropLimit)
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	wire.NewEncoder(conn).Error(code, err.Error())
+	conn.Close()
+}

@@ -1,0 +1,144 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket says where to listen and who may connect.
+type Socket struct {
+	Path  string
+	Mode  fs.FileMode
+	Owner string // user name or number; empty: left as it is
+	Group string // group name or number; empty: left as it is
+}
+
+// listen makes the socket. It takes over the place of a socket that nobody
+// answers on any more, and of nothing else. The socket is bound beside its
+// place and moved there when its mode and owner are right, so that nobody can
+// connect before.
+func (s Socket) listen() (*net.UnixListener, error) {
+	uid, gid, err := s.owners()
+	if err != nil {
+		return nil, err
+	}
+	if dir := filepath.Dir(s.Path); !isDir(dir) {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("%w (create the socket's directory, or name another socket)", err)
+		}
+	}
+	if err := s.free(); err != nil {
+		return nil, err
+	}
+	beside := fmt.Sprintf("%s.%d", s.Path, os.Getpid())
+	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: beside, Net: "unix"})
+	if err != nil {
+		return nil, listenError(s.Path, err)
+	}
+	l.SetUnlinkOnClose(false)
+	err = os.Chmod(beside, s.Mode)
+	if err == nil && (uid >= 0 || gid >= 0) {
+		err = os.Lchown(beside, uid, gid)
+	}
+	if err == nil {
+		err = os.Rename(beside, s.Path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(beside))
+	}
+	return l, nil
+}
+
+// free returns nil if the socket's place is empty or holds a socket that
+// nobody answers on.
+func (s Socket) free() error {
+	info, err := os.Lstat(s.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there and is no socket: move it away or name another socket", s.Path)
+	}
+	conn, err := net.DialTimeout("unix", s.Path, time.Second)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("somebody answers on %s: is another serveflow running?", s.Path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot tell whether somebody listens on %s: %w", s.Path, err)
+	}
+	return nil
+}
+
+func (s Socket) owners() (uid, gid int, err error) {
+	uid, gid = -1, -1
+	if s.Owner != "" {
+		if uid, err = strconv.Atoi(s.Owner); err != nil {
+			u, err := user.Lookup(s.Owner)
+			if err != nil {
+				return 0, 0, fmt.Errorf("the socket's owner: %w", err)
+			}
+			uid, _ = strconv.Atoi(u.Uid)
+		}
+	}
+	if s.Group != "" {
+		if gid, err = strconv.Atoi(s.Group); err != nil {
+			g, err := user.LookupGroup(s.Group)
+			if err != nil {
+				return 0, 0, fmt.Errorf("the socket's group: %w (create it with groupadd, or leave listen.group empty)", err)
+			}
+			gid, _ = strconv.Atoi(g.Gid)
+		}
+	}
+	return uid, gid, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// maxPath is the longest path a socket can have (sun_path in unix(7)), less
+// room for the process id of the name beside it.
+const maxPath = 107 - len(".4194304")
+
+func listenError(path string, err error) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("%w: the path has %d bytes and a socket's may have %d", err, len(path), maxPath)
+	}
+	return err
+}
+
+// credentials are the process id and user of the other end, as they were when
+// it connected (SO_PEERCRED in unix(7)).
+func credentials(c *net.UnixConn) (pid int, uid uint32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, 0, err
+	}
+	var cred *unix.Ucred
+	if e := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); e != nil {
+		return 0, 0, e
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(cred.Pid), cred.Uid, nil
+}

@@ -1,0 +1,97 @@
+package shard
+
+import (
+	"errors"
+
+	"serveflow/sidecar/cascade"
+)
+
+// Batchers are the batched stages of a bundle, shared by all shards: one for
+// each stage of a cascade, nil where the stage is not batched.
+type Batchers struct {
+	Packet, Meta []*cascade.Batcher
+}
+
+// NewBatchers starts a batcher with so many jobs for every batched stage.
+func NewBatchers(packet, meta *cascade.Cascade, jobs, batch int) (b Batchers, err error) {
+	if b.Packet, err = newBatchers(packet, jobs, batch); err == nil {
+		b.Meta, err = newBatchers(meta, jobs, batch)
+	}
+	if err != nil {
+		return Batchers{}, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func newBatchers(c *cascade.Cascade, jobs, batch int) ([]*cascade.Batcher, error) {
+	if c == nil {
+		return nil, nil
+	}
+	all := make([]*cascade.Batcher, len(c.Stages))
+	for i, stage := range c.Stages {
+		if !stage.Batched {
+			continue
+		}
+		var err error
+		if all[i], err = c.NewBatcher(i, jobs, batch); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// Depth is the number of flows that wait for a batched stage.
+func (b Batchers) Depth() (n int) {
+	b.each(func(one *cascade.Batcher) { n += one.Depth() })
+	return n
+}
+
+// Close stops the batchers, after the last shard has returned.
+func (b Batchers) Close() error {
+	var errs []error
+	b.each(func(one *cascade.Batcher) { errs = append(errs, one.Close()) })
+	return errors.Join(errs...)
+}
+
+func (b Batchers) jobs() (n int) {
+	b.each(func(one *cascade.Batcher) { n += one.Jobs() })
+	return n
+}
+
+func (b Batchers) each(do func(*cascade.Batcher)) {
+	for _, all := range [][]*cascade.Batcher{b.Packet, b.Meta} {
+		for _, one := range all {
+			if one != nil {
+				do(one)
+			}
+		}
+	}
+}
+
+// course is one cascade as a shard runs it.
+type course struct {
+	*cascade.Cascade
+	runner   *cascade.Runner
+	batchers []*cascade.Batcher
+	first    int // number of its first stage among the stages of all cascades
+}
+
+func newCourse(c *cascade.Cascade, b []*cascade.Batcher, stages *int) (*course, error) {
+	if c == nil {
+		return nil, nil
+	}
+	r, err := c.NewRunner()
+	if err != nil {
+		return nil, err
+	}
+	first := *stages
+	*stages += len(c.Stages)
+	return &course{Cascade: c, runner: r, batchers: b, first: first}, nil
+}
+
+func (c *course) close() error {
+	if c == nil {
+		return nil
+	}
+	return c.runner.Close()
+}

@@ -1,0 +1,185 @@
+package shard
+
+import (
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/sink"
+	"serveflow/sidecar/wire"
+)
+
+// outcome is what a flow is told: its class, and which stage said so on how
+// many packets.
+type outcome struct {
+	class         int // cascade.Unknown if none
+	score, margin float32
+	stage         int // -1: no model was asked
+	packets       int
+}
+
+var none = outcome{class: cascade.Unknown, stage: -1}
+
+func (s *Shard) course(rec *flow.Record) *course {
+	if rec.Meta {
+		return s.meta
+	}
+	return s.packet
+}
+
+// step asks the stages that have the packets they need, one after the other,
+// until one accepts, one answers later, or more packets are needed.
+func (s *Shard) step(r flow.Ref, rec *flow.Record) {
+	c := s.course(rec)
+	have := s.table.Packets(r)
+	for need := c.Stages[rec.Stage].Packets; len(have) >= need; need = c.Stages[rec.Stage].Packets {
+		if !s.ask(r, rec, c, cascade.Accepted, have[need-1].Time) {
+			return
+		}
+	}
+}
+
+// finish decides a flow that will get no more packets, on what there is: the
+// last stage has the word.
+func (s *Shard) finish(r flow.Ref, why cascade.Reason, at int64) {
+	rec := s.table.At(r)
+	c := s.course(rec)
+	if len(s.table.Packets(r)) == 0 { // not one whole packet was seen
+		s.decide(r, none, cascade.Partial, at)
+		return
+	}
+	rec.Stage = uint8(c.Last())
+	s.ask(r, rec, c, why, at)
+}
+
+// ask asks the flow's stage and deals with the answer. It returns true if the
+// answer is there and the flow has to go on to the next stage.
+func (s *Shard) ask(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason, at int64) bool {
+	s.asked = time.Now()
+	if c.Stages[rec.Stage].Batched {
+		s.queue(r, rec, c, why, at)
+		return false
+	}
+	v, err := c.runner.Score(int(rec.Stage), s.table.Packets(r))
+	return s.answer(r, rec, c, v, err, why, at)
+}
+
+func (s *Shard) answer(r flow.Ref, rec *flow.Record, c *course, v cascade.Verdict, err error, why cascade.Reason, at int64) bool {
+	if err != nil {
+		s.options.OnError(err)
+		v = cascade.Verdict{Class: cascade.Unknown}
+	}
+	stage := int(rec.Stage)
+	o := outcome{v.Class, v.Score, v.Margin, stage, min(len(s.table.Packets(r)), c.Stages[stage].Packets)}
+	last := stage == c.Last()
+	if last && why == cascade.Accepted {
+		why = cascade.LastStage
+	}
+	switch {
+	case v.Accepted:
+	case last:
+		o.class = cascade.Unknown
+	default:
+		if err == nil {
+			rec.Guess, rec.GuessStage, rec.Score, rec.Margin = int16(o.class), rec.Stage, o.score, o.margin
+		}
+		rec.Stage++
+		return true
+	}
+	s.decide(r, o, why, at)
+	return false
+}
+
+// queue asks a batched stage, which answers through complete.
+func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason, at int64) {
+	b := c.batchers[rec.Stage]
+	capture := rec.Lane().Source.Capture
+	var j *cascade.Job
+	for j == nil {
+		select {
+		case j = <-b.Free():
+			continue
+		default:
+		}
+		if !capture {
+			s.guess(r, cascade.Shed, at)
+			return
+		}
+		select {
+		case j = <-b.Free():
+		case done := <-s.answered:
+			s.complete(done)
+		}
+	}
+	j.Why, j.At, j.Asked, j.Arrived = why, at, s.asked, s.arrived
+	s.table.SetState(r, flow.Pending)
+	b.Ask(j, uint32(r), s.table.Packets(r), s.answered)
+	// What a capture's flow is told must not depend on how fast a model
+	// was: packets that come meanwhile would make it so.
+	for capture && int(rec.Stage) < c.Last() && rec.State == flow.Pending {
+		s.complete(<-s.answered)
+	}
+}
+
+// complete takes the answer of a batched stage.
+func (s *Shard) complete(j *cascade.Job) {
+	r := flow.Ref(j.Flow)
+	v, err, why, at := j.Verdict, j.Err, j.Why, j.At
+	s.asked, s.arrived = j.Asked, j.Arrived
+	j.Release()
+	rec := s.table.At(r)
+	s.table.SetState(r, flow.Waiting)
+	if !s.answer(r, rec, s.course(rec), v, err, why, at) {
+		return
+	}
+	if rec.Ended {
+		s.finish(r, cascade.FlowEnd, rec.Last)
+	} else {
+		s.step(r, rec)
+	}
+}
+
+// guess decides a flow that no stage is to be asked about again: the best
+// label so far, if there is one.
+func (s *Shard) guess(r flow.Ref, why cascade.Reason, at int64) {
+	o := none
+	if rec := s.table.At(r); rec.Guess >= 0 {
+		stage := int(rec.GuessStage)
+		o = outcome{int(rec.Guess), rec.Score, rec.Margin, stage, s.course(rec).Stages[stage].Packets}
+	}
+	s.decide(r, o, why, at)
+}
+
+// decide is the end of a flow's way: it is told to the log and to the tap,
+// once. at is the packet time of what led to it.
+func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
+	rec, now := s.table.At(r), time.Now()
+	l := rec.Lane()
+	latency := l.Waited(rec, at, s.wall(now))
+	s.table.SetState(r, flow.Decided)
+	label, stage, number := bundle.UnknownLabel, "", -1
+	if o.stage >= 0 {
+		c := s.course(rec)
+		stage, number = c.Stages[o.stage].Name, c.first+o.stage
+		if o.class >= 0 {
+			label = c.Labels[o.class]
+		}
+	}
+	s.records = append(s.records, sink.Record{
+		Start: rec.First, Sensor: l.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
+		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
+		LatencyUS: latency, Model: s.model, Reason: why.String(), Compute: now.Sub(s.asked),
+	})
+	if l.Source.Reply != nil {
+		if s.replyTo != l.Source {
+			s.flushReplies()
+			s.replyTo = l.Source
+		}
+		s.replies = append(s.replies, wire.Label{
+			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,
+			LatencyUS: latency, Model: s.model, Reason: why.String(),
+		})
+	}
+	s.options.Metrics.Decision(number, int(why), o.class, time.Duration(latency)*time.Microsecond, now.Sub(s.arrived))
+}

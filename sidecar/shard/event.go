@@ -1,0 +1,162 @@
+package shard
+
+import (
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/packet"
+	"serveflow/sidecar/telemetry"
+)
+
+func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
+	switch e.Kind {
+	case flow.Frame:
+		frame, h := b.Bytes(e), &s.headers
+		if err := packet.Parse(h, e.Link, frame); err != nil {
+			s.options.Metrics.Drop(telemetry.DropUnparsed)
+			h = nil
+		}
+		s.packetOf(l, e, h, frame)
+	case flow.Meta:
+		s.packetOf(l, e, nil, nil)
+	case flow.End:
+		s.end(l, e)
+	case flow.Clock: // the lane's clock was all there is to it
+	}
+}
+
+// packetOf takes a packet of a flow: h are the headers of its frame, nil for
+// META and for a frame that has none that could be read.
+func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame []byte) {
+	key := flow.Key{Sensor: l.Source.SensorID, ID: e.ID}
+	r := s.table.Find(key)
+	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
+		s.table.Remove(r) // the IDS uses the id again
+		r = flow.None
+	}
+	if r == flow.None {
+		if r = s.open(l, key, e, h); r == flow.None {
+			return
+		}
+	}
+	rec := s.table.At(r)
+	s.table.Touch(r, l)
+	rec.Last = max(rec.Last, e.Time)
+	if rec.State == flow.Decided {
+		if e.Index() <= rec.OrigPkts+rec.RespPkts {
+			s.options.Metrics.Drop(telemetry.DropDuplicate)
+		} else {
+			s.options.Metrics.Drop(telemetry.DropLate)
+		}
+		s.count(rec, e)
+		return
+	}
+	if rec.Meta != (e.Kind == flow.Meta) || (h == nil && !rec.Meta) {
+		s.count(rec, e)
+		return
+	}
+	p := s.table.Slot(r, e.Index())
+	if p == nil {
+		s.options.Metrics.Drop(telemetry.DropDuplicate)
+		return
+	}
+	if rec.Meta {
+		p.SetMeta(e.Tuple, e.Time, direction(rec, &e.Tuple, e), e.Payload)
+	} else {
+		p.SetFrame(h, frame, e.Time, direction(rec, &h.Tuple, e))
+	}
+	s.count(rec, e)
+	if rec.State == flow.Waiting {
+		s.step(r, rec)
+	}
+}
+
+func (s *Shard) count(rec *flow.Record, e *flow.Event) {
+	rec.OrigPkts = max(rec.OrigPkts, e.OrigPkts)
+	rec.RespPkts = max(rec.RespPkts, e.RespPkts)
+}
+
+// open begins a flow. It returns None for a flow that is not to be followed:
+// one that was decided before the sidecar was started.
+func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers) flow.Ref {
+	partial := e.Index() > 1
+	if partial && s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID) {
+		s.options.Metrics.Drop(telemetry.DropLate)
+		return flow.None
+	}
+	if s.table.Full() {
+		s.evict(l)
+	}
+	r := s.table.Open(key, l)
+	rec := s.table.At(r)
+	rec.First, rec.Last = e.Time, e.Time
+	rec.Meta = e.Kind == flow.Meta
+	switch {
+	case rec.Meta:
+		rec.Tuple = e.Tuple
+	case h != nil:
+		rec.Tuple = h.Tuple
+	}
+	if e.Dir == packet.Responder || e.Dir == packet.Unknown && e.OrigPkts == 0 {
+		rec.Tuple = rec.Tuple.Reverse()
+	}
+	s.options.Metrics.FlowOpened()
+	switch {
+	case partial:
+		s.decide(r, none, cascade.Partial, e.Time)
+	case s.course(rec) == nil:
+		s.decide(r, none, cascade.Unserved, e.Time)
+	}
+	return r
+}
+
+// direction is the direction of a packet by the ends of the flow's first one:
+// an IDS may change its mind about who the originator is, and a model must not
+// see that.
+func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
+	if o := &rec.Tuple; t.Version != 0 && t.Version == o.Version {
+		switch {
+		case t.Src != t.Dst && t.Src == o.Src && t.Dst == o.Dst:
+			return packet.Originator
+		case t.Src != t.Dst && t.Src == o.Dst && t.Dst == o.Src:
+			return packet.Responder
+		case t.SrcPort != t.DstPort && t.SrcPort == o.SrcPort && t.DstPort == o.DstPort:
+			return packet.Originator
+		case t.SrcPort != t.DstPort && t.SrcPort == o.DstPort && t.DstPort == o.SrcPort:
+			return packet.Responder
+		}
+	}
+	if e.Dir != packet.Unknown {
+		return e.Dir
+	}
+	if e.RespPkts > rec.RespPkts {
+		return packet.Responder
+	}
+	return packet.Originator
+}
+
+func (s *Shard) end(l *flow.Lane, e *flow.Event) {
+	r := s.table.Find(flow.Key{Sensor: l.Source.SensorID, ID: e.ID})
+	if r == flow.None {
+		return
+	}
+	s.table.Touch(r, l)
+	rec := s.table.At(r)
+	rec.Ended = true
+	rec.Last = max(rec.Last, e.Time)
+	if rec.State == flow.Waiting {
+		s.finish(r, cascade.FlowEnd, e.Time)
+	}
+}
+
+// evict makes room for one more flow.
+func (s *Shard) evict(l *flow.Lane) {
+	r := s.table.Spare()
+	for r == flow.None { // every flow waits for a model: take what it answers
+		s.complete(<-s.answered)
+		r = s.table.Spare()
+	}
+	if rec := s.table.At(r); rec.State == flow.Waiting {
+		s.guess(r, cascade.Evicted, rec.Lane().Now())
+	}
+	s.table.Remove(r)
+}

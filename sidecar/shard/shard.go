@@ -1,0 +1,227 @@
+// Package shard decides flows. A shard is one goroutine that owns its share of
+// the flows: it takes batches of events, keeps the flows' first packets, asks
+// the cascade when a stage has what it needs, and gives every flow exactly one
+// decision, to the label log and back to the tap.
+//
+// On a packet's way a shard takes no lock and allocates nothing. It waits for
+// nobody but, for captures, a batched stage that is busy.
+package shard
+
+import (
+	"errors"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/packet"
+	"serveflow/sidecar/sink"
+	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/wire"
+)
+
+// Log takes decisions. It is called by several shards at once and does not
+// wait.
+type Log interface {
+	Write([]sink.Record)
+}
+
+// Known tells which flows were decided before the sidecar started.
+type Known interface {
+	Has(sensor string, id wire.FlowID) bool
+}
+
+// Options are what a shard is made of.
+type Options struct {
+	Bundle   *bundle.Bundle
+	Batchers Batchers
+	MaxFlows int           // at least 1
+	Quiet    time.Duration // a flow unheard of for so long is decided on what there is
+	Forget   time.Duration // a decided flow unheard of for so long is forgotten
+	Log      Log
+	Known    Known // or nil
+	Metrics  *telemetry.Shard
+	// OnError is told of a model that failed. The flow is decided without.
+	OnError func(error)
+}
+
+// Shard is one share of the flows. Make it with New, then call Run.
+type Shard struct {
+	in            chan *flow.Batch
+	answered      chan *cascade.Job
+	options       Options
+	quiet, forget int64 // microseconds
+	packet, meta  *course
+	table         *flow.Table
+	lanes         map[*flow.Source]*flow.Lane
+	headers       packet.Headers
+	model         string // the bundle's name and version
+	start         time.Time
+	arrived       time.Time // when what is being dealt with came in
+	asked         time.Time // when the last stage was asked
+	records       []sink.Record
+	replies       []wire.Label
+	replyTo       *flow.Source
+}
+
+// queueBatches is how many batches may wait for a shard before the connection
+// that brings the next one has to wait.
+const queueBatches = 64
+
+// tickEvery is how often a shard looks at its clocks when no events come.
+const tickEvery = 50 * time.Millisecond
+
+// New returns a shard that has still to be run.
+func New(o Options) (*Shard, error) {
+	s := &Shard{
+		in:       make(chan *flow.Batch, queueBatches),
+		answered: make(chan *cascade.Job, o.Batchers.jobs()),
+		options:  o,
+		quiet:    o.Quiet.Microseconds(),
+		forget:   o.Forget.Microseconds(),
+		table:    flow.NewTable(o.MaxFlows, o.Bundle.Packets()),
+		lanes:    map[*flow.Source]*flow.Lane{},
+		model:    o.Bundle.Name(),
+		start:    time.Now(),
+	}
+	var err error
+	stages := 0
+	if s.packet, err = newCourse(o.Bundle.Packet, o.Batchers.Packet, &stages); err != nil {
+		return nil, err
+	}
+	if s.meta, err = newCourse(o.Bundle.Meta, o.Batchers.Meta, &stages); err != nil {
+		return nil, errors.Join(err, s.packet.close())
+	}
+	return s, nil
+}
+
+// In takes batches. Close it to make Run return.
+func (s *Shard) In() chan<- *flow.Batch { return s.in }
+
+// Depth is the number of batches that wait.
+func (s *Shard) Depth() int { return len(s.in) }
+
+// Run deals with batches until In is closed, then gives every flow that is
+// still open the best label it has so far.
+func (s *Shard) Run() error {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case b, ok := <-s.in:
+			if !ok {
+				s.drain()
+				return errors.Join(s.packet.close(), s.meta.close())
+			}
+			s.batch(b)
+		case j := <-s.answered:
+			s.complete(j)
+		case <-tick.C:
+			s.tick()
+		}
+		s.flush()
+	}
+}
+
+// wall is the time on the wall clock that live lanes run on: microseconds
+// since the shard was made, which no change of the system's clock moves.
+func (s *Shard) wall(t time.Time) int64 { return t.Sub(s.start).Microseconds() }
+
+func (s *Shard) tick() {
+	s.arrived = time.Now()
+	s.asked = s.arrived
+	for source, l := range s.lanes {
+		l.Tick(s.wall(s.arrived))
+		s.expire(l)
+		if l.Over() {
+			delete(s.lanes, source)
+		}
+	}
+	s.options.Metrics.SetFlows(s.table.Len())
+}
+
+func (s *Shard) batch(b *flow.Batch) {
+	l := s.lanes[b.Source]
+	if l == nil {
+		l = flow.NewLane(b.Source, s.wall(b.Arrived))
+		s.lanes[b.Source] = l
+	}
+	l.Tick(s.wall(b.Arrived))
+	s.arrived = b.Arrived
+	for i := range b.Events {
+		e := &b.Events[i]
+		l.Packet(e.Time)
+		s.expire(l)
+		s.event(l, b, e)
+	}
+	if b.Barrier != nil {
+		s.barrier(l, b.Barrier)
+	}
+	if b.Gone {
+		l.Orphan(s.table, s.wall(time.Now()))
+	}
+	b.Release()
+}
+
+// expire decides what has gone quiet on a lane and forgets what is stale.
+func (s *Shard) expire(l *flow.Lane) {
+	for {
+		r := l.Quiet(s.table, s.quiet)
+		if r == flow.None {
+			break
+		}
+		s.finish(r, cascade.Timeout, s.table.At(r).Touched+s.quiet)
+	}
+	for {
+		r := l.Stale(s.table, s.forget)
+		if r == flow.None {
+			break
+		}
+		s.table.Remove(r)
+	}
+}
+
+// barrier passes a SYNC: nothing that came before it may be left undecided
+// that could be decided.
+func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
+	if b.Final {
+		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
+			s.table.At(r).Ended = true
+			s.finish(r, cascade.FlowEnd, l.Now())
+		}
+	}
+	for l.Pending() > 0 {
+		s.complete(<-s.answered)
+	}
+	s.flush()
+	b.Arrive()
+}
+
+// drain empties the shard: there will be no more events.
+func (s *Shard) drain() {
+	for _, l := range s.lanes {
+		for l.Pending() > 0 {
+			s.complete(<-s.answered)
+		}
+		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
+			s.guess(r, cascade.Evicted, l.Now())
+		}
+	}
+	s.flush()
+}
+
+// flush hands over the decisions made since the last time.
+func (s *Shard) flush() {
+	if len(s.records) > 0 {
+		s.options.Log.Write(s.records)
+		s.records = s.records[:0]
+	}
+	s.flushReplies()
+}
+
+func (s *Shard) flushReplies() {
+	if len(s.replies) > 0 {
+		s.replyTo.Reply.Labels(s.replies)
+		s.replies = s.replies[:0]
+	}
+}

@@ -1,0 +1,220 @@
+// Package sidecar puts the parts together: what listens, what keeps flows,
+// what decides and what writes. Only this package knows all of them.
+//
+// A packet's way is one line: ingest reads it from a tap's socket and hands it
+// to a shard; the shard puts it to its flow, has features made of the flow's
+// packets and the cascade asked, and gives the decision to the label log and,
+// through ingest, back to the tap.
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/config"
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/ingest"
+	"serveflow/sidecar/shard"
+	"serveflow/sidecar/sink"
+	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/wire"
+)
+
+// Options are what a sidecar is made of.
+type Options struct {
+	Config  config.Config
+	Bundle  *bundle.Bundle // stays the caller's to close, after Stop
+	Version string         // of the program
+	Log     zerolog.Logger
+	// Decisions takes the decisions in place of the label log, which is not
+	// opened then.
+	Decisions shard.Log
+}
+
+// Sidecar is a running sidecar.
+type Sidecar struct {
+	Metrics  *telemetry.Metrics
+	labels   *sink.LabelLog // nil if Options.Decisions is set
+	batchers shard.Batchers
+	shards   []*shard.Shard
+	running  sync.WaitGroup
+	errs     []error // what each shard returned
+	server   *ingest.Server
+}
+
+// rawBytes is how much of a packet a tap is asked for: room for the largest
+// IPv4 and TCP headers, and for IPv6 with some extension headers.
+const rawBytes = 192
+
+// Start starts a sidecar. It listens when Start returns.
+func Start(o Options) (*Sidecar, error) {
+	s := &Sidecar{Metrics: telemetry.New(telemetry.Options{
+		Version: o.Version,
+		Bundle:  o.Bundle.Name(),
+		Stages:  stageNames(o.Bundle),
+		Labels:  o.Bundle.Manifest.Labels,
+		Reasons: cascade.ReasonNames(),
+	})}
+	if err := s.start(o); err != nil {
+		return nil, errors.Join(err, s.halt())
+	}
+	return s, nil
+}
+
+func (s *Sidecar) start(o Options) error {
+	decisions := o.Decisions
+	var known shard.Known
+	if decisions == nil {
+		var err error
+		if known, err = s.openLabels(o); err != nil {
+			return err
+		}
+		decisions = s.labels
+	}
+	c := o.Config
+	var err error
+	if s.batchers, err = shard.NewBatchers(o.Bundle.Packet, o.Bundle.Meta, c.ONNX.Queue, c.ONNX.Batch); err != nil {
+		return err
+	}
+	n := c.Flow.Shards
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	failures := &failures{log: o.Log}
+	inputs := make([]chan<- *flow.Batch, n)
+	for i := range inputs {
+		one, err := shard.New(shard.Options{
+			Bundle:   o.Bundle,
+			Batchers: s.batchers,
+			MaxFlows: max(c.Flow.MaxFlows/n, 1),
+			Quiet:    c.Flow.Quiet,
+			Forget:   c.Flow.Forget,
+			Log:      decisions,
+			Known:    known,
+			Metrics:  s.Metrics.NewShard(),
+			OnError:  failures.report,
+		})
+		if err != nil {
+			return err
+		}
+		s.shards = append(s.shards, one)
+		inputs[i] = one.In()
+	}
+	s.errs = make([]error, n)
+	for i, one := range s.shards {
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			s.errs[i] = one.Run()
+		}()
+	}
+	s.server, err = ingest.Listen(ingest.Options{
+		Socket: ingest.Socket{
+			Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
+		},
+		AllowUIDs:      c.Listen.AllowUIDs,
+		MaxConnections: c.Listen.MaxConnections,
+		HelloTimeout:   c.Listen.HelloTimeout,
+		IdleTimeout:    c.Listen.IdleTimeout,
+		Needs:          needs(o.Bundle),
+		Shards:         inputs,
+		Log:            o.Log,
+		Metrics:        s.Metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", c.Listen.Socket, err)
+	}
+	s.watch()
+	return nil
+}
+
+// openLabels opens the label log and reads which flows it has lately decided.
+func (s *Sidecar) openLabels(o Options) (shard.Known, error) {
+	known, err := sink.ReadDecided(o.Config.Labels.Path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the label log: %w", err)
+	}
+	s.labels, err = sink.OpenLabelLog(o.Config.Labels.Path, sink.Options{
+		MaxBytes: o.Config.Labels.MaxSize,
+		Keep:     o.Config.Labels.Keep,
+		OnError:  func(err error) { o.Log.Error().Err(err).Msg("label log") },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the label log: %w", err)
+	}
+	if n := s.labels.Repaired(); n > 0 {
+		o.Log.Warn().Int64("bytes", n).Msg("label log: cut off a torn last line")
+		s.Metrics.LogRepaired(uint64(n))
+	}
+	return known, nil
+}
+
+// watch lets the metrics see what others count.
+func (s *Sidecar) watch() {
+	s.Metrics.ReadPeers(s.server.Peers)
+	s.Metrics.ReadQueue(telemetry.QueueModel, s.batchers.Depth)
+	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {
+		for _, one := range s.shards {
+			n += one.Depth()
+		}
+		return n
+	})
+}
+
+// Reopen writes what the label log holds and opens its file anew, as after it
+// was rotated by somebody else.
+func (s *Sidecar) Reopen() error {
+	if s.labels == nil {
+		return nil
+	}
+	return s.labels.Reopen()
+}
+
+// Stop ends the sidecar: what taps have sent is dealt with, open flows get the
+// best label they have so far, the label log is written and, for as long as ctx
+// allows, labels are sent.
+func (s *Sidecar) Stop(ctx context.Context) error {
+	err := s.server.Stop()
+	haltErr := s.halt()
+	s.server.Close(ctx)
+	return errors.Join(err, haltErr)
+}
+
+// halt ends everything behind the server.
+func (s *Sidecar) halt() error {
+	for _, one := range s.shards {
+		close(one.In())
+	}
+	s.running.Wait()
+	errs := append(s.errs, s.batchers.Close())
+	if s.labels != nil {
+		errs = append(errs, s.labels.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func stageNames(b *bundle.Bundle) (names []string) {
+	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
+		if c != nil {
+			for _, stage := range c.Stages {
+				names = append(names, stage.Name)
+			}
+		}
+	}
+	return names
+}
+
+func needs(b *bundle.Bundle) wire.Welcome {
+	w := wire.Welcome{Packets: b.Packets()}
+	if b.Packet != nil {
+		w.RawBytes = rawBytes
+	}
+	return w
+}

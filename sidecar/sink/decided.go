@@ -1,0 +1,96 @@
+package sink
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"serveflow/sidecar/wire"
+)
+
+// decidedBytes is how much of the end of a label log is read: what was decided
+// before that is no longer sent by any tap.
+const decidedBytes = 64 << 20
+
+// Decided are flows that stand in a label log already.
+type Decided struct {
+	flows map[decidedFlow]struct{}
+}
+
+type decidedFlow struct {
+	sensor string
+	id     wire.FlowID
+}
+
+// Has says whether the flow was decided.
+func (d *Decided) Has(sensor string, id wire.FlowID) bool {
+	_, ok := d.flows[decidedFlow{sensor, id}]
+	return ok
+}
+
+// Len is the number of flows.
+func (d *Decided) Len() int { return len(d.flows) }
+
+// ReadDecided reads from the end of the label log at path which flows it has
+// decided last. A sidecar that was killed needs it: a tap goes on sending
+// packets of a flow whose label did not reach it, and the flow must not be
+// decided twice. Lines that cannot be read are passed over; a log that is not
+// there is empty.
+func ReadDecided(path string) (*Decided, error) {
+	d := &Decided{flows: map[decidedFlow]struct{}{}}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(max(size-decidedBytes, 0), io.SeekStart); err != nil {
+		return nil, err
+	}
+	sensors := map[string]string{} // one copy of each
+	r := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := r.ReadSlice('\n')
+		if err == nil {
+			d.read(line, sensors)
+		} else if err == io.EOF {
+			return d, nil // a torn last line was not decided
+		} else if !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
+		}
+	}
+}
+
+func (d *Decided) read(line []byte, sensors map[string]string) {
+	var rec struct {
+		Sensor *string         `json:"sensor"`
+		Flow   json.RawMessage `json:"flow"`
+	}
+	if json.Unmarshal(line, &rec) != nil || rec.Sensor == nil {
+		return
+	}
+	var id wire.FlowID
+	var text string
+	if u, err := strconv.ParseUint(string(rec.Flow), 10, 64); err == nil {
+		id = wire.UintID(u)
+	} else if err := json.Unmarshal(rec.Flow, &text); err != nil {
+		return
+	} else if id, err = wire.StringID(text); err != nil {
+		return
+	}
+	sensor, ok := sensors[*rec.Sensor]
+	if !ok {
+		sensor = *rec.Sensor
+		sensors[sensor] = sensor
+	}
+	d.flows[decidedFlow{sensor, id}] = struct{}{}
+}

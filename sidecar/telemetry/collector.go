@@ -15,7 +15,8 @@ type collector struct {
 
 	build, events, drops, queues, peers *prometheus.Desc
 	flows, opened, decisions, verdicts  *prometheus.Desc
-	repaired, serving, compute          *prometheus.Desc
+	logErrors, repaired                 *prometheus.Desc
+	serving, compute                    *prometheus.Desc
 	info                                prometheus.Metric
 }
 
@@ -32,12 +33,13 @@ func newCollector(m *Metrics, o Options) *collector {
 		build:     desc("build_info", "The version of the program and the bundle it serves; always 1.", "version", "bundle"),
 		events:    desc("events_total", "Messages from taps.", "kind"),
 		drops:     desc("drops_total", "What was not used, and why.", "reason"),
-		queues:    desc("queue_depth", "What waits: event batches for shards, flows for a batched stage, bytes for the label log.", "queue"),
+		queues:    desc("queue_depth", "What waits: event batches for shards, flows for a batched stage.", "queue"),
 		peers:     desc("peers", "Connected taps."),
 		flows:     desc("flows", "Flows tracked now."),
 		opened:    desc("flows_total", "Flows seen."),
 		decisions: desc("decisions_total", "Decisions, by the stage that made them and what led to it.", "stage", "reason"),
 		verdicts:  desc("labels_total", "Decisions, by their label.", "label"),
+		logErrors: desc("log_errors_total", "Failed writes, rotations and openings of the label log."),
 		repaired:  desc("log_bytes_repaired_total", "Bytes of torn lines cut off the label log."),
 		serving:   desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
 		compute:   desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
@@ -50,7 +52,7 @@ func newCollector(m *Metrics, o Options) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
-		c.decisions, c.verdicts, c.repaired, c.serving, c.compute,
+		c.decisions, c.verdicts, c.logErrors, c.repaired, c.serving, c.compute,
 	} {
 		ch <- d
 	}
@@ -92,6 +94,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for i, name := range c.labels {
 		counter(c.verdicts, total[l.verdicts+i], name)
 	}
+	counter(c.logErrors, total[l.logErrors])
 	counter(c.repaired, total[l.repaired])
 	histogram(c.serving, total[l.serving:][:buckets], total[l.servingNanos])
 	histogram(c.compute, total[l.compute:][:buckets], total[l.computeNanos])

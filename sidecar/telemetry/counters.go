@@ -14,7 +14,7 @@ const pad = 128 / 8
 type layout struct {
 	events, drops, queues      int
 	peers, flows, opened       int
-	repaired                   int
+	logErrors, repaired        int
 	decisions, verdicts        int // [1+stage][reason] and [1+class]
 	serving, compute           int // [bucket]
 	servingNanos, computeNanos int
@@ -33,6 +33,7 @@ func newLayout(o Options) *layout {
 	take(&l.peers, 1)
 	take(&l.flows, 1)
 	take(&l.opened, 1)
+	take(&l.logErrors, 1)
 	take(&l.repaired, 1)
 	take(&l.decisions, l.decisionCells)
 	take(&l.verdicts, 1+len(o.Labels))

@@ -29,13 +29,12 @@ const (
 	DropLimit                 // a connection past a limit
 	DropReplyFull             // a label for a tap that does not read
 	DropLogFull               // a line for a label log that cannot keep up
-	DropLogFailed             // a line that could not be written
 	DropTap                   // an event the tap itself dropped, by its own count
 	drops
 )
 
 var dropNames = [drops]string{
-	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "log_failed", "tap_dropped",
+	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "tap_dropped",
 }
 
 // Queue is a place where work waits.
@@ -45,11 +44,10 @@ type Queue uint8
 const (
 	QueueShards Queue = iota // batches of events that wait for their shard
 	QueueModel               // flows that wait for a batched stage
-	QueueLog                 // bytes of lines that wait to be written
 	queues
 )
 
-var queueNames = [queues]string{"shards", "model", "log"}
+var queueNames = [queues]string{"shards", "model"}
 
 // noStage stands for the stage of a decision that no model was asked for, and
 // unknown for the label of one that no stage was sure of.

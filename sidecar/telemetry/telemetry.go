@@ -81,6 +81,10 @@ func (m *Metrics) ReadDrops(d Drop, read func() uint64) {
 	m.read(m.layout.drops+int(d), read)
 }
 
+// ReadLogErrors adds what read returns to the errors of the label log: a count
+// that never goes back.
+func (m *Metrics) ReadLogErrors(read func() uint64) { m.read(m.layout.logErrors, read) }
+
 // ReadQueue shows what read returns as the depth of a queue.
 func (m *Metrics) ReadQueue(q Queue, read func() int) {
 	m.read(m.layout.queues+int(q), func() uint64 { return uint64(max(0, read())) })

@@ -59,8 +59,8 @@ func busy() *Metrics {
 	m.ReadQueue(QueueShards, func() int { return 3 })
 	m.ReadQueue(QueueModel, func() int { return 4 })
 	m.ReadQueue(QueueModel, func() int { return 5 })
-	m.ReadQueue(QueueLog, func() int { return -1 })
 	m.ReadPeers(func() int { return 2 })
+	m.ReadLogErrors(func() uint64 { return 8 })
 	m.LogRepaired(77)
 
 	for range 5 {

@@ -1,0 +1,62 @@
+# "make" alone lists what there is.
+
+SHELL      := /bin/bash
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS    := -X main.version=$(VERSION)
+# How long each fuzz target runs in "make fuzz".
+FUZZTIME   ?= 10s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/serveflow
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/serveflow ./cmd/serveflow
+
+.PHONY: demo
+demo: build ## label real captures and compare with the truth
+	test/demo.sh
+
+.PHONY: test
+test: ## run all tests, with the race detector
+	go test -race ./...
+
+.PHONY: check
+check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then shellcheck packaging/*.sh test/*.sh .ci/run; fi
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run all benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: deps
+deps: ## bring libonnxruntime into build/onnxruntime
+	packaging/onnxruntime.sh
+
+.PHONY: train-deps
+train-deps: .venv/complete ## make .venv with what models/train needs
+
+.venv/complete: models/train/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --requirement models/train/requirements.txt
+	touch $@
+
+.PHONY: clean
+clean: ## remove what make has built or brought in
+	rm -rf bin build .venv

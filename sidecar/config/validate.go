@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// maxSocket is the longest path that fits into a Unix socket address.
-const maxSocket = 107
+// maxSocket is the longest path of a socket. An address holds 107 bytes; the
+// rest is for the name under which the socket is made ready beside its place.
+const maxSocket = 96
 
 // Validate checks every value. It is for a configuration that was changed
 // after Load or Parse, which check on their own. Each mistake is one

@@ -18,6 +18,7 @@ type Job struct {
 	Err     error
 
 	// Notes of the caller, for when the answer comes.
+	Packets int
 	Why     Reason
 	At      int64
 	Arrived time.Time

@@ -8,36 +8,9 @@ import (
 
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/modeltest"
 	"serveflow/sidecar/packet"
 )
-
-// fixed is a model of one column, p1_payload, whose answer is its rows' value:
-// the class is the payload modulo the classes, with probability p.
-type fixed struct {
-	columns []string
-	classes int
-	p       float32
-	err     error
-	batches []int // sizes of what was asked
-}
-
-func (f *fixed) Columns() []string                { return f.columns }
-func (f *fixed) Classes() int                     { return f.classes }
-func (f *fixed) Close() error                     { return nil }
-func (f *fixed) NewScorer() (model.Scorer, error) { return &scorer{f}, nil }
-
-type scorer struct{ *fixed }
-
-func (s *scorer) Score(probs, rows []float32, n int) error {
-	s.batches = append(s.batches, n)
-	for i := range n {
-		for c := range s.classes {
-			probs[i*s.classes+c] = (1 - s.p) / float32(s.classes-1)
-		}
-		probs[i*s.classes+int(rows[i*len(s.columns)])%s.classes] = s.p
-	}
-	return s.err
-}
 
 func stage(t testing.TB, name string, packets int, m model.Model, thresholds ...float32) Stage {
 	t.Helper()
@@ -57,8 +30,8 @@ func payloads(sizes ...int32) []packet.Packet {
 }
 
 func TestNewNamesWhatDoesNotFit(t *testing.T) {
-	one := func(classes int) *fixed { return &fixed{columns: []string{"p1_payload"}, classes: classes} }
-	third := &fixed{columns: []string{"p3_payload"}, classes: 2}
+	one := func(classes int) model.Model { return modeltest.Sure(1, classes, "p1_payload") }
+	third := modeltest.Sure(1, 2, "p3_payload")
 	tests := []struct {
 		name   string
 		stages []Stage
@@ -136,7 +109,7 @@ func TestMeasuresByName(t *testing.T) {
 }
 
 func TestRunnerAndBatcherAgree(t *testing.T) {
-	m := &fixed{columns: []string{"p1_payload"}, classes: 3, p: .8}
+	m := modeltest.Sure(.8, 3, "p1_payload")
 	c, err := New([]string{"x", "y", "z"}, []Stage{stage(t, "only", 1, m, .5)})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +156,7 @@ func TestRunnerAndBatcherAgree(t *testing.T) {
 			t.Errorf("flow %d: batched %+v, alone %+v", i, answers[i], want)
 		}
 	}
-	for _, n := range m.batches {
+	for _, n := range m.Batches() {
 		if n > 4 {
 			t.Errorf("a batch of %d, the most is 4", n)
 		}
@@ -192,7 +165,8 @@ func TestRunnerAndBatcherAgree(t *testing.T) {
 
 func TestModelFailureReachesTheCaller(t *testing.T) {
 	broken := errors.New("no luck")
-	m := &fixed{columns: []string{"p1_payload"}, classes: 2, err: broken}
+	m := modeltest.Sure(1, 2, "p1_payload")
+	m.Answer = func(_, _ []float32) error { return broken }
 	c, err := New([]string{"x", "y"}, []Stage{stage(t, "only", 1, m, .5)})
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +193,7 @@ func TestModelFailureReachesTheCaller(t *testing.T) {
 }
 
 func TestOnlyIsTheLastStage(t *testing.T) {
-	m := &fixed{columns: []string{"p1_payload"}, classes: 2}
+	m := modeltest.Sure(1, 2, "p1_payload")
 	c, err := New([]string{"x", "y"}, []Stage{stage(t, "fast", 1, m, 2), stage(t, "slow", 5, m, 0)})
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +207,7 @@ func TestOnlyIsTheLastStage(t *testing.T) {
 }
 
 func BenchmarkRunner(b *testing.B) {
-	m := &fixed{columns: []string{"p1_payload"}, classes: 19, p: .9}
+	m := modeltest.Sure(.9, 19, "p1_payload")
 	c, err := New(make([]string, 19), []Stage{stage(b, "only", 1, m, .5)})
 	if err != nil {
 		b.Fatal(err)
@@ -243,10 +217,8 @@ func BenchmarkRunner(b *testing.B) {
 		b.Fatal(err)
 	}
 	flow := payloads(3)
-	m.batches = make([]int, 0, 1<<24)
 	b.ReportAllocs()
 	for b.Loop() {
-		m.batches = m.batches[:0]
 		if _, err := r.Score(0, flow); err != nil {
 			b.Fatal(err)
 		}

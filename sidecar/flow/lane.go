@@ -62,6 +62,13 @@ func (l *Lane) Orphan(t *Table, wall int64) {
 	}
 }
 
+// End says of all decided flows of the lane that the IDS is done with them.
+func (l *Lane) End(t *Table) {
+	for r := l.decided.head; r != None; r = t.At(r).links[byLane].next {
+		t.At(r).Ended = true
+	}
+}
+
 // Over says that the lane is of no more use: its source has gone and so have
 // its flows.
 func (l *Lane) Over() bool { return l.orphan && l.flows == 0 }

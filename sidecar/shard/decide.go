@@ -61,17 +61,22 @@ func (s *Shard) ask(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason,
 		s.queue(r, rec, c, why, at)
 		return false
 	}
-	v, err := c.runner.Score(int(rec.Stage), s.table.Packets(r))
-	return s.answer(r, rec, c, v, err, why, at)
+	packets := s.table.Packets(r)
+	v, err := c.runner.Score(int(rec.Stage), packets)
+	return s.answer(r, v, err, len(packets), why, at)
 }
 
-func (s *Shard) answer(r flow.Ref, rec *flow.Record, c *course, v cascade.Verdict, err error, why cascade.Reason, at int64) bool {
+// answer deals with what the flow's stage said of it when so many packets were
+// there.
+func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, why cascade.Reason, at int64) bool {
+	rec := s.table.At(r)
+	c := s.course(rec)
 	if err != nil {
 		s.options.OnError(err)
 		v = cascade.Verdict{Class: cascade.Unknown}
 	}
 	stage := int(rec.Stage)
-	o := outcome{v.Class, v.Score, v.Margin, stage, min(len(s.table.Packets(r)), c.Stages[stage].Packets)}
+	o := outcome{v.Class, v.Score, v.Margin, stage, min(packets, c.Stages[stage].Packets)}
 	last := stage == c.Last()
 	if last && why == cascade.Accepted {
 		why = cascade.LastStage
@@ -112,9 +117,10 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 			s.complete(done)
 		}
 	}
-	j.Why, j.At, j.Asked, j.Arrived = why, at, s.asked, s.arrived
+	packets := s.table.Packets(r)
+	j.Packets, j.Why, j.At, j.Asked, j.Arrived = len(packets), why, at, s.asked, s.arrived
 	s.table.SetState(r, flow.Pending)
-	b.Ask(j, uint32(r), s.table.Packets(r), s.answered)
+	b.Ask(j, uint32(r), packets, s.answered)
 	// What a capture's flow is told must not depend on how fast a model
 	// was: packets that come meanwhile would make it so.
 	for capture && int(rec.Stage) < c.Last() && rec.State == flow.Pending {
@@ -125,15 +131,14 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 // complete takes the answer of a batched stage.
 func (s *Shard) complete(j *cascade.Job) {
 	r := flow.Ref(j.Flow)
-	v, err, why, at := j.Verdict, j.Err, j.Why, j.At
+	v, err, packets, why, at := j.Verdict, j.Err, j.Packets, j.Why, j.At
 	s.asked, s.arrived = j.Asked, j.Arrived
 	j.Release()
-	rec := s.table.At(r)
 	s.table.SetState(r, flow.Waiting)
-	if !s.answer(r, rec, s.course(rec), v, err, why, at) {
+	if !s.answer(r, v, err, packets, why, at) {
 		return
 	}
-	if rec.Ended {
+	if rec := s.table.At(r); rec.Ended {
 		s.finish(r, cascade.FlowEnd, rec.Last)
 	} else {
 		s.step(r, rec)

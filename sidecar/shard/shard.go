@@ -184,25 +184,30 @@ func (s *Shard) expire(l *flow.Lane) {
 // barrier passes a SYNC: nothing that came before it may be left undecided
 // that could be decided.
 func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
+	s.settle(l)
 	if b.Final {
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
 			s.table.At(r).Ended = true
 			s.finish(r, cascade.FlowEnd, l.Now())
 		}
-	}
-	for l.Pending() > 0 {
-		s.complete(<-s.answered)
+		s.settle(l)
+		l.End(s.table)
 	}
 	s.flush()
 	b.Arrive()
 }
 
+// settle waits for the models that flows of the lane have asked.
+func (s *Shard) settle(l *flow.Lane) {
+	for l.Pending() > 0 {
+		s.complete(<-s.answered)
+	}
+}
+
 // drain empties the shard: there will be no more events.
 func (s *Shard) drain() {
 	for _, l := range s.lanes {
-		for l.Pending() > 0 {
-			s.complete(<-s.answered)
-		}
+		s.settle(l)
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
 			s.guess(r, cascade.Evicted, l.Now())
 		}

@@ -1,0 +1,437 @@
+package shard
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/flow"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/modeltest"
+	"serveflow/sidecar/packet"
+	"serveflow/sidecar/sink"
+	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/wire"
+)
+
+var classes = []string{"a", "b", "c"}
+
+// decisions is a Log, and the tap's end of the replies.
+type decisions struct {
+	mu      sync.Mutex
+	records []sink.Record
+	labels  []wire.Label
+}
+
+func (d *decisions) Write(r []sink.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.records = append(d.records, r...)
+}
+
+func (d *decisions) Labels(l []wire.Label) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.labels = append(d.labels, l...)
+}
+
+func stage(t testing.TB, name string, packets int, batched bool, m model.Model, threshold float32) cascade.Stage {
+	t.Helper()
+	plan, err := feature.Compile(m.Columns(), feature.MaskAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cascade.Stage{Name: name, Packets: packets, Plan: plan, Model: m, Batched: batched, Thresholds: []float32{threshold}}
+}
+
+// testBundle answers by payload lengths: after one packet it is sure if the
+// payload of it is below 100; after three by the payload of the third, if that
+// is below 200.
+func testBundle(t testing.TB, batched, meta bool) *bundle.Bundle {
+	t.Helper()
+	below := func(limit float32, column string) *modeltest.Model {
+		m := modeltest.Sure(.9, len(classes), column)
+		sure := m.Answer
+		m.Answer = func(probs, row []float32) error {
+			if row[0] >= limit {
+				copy(probs, []float32{.5, .3, .2})
+				return nil
+			}
+			return sure(probs, row)
+		}
+		return m
+	}
+	build := func() *cascade.Cascade {
+		c, err := cascade.New(classes, []cascade.Stage{
+			stage(t, "fast", 1, false, below(100, "p1_payload"), .8),
+			stage(t, "slow", 3, batched, below(200, "p3_payload"), .8),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	b := &bundle.Bundle{Manifest: &bundle.Manifest{Name: "test", Version: "1.0.0", Labels: classes}, Packet: build()}
+	if meta {
+		b.Meta = build()
+	}
+	return b
+}
+
+// rig is a shard under test, driven by hand: its events are dealt with as they
+// are given.
+type rig struct {
+	*decisions
+	t      testing.TB
+	shard  *Shard
+	source *flow.Source
+	time   int64
+	known  map[uint64]bool
+	errs   []error
+}
+
+func (r *rig) Has(sensor string, id wire.FlowID) bool { return r.known[id.Uint()] }
+
+func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
+	t.Helper()
+	r := &rig{decisions: &decisions{}, t: t, known: map[uint64]bool{}}
+	r.source = &flow.Source{Sensor: "s", Capture: capture, Reply: r.decisions}
+	batchers, err := NewBatchers(b.Packet, b.Meta, 4, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { batchers.Close() })
+	r.shard, err = New(Options{
+		Bundle: b, Batchers: batchers, MaxFlows: max,
+		Quiet: 10 * time.Second, Forget: time.Minute,
+		Log: r.decisions, Known: r, OnError: func(err error) { r.errs = append(r.errs, err) },
+		Metrics: telemetry.New(telemetry.Options{
+			Stages: []string{"fast", "slow", "fast", "slow"}, Labels: classes, Reasons: cascade.ReasonNames(),
+		}).NewShard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// frame is an IPv4 UDP packet with so many bytes of payload.
+func frame(src, dst byte, sport, dport uint16, payload int) []byte {
+	b := make([]byte, 28)
+	b[0], b[8], b[9] = 0x45, 64, 17
+	binary.BigEndian.PutUint16(b[2:], uint16(28+payload))
+	b[12], b[15], b[16], b[19] = 10, src, 10, dst
+	binary.BigEndian.PutUint16(b[20:], sport)
+	binary.BigEndian.PutUint16(b[22:], dport)
+	binary.BigEndian.PutUint16(b[24:], uint16(8+payload))
+	return b
+}
+
+func (r *rig) batch(fill func(*flow.Batch)) {
+	b := flow.NewBatch(r.source, time.Now())
+	fill(b)
+	r.shard.batch(b)
+	r.shard.flush()
+}
+
+// orig sends packet index of flow id from its originator.
+func (r *rig) orig(id uint64, index uint64, payload int) {
+	r.send(id, index, packet.Originator, frame(1, 2, 1000, 53, payload))
+}
+
+func (r *rig) send(id, index uint64, dir packet.Dir, raw []byte) {
+	r.time += 1000
+	r.batch(func(b *flow.Batch) {
+		e := b.Add()
+		e.ID, e.Time, e.Dir, e.Kind, e.Link = wire.UintID(id), r.time, dir, flow.Frame, packet.RawIP
+		e.OrigPkts = index
+		b.Keep(e, raw)
+	})
+}
+
+func (r *rig) meta(id, index uint64, payload int32) {
+	r.time += 1000
+	r.batch(func(b *flow.Batch) {
+		e := b.Add()
+		e.ID, e.Time, e.Kind, e.OrigPkts, e.Payload = wire.UintID(id), r.time, flow.Meta, index, payload
+		e.Tuple = packet.Tuple{Proto: 17}
+	})
+}
+
+func (r *rig) end(id uint64) {
+	r.time += 1000
+	r.batch(func(b *flow.Batch) {
+		e := b.Add()
+		e.ID, e.Time, e.Kind = wire.UintID(id), r.time, flow.End
+	})
+}
+
+func (r *rig) clock(seconds int64) {
+	r.time += seconds * 1e6
+	r.batch(func(b *flow.Batch) {
+		e := b.Add()
+		e.Time, e.Kind = r.time, flow.Clock
+	})
+}
+
+func (r *rig) sync(final bool) (passed bool) {
+	r.batch(func(b *flow.Batch) { b.Barrier = flow.NewBarrier(1, final, func() { passed = true }) })
+	return passed
+}
+
+// want checks the decisions so far, each as "flow label stage packets reason
+// latency in ms".
+func (r *rig) want(want ...string) {
+	r.t.Helper()
+	for r.shard.pending() > 0 {
+		r.shard.complete(<-r.shard.answered)
+	}
+	r.shard.flush()
+	var got []string
+	for i, rec := range r.records {
+		got = append(got, fmt.Sprintf("%v %s %s %d %s %d", rec.Flow, rec.Label, rec.Stage, rec.Packets, rec.Reason, rec.LatencyUS/1000))
+		if i >= len(r.labels) {
+			r.t.Fatalf("decision %q was not sent to the tap", got[i])
+		}
+		if l := r.labels[i]; l.Flow != rec.Flow || l.Label != rec.Label || l.Score != rec.Score || l.Reason != rec.Reason || l.Model != "test@1.0.0" {
+			r.t.Errorf("log and tap were told different things: %+v, %+v", rec, l)
+		}
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("decided\n\t%q\nwant\n\t%q", got, want)
+	}
+}
+
+func (s *Shard) pending() (n int) {
+	for _, l := range s.lanes {
+		n += l.Pending()
+	}
+	return n
+}
+
+func TestDecisions(t *testing.T) {
+	tests := []struct {
+		name  string
+		drive func(*rig)
+		want  []string
+	}{
+		{"the first stage is sure", func(r *rig) { r.orig(1, 1, 1) }, []string{"1 b fast 1 accepted 0"}},
+		{"the last stage is sure", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 2, 9); r.orig(1, 3, 101) }, []string{"1 c slow 3 last_stage 2"}},
+		{"nobody is sure", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 2, 9); r.orig(1, 3, 300) }, []string{"1 unknown slow 3 last_stage 2"}},
+		{"the flow ends early", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 2, 9); r.end(1) }, []string{"1 a slow 2 flow_end 2"}},
+		{"the flow goes quiet", func(r *rig) { r.orig(1, 1, 100); r.clock(11) }, []string{"1 a slow 1 timeout 10000"}},
+		{"not quiet yet", func(r *rig) { r.orig(1, 1, 100); r.clock(9) }, nil},
+		{"a packet after a quiet time comes too late", func(r *rig) { r.orig(1, 1, 100); r.time += 11e6; r.orig(1, 2, 1) }, []string{"1 a slow 1 timeout 10000"}},
+		{"decided once", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1); r.clock(11) }, []string{"1 b fast 1 accepted 0"}},
+		{"duplicates count once", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 2, 1) }, nil},
+		{"a gap is waited for", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101) }, nil},
+		{"a gap is filled", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101); r.orig(1, 2, 9) }, []string{"1 c slow 3 last_stage 1"}},
+		{"what is before a gap counts", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 300); r.end(1) }, []string{"1 a slow 1 flow_end 2"}},
+		{"mid-stream", func(r *rig) { r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1) }, []string{"1 unknown  0 partial 0"}},
+		{"decided before a restart", func(r *rig) { r.known[1] = true; r.orig(1, 2, 1); r.orig(2, 2, 1) }, []string{"2 unknown  0 partial 0"}},
+		{"an id is used again after its end", func(r *rig) { r.orig(1, 1, 1); r.end(1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
+		{"an id is not used again before", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0"}},
+		{"unreadable first packet", func(r *rig) { r.send(1, 1, packet.Originator, []byte{1, 2, 3}); r.end(1) }, []string{"1 unknown  0 partial 1"}},
+		{"the end of nothing", func(r *rig) { r.end(1) }, nil},
+		{"no cascade for a tap without headers", func(r *rig) { r.meta(1, 1, 1); r.meta(1, 2, 1) }, []string{"1 unknown  0 unserved 0"}},
+		{"sync leaves open flows open", func(r *rig) { r.orig(1, 1, 100); r.sync(false) }, nil},
+		{"final sync ends them", func(r *rig) { r.orig(1, 1, 100); r.orig(2, 1, 1); r.sync(true) }, []string{"2 b fast 1 accepted 0", "1 a slow 1 flow_end 1"}},
+		{"ids are free after a final sync", func(r *rig) { r.orig(1, 1, 1); r.sync(true); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
+	}
+	for _, batched := range []bool{false, true} {
+		for _, test := range tests {
+			t.Run(fmt.Sprintf("%s/batched=%v", test.name, batched), func(t *testing.T) {
+				r := newRig(t, testBundle(t, batched, false), 100, true)
+				test.drive(r)
+				r.want(test.want...)
+				if len(r.errs) > 0 {
+					t.Error(r.errs)
+				}
+			})
+		}
+	}
+}
+
+func TestMetaHasItsOwnCascade(t *testing.T) {
+	r := newRig(t, testBundle(t, false, true), 100, true)
+	r.meta(1, 1, 100)
+	r.meta(1, 2, 0)
+	r.meta(1, 3, 1)
+	r.want("1 b slow 3 last_stage 2")
+}
+
+func TestTheFlowToGiveUpIsTheOneWorthLeast(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 3, true)
+	r.orig(1, 1, 100) // undecided, two packets
+	r.orig(1, 2, 100)
+	r.orig(2, 1, 100) // undecided, one packet
+	r.orig(3, 1, 1)   // decided
+	r.orig(4, 1, 100) // in place of 3
+	r.orig(5, 1, 100) // in place of 2
+	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3")
+	r.orig(1, 3, 101)
+	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3", "1 c slow 3 last_stage 6")
+}
+
+func TestSlowStageThatIsBusy(t *testing.T) {
+	b := testBundle(t, true, false)
+	hold := make(chan struct{})
+	slow := b.Packet.Stages[1].Model.(*modeltest.Model)
+	answer := slow.Answer
+	slow.Answer = func(probs, row []float32) error { <-hold; return answer(probs, row) }
+	r := newRig(t, b, 100, false)
+	for id := range uint64(20) {
+		r.orig(id, 1, 100)
+		r.end(id)
+	}
+	// Four jobs are there: the rest keep the best label so far, at once.
+	if n := len(r.records); n != 16 {
+		t.Fatalf("%d flows decided while the slow stage is busy, want 16", n)
+	}
+	for _, rec := range r.records {
+		if rec.Reason != "shed" || rec.Label != "a" || rec.Stage != "fast" {
+			t.Errorf("flow %v: %+v", rec.Flow, rec)
+		}
+	}
+	close(hold)
+	if !r.sync(false) {
+		t.Error("the barrier was not passed")
+	}
+	if n := len(r.records); n != 20 {
+		t.Errorf("%d flows decided after the barrier, want 20", n)
+	}
+}
+
+func TestACaptureIsNotShed(t *testing.T) {
+	r := newRig(t, testBundle(t, true, false), 1000, true)
+	for id := range uint64(500) {
+		r.orig(id, 1, 100)
+		r.end(id)
+	}
+	if !r.sync(false) || len(r.records) != 500 {
+		t.Fatalf("%d of 500 flows decided", len(r.records))
+	}
+	for _, rec := range r.records {
+		if rec.Reason != "flow_end" {
+			t.Fatalf("flow %v: %s", rec.Flow, rec.Reason)
+		}
+	}
+}
+
+func TestModelFailureDecidesUnknown(t *testing.T) {
+	b := testBundle(t, false, false)
+	b.Packet.Stages[0].Model.(*modeltest.Model).Answer = func(_, _ []float32) error { return errors.New("no luck") }
+	r := newRig(t, b, 100, true)
+	r.orig(1, 1, 1)
+	r.orig(1, 2, 1)
+	r.orig(1, 3, 2)
+	r.want("1 c slow 3 last_stage 2")
+	if len(r.errs) != 1 {
+		t.Errorf("errors told: %v", r.errs)
+	}
+}
+
+// TestDirectionIsTheFirstPacketsWord gives packets whose direction the tap gets
+// wrong or changes its mind about.
+func TestDirectionIsTheFirstPacketsWord(t *testing.T) {
+	forth, back := frame(1, 2, 1000, 53, 0), frame(2, 1, 53, 1000, 0)
+	local, localBack := frame(1, 1, 1000, 53, 0), frame(1, 1, 53, 1000, 0)
+	same := frame(1, 1, 53, 53, 0)
+	o, d, u := packet.Originator, packet.Responder, packet.Unknown
+	tests := []struct {
+		name   string
+		given  []packet.Dir
+		frames [][]byte
+		want   []packet.Dir
+	}{
+		{"as given", []packet.Dir{o, d, o}, [][]byte{forth, back, forth}, []packet.Dir{o, d, o}},
+		{"flipped on the way", []packet.Dir{o, d, d, o}, [][]byte{forth, back, forth, back}, []packet.Dir{o, d, o, d}},
+		{"the responder was first", []packet.Dir{d, o}, [][]byte{forth, back}, []packet.Dir{d, o}},
+		{"unknown", []packet.Dir{u, u, u}, [][]byte{forth, back, forth}, []packet.Dir{o, d, o}},
+		{"one address", []packet.Dir{u, u}, [][]byte{local, localBack}, []packet.Dir{o, d}},
+		{"one address and one port", []packet.Dir{o, d}, [][]byte{same, same}, []packet.Dir{o, d}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := testBundle(t, false, false)
+			b.Packet.Stages[0].Thresholds = []float32{2, 2, 2}
+			b.Packet.Stages[1].Packets = len(test.given) + 1
+			r := newRig(t, b, 10, true)
+			for i, given := range test.given {
+				r.send(1, uint64(i+1), given, test.frames[i])
+			}
+			var got []packet.Dir
+			for _, p := range r.shard.table.Packets(r.shard.table.Find(flow.Key{ID: wire.UintID(1)})) {
+				got = append(got, p.Dir)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("directions %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLiveFlowsGrowQuietWithoutPackets(t *testing.T) {
+	b := testBundle(t, false, false)
+	r := newRig(t, b, 10, false)
+	r.shard.quiet = (20 * time.Millisecond).Microseconds()
+	done := make(chan error)
+	go func() { done <- r.shard.Run() }()
+	in := flow.NewBatch(r.source, time.Now())
+	e := in.Add()
+	e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(1), 1, 1, packet.RawIP
+	in.Keep(e, frame(1, 2, 1000, 53, 100))
+	r.shard.In() <- in
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		n := len(r.records)
+		r.mu.Unlock()
+		if n > 0 || time.Now().After(deadline) {
+			break
+		}
+	}
+	close(r.shard.In())
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(r.records) != 1 || r.records[0].Reason != "timeout" || r.records[0].LatencyUS < 20000 {
+		t.Errorf("decided %+v, want one timeout after 20 ms", r.records)
+	}
+}
+
+func TestDrainDecidesWhatIsOpen(t *testing.T) {
+	r := newRig(t, testBundle(t, true, false), 10, false)
+	r.orig(1, 1, 100)
+	r.shard.drain()
+	r.want(fmt.Sprintf("1 a fast 1 evicted %d", r.records[0].LatencyUS/1000))
+}
+
+// BenchmarkPacket is a packet's whole way through a shard: three packets a
+// flow, decided by the last stage.
+func BenchmarkPacket(b *testing.B) {
+	r := newRig(b, testBundle(b, false, false), 1<<16, true)
+	r.source.Reply = nil
+	raw := frame(1, 2, 1000, 53, 100)
+	b.ReportAllocs()
+	id, index := uint64(0), uint64(0)
+	for i := 0; b.Loop(); i++ {
+		if i%3 == 0 {
+			id, index = id+1, 0
+		}
+		index++
+		r.time++
+		batch := flow.NewBatch(r.source, r.shard.start)
+		e := batch.Add()
+		e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), r.time, index, packet.RawIP
+		batch.Keep(e, raw)
+		r.shard.batch(batch)
+		r.shard.records = r.shard.records[:0]
+	}
+}

@@ -1,0 +1,99 @@
+package ingest
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(t *testing.T, path string)
+		want    string
+	}{
+		{"empty", func(*testing.T, string) {}, ""},
+		{"a socket that nobody answers on", func(t *testing.T, path string) {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.SetUnlinkOnClose(false)
+			l.Close()
+		}, ""},
+		{"a socket that somebody answers on", func(t *testing.T, path string) {
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		}, "is another serveflow running?"},
+		{"a file", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "is no socket"},
+		{"a link to a file", func(t *testing.T, path string) {
+			if err := os.Symlink("/etc/passwd", path); err != nil {
+				t.Fatal(err)
+			}
+		}, "is no socket"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s.sock")
+			test.prepare(t, path)
+			l, err := Socket{Path: path, Mode: 0o620}.listen()
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatalf("error %v, want one with %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			info, err := os.Lstat(path)
+			if err != nil || info.Mode() != os.ModeSocket|0o620 {
+				t.Errorf("made %v, %v", info.Mode(), err)
+			}
+			entries, _ := os.ReadDir(filepath.Dir(path))
+			if len(entries) != 1 {
+				t.Errorf("left behind: %v", entries)
+			}
+		})
+	}
+}
+
+func TestSocketErrorsSayWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		name   string
+		socket Socket
+		want   string
+	}{
+		{"unknown group", Socket{Path: filepath.Join(dir, "a"), Group: "no-such-group-here"}, "groupadd"},
+		{"unknown user", Socket{Path: filepath.Join(dir, "a"), Owner: "no-such-user-here"}, "owner"},
+		{"no directory", Socket{Path: filepath.Join(dir, "x", "y", "s.sock")}, "create the socket's directory"},
+		{"long path", Socket{Path: filepath.Join(dir, strings.Repeat("x", 120))}, "a socket's may have"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := test.socket.listen(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestSocketDirectoryIsMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "s.sock")
+	l, err := Socket{Path: path, Mode: 0o660}.listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}

@@ -1,0 +1,240 @@
+// Package test holds what no package can test alone.
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// pages are the documents that people follow.
+func pages(t *testing.T) []string {
+	t.Helper()
+	all := []string{filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")}
+	for _, pattern := range []string{"docs/*.md", "docs/adr/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// command is a simple command of a shell block, at its place.
+type command struct {
+	page string
+	line int
+	args []string
+}
+
+var separator = regexp.MustCompile(`&&|\|\||[;|&]`)
+
+// commands returns the commands in the sh blocks of a page.
+func commands(t *testing.T, page string) (all []command) {
+	t.Helper()
+	f, err := os.Open(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	inside, pending := false, ""
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Text()
+		if strings.HasPrefix(line, "```") {
+			inside = line == "```sh"
+			continue
+		}
+		if !inside {
+			continue
+		}
+		if cut, ok := strings.CutSuffix(line, `\`); ok {
+			pending += cut
+			continue
+		}
+		line, pending = pending+line, ""
+		line, _, _ = strings.Cut(line, " #")
+		for _, part := range separator.Split(line, -1) {
+			if args := strings.Fields(part); len(args) > 0 && !strings.HasPrefix(args[0], "#") {
+				all = append(all, command{page, n, args})
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestDocumentedCommands checks that what the documents tell people to type
+// exists: the targets of make, and the subcommands and flags of serveflow.
+func TestDocumentedCommands(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, page := range pages(t) {
+		for _, c := range commands(t, page) {
+			name := filepath.Base(c.args[0])
+			seen[name]++
+			switch name {
+			case "make":
+				for _, target := range c.args[1:] {
+					if !strings.Contains(target, "=") && !strings.Contains(string(makefile), "\n"+target+":") {
+						t.Errorf("%s:%d: the Makefile has no target %q", c.page, c.line, target)
+					}
+				}
+			case "serveflow":
+				checkServeflow(t, c)
+			}
+		}
+	}
+	if seen["make"] == 0 || seen["serveflow"] == 0 {
+		t.Errorf("hardly any commands were found: %v", seen)
+	}
+}
+
+// TestUnitCommands does the same for the systemd unit.
+func TestUnitCommands(t *testing.T) {
+	const unit = root + "/packaging/serveflow.service"
+	data, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i, line := range strings.Split(string(data), "\n") {
+		if _, value, _ := strings.Cut(line, "="); strings.HasPrefix(value, "/usr/local/bin/serveflow ") {
+			checkServeflow(t, command{unit, i + 1, strings.Fields(value)})
+			found++
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d commands of serveflow in %s, want 2", found, unit)
+	}
+}
+
+// checkServeflow asks a subcommand for its help and looks for the flags there.
+func checkServeflow(t *testing.T, c command) {
+	t.Helper()
+	if len(c.args) < 2 {
+		t.Errorf("%s:%d: serveflow without a subcommand", c.page, c.line)
+		return
+	}
+	sub := c.args[1]
+	out, err := exec.Command(serveflow, sub, "--help").CombinedOutput()
+	if err != nil {
+		t.Errorf("%s:%d: serveflow %s --help: %v\n%s", c.page, c.line, sub, err, out)
+		return
+	}
+	for _, arg := range c.args[2:] {
+		flag, _, _ := strings.Cut(arg, "=")
+		if !strings.HasPrefix(flag, "-") {
+			continue
+		}
+		known := regexp.MustCompile(`(^|[\s,])` + regexp.QuoteMeta(flag) + `($|[\s,=])`)
+		if !known.Match(out) {
+			t.Errorf("%s:%d: serveflow %s has no flag %s", c.page, c.line, sub, flag)
+		}
+	}
+}
+
+// serveflow is the program, built for the tests.
+var serveflow string
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "serveflow-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	serveflow = filepath.Join(dir, "serveflow")
+	build := exec.Command("go", "build", "-o", serveflow, "./cmd/serveflow")
+	build.Dir, build.Stdout, build.Stderr = root, os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building serveflow:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// TestLinks checks that the documents' links to files lead somewhere.
+func TestLinks(t *testing.T) {
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			path, _, _ := strings.Cut(m[1], "#")
+			if path == "" || strings.Contains(path, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), path)); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestImports checks the arrows that docs/architecture.md draws: a package of
+// sidecar/ imports no other of them than the page says.
+func TestImports(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string][]string{}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z, ]+) -> ([a-z, ]+)$`).FindAllStringSubmatch(string(text), -1) {
+		to := strings.Split(m[2], ", ")
+		if m[2] == "none of the others" {
+			to = nil
+		}
+		for _, from := range strings.Split(m[1], ", ") {
+			allowed[from] = to
+		}
+	}
+
+	const prefix = "serveflow/sidecar/"
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./sidecar/...")
+	list.Dir, list.Stderr = root, os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		from, ok := strings.CutPrefix(fields[0], prefix)
+		if !ok {
+			continue // sidecar itself
+		}
+		from, _, _ = strings.Cut(from, "/")
+		to, ok := allowed[from]
+		if !ok {
+			t.Errorf("docs/architecture.md does not say what %s imports", from)
+			continue
+		}
+		for _, path := range fields[1:] {
+			name, ok := strings.CutPrefix(path, prefix)
+			if name, _, _ = strings.Cut(name, "/"); ok && name != from && !slices.Contains(to, name) {
+				t.Errorf("%s imports %s, which docs/architecture.md does not say", from, name)
+			}
+		}
+	}
+}

@@ -105,7 +105,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("rows do not add up: %+v", stats)
 			}
 			golden(t, name+".want", out.Bytes())
-			golden(t, name+".stats", fmt.Appendf(nil, "%+v\n", stats))
+			golden(t, name+".stats", fmt.Appendln(nil, stats))
 		})
 	}
 }

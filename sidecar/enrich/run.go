@@ -20,6 +20,12 @@ type Stats struct {
 	Broken        int64 // lines that could not be read, passed on unchanged
 }
 
+// String returns the counters as a line for a person.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d rows: %d labelled by id, %d by community id, %d before, %d without a decision; %d records of no flow, %d broken lines",
+		s.Rows, s.ByID, s.ByCommunityID, s.Labelled, s.Unmatched, s.Other, s.Broken)
+}
+
 // ErrFormat says that a log is none of those that can be enriched.
 var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line")
 

@@ -178,11 +178,23 @@ func (d *Decoder) score(field string) float32 {
 		return 0
 	}
 	at := d.in.offset()
-	if !isFloat(c) && !isUnsigned(c) && !isSigned(c) {
+	var f float64
+	var err error
+	switch {
+	case isFloat(c):
+		f, err = d.mp.DecodeFloat64()
+	case isUnsigned(c): // DecodeFloat64 would hide a reader's error here
+		var u uint64
+		u, err = d.mp.DecodeUint64()
+		f = float64(u)
+	case isSigned(c):
+		var i int64
+		i, err = d.mp.DecodeInt64()
+		f = float64(i)
+	default:
 		d.malformed(field, notA("a number", c))
 		return 0
 	}
-	f, err := d.mp.DecodeFloat64()
 	if err != nil {
 		d.fail(err)
 		return 0

@@ -1,10 +1,13 @@
 package replay
 
 import (
+	"bytes"
+	"encoding/binary"
 	"io"
 	"testing"
 
 	"serveflow/sidecar/packet"
+	"serveflow/sidecar/wire"
 )
 
 // loop gives the packets of a capture again and again, each round later by a
@@ -31,9 +34,8 @@ func (l *loop) Next(rec *Record) error {
 	return nil
 }
 
-// BenchmarkFlows measures packets a second, of short TCP connections and DNS
-// lookups, without reading a file.
-func BenchmarkFlows(b *testing.B) {
+// connections is 1,000 short TCP connections and as many DNS lookups.
+func connections(b *testing.B) *loop {
 	l := &loop{}
 	add := func(frame []byte) {
 		l.recs = append(l.recs, Record{Time: int64(len(l.recs)) * 1000, Link: packet.Ethernet, Frame: frame, WireLen: len(frame)})
@@ -59,6 +61,12 @@ func BenchmarkFlows(b *testing.B) {
 		add(udp(b, hostA, hostB, port, 53, make([]byte, 30)))
 		add(udp(b, hostB, hostA, 53, port, make([]byte, 80)))
 	}
+	return l
+}
+
+// BenchmarkFlows measures packets turned into events, without reading a file.
+func BenchmarkFlows(b *testing.B) {
+	l := connections(b)
 	for name, o := range map[string]Options{"": {}, "/checksums ignored": {IgnoreChecksums: true}} {
 		b.Run("packets"+name, func(b *testing.B) {
 			l.at, l.shift, l.left = 0, 0, b.N
@@ -70,5 +78,52 @@ func BenchmarkFlows(b *testing.B) {
 			}
 			b.ReportMetric(float64(f.Counts().Flows)/b.Elapsed().Seconds(), "flows/s")
 		})
+	}
+}
+
+// BenchmarkSource measures packets read from a pcap file in memory.
+func BenchmarkSource(b *testing.B) {
+	file := pcapFile(b, binary.LittleEndian, false)
+	records := bytes.Repeat(file[24:], 1<<12)
+	var rec Record
+	b.ReportAllocs()
+	for n := 0; n < b.N; {
+		s, err := NewSource(io.MultiReader(bytes.NewReader(file[:24]), bytes.NewReader(records)), "bench")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for s.Next(&rec) == nil {
+			n++
+		}
+	}
+}
+
+// BenchmarkTap measures packets played to a peer that decodes what it reads.
+func BenchmarkTap(b *testing.B) {
+	l := connections(b)
+	l.left = b.N
+	socket := fakeSidecar(b, func(p *peer) error {
+		if _, err := p.greet(wire.Welcome{Packets: 10, RawBytes: 120}); err != nil {
+			return err
+		}
+		var m wire.Message
+		for {
+			if err := p.next(&m); err != nil {
+				return err
+			}
+			if m.Kind == wire.KindSync {
+				return p.Synced(m.Token)
+			}
+		}
+	})
+	tap, err := Dial(b.Context(), socket, TapOptions{Capture: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer tap.Close()
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := tap.Play(b.Context(), NewFlows(l, Options{IgnoreChecksums: true})); err != nil {
+		b.Fatal(err)
 	}
 }

@@ -235,6 +235,35 @@ func TestDamagedCaptures(t *testing.T) {
 	}
 }
 
+// Simple packet blocks have no time and no length of their own; packet blocks
+// are what enhanced ones came from.
+func TestOtherPacketBlocks(t *testing.T) {
+	ng := pcapngFile(t)
+	described := ng[:bytes.Index(ng, []byte{6, 0, 0, 0})]
+	old := block(blockPacket, 0, 0, 9, 9, 0, 0, 0, 0, 0, 0xca, 0x9a, 0x3b, // 1 s in ns, of interface 0
+		4, 0, 0, 0, 60, 0, 0, 0, 'o', 'l', 'd', '!')
+	simple := block(blockSimple, 5, 0, 0, 0, 's', 'h', 'o', 'r', 't')
+	s, err := NewSource(bytes.NewReader(slices.Concat(described, old, simple)), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec Record
+	for _, want := range []Record{
+		{Time: second, Link: packet.Ethernet, Frame: []byte("old!"), WireLen: 60},
+		{Time: second, Link: packet.Ethernet, Frame: []byte("short"), WireLen: 5},
+	} {
+		if err := s.Next(&rec); err != nil {
+			t.Fatal(err)
+		}
+		if string(rec.Frame) != string(want.Frame) || rec.Time != want.Time || rec.Link != want.Link || rec.WireLen != want.WireLen {
+			t.Errorf("got %+v, want %+v", rec, want)
+		}
+	}
+	if _, err := readAll(slices.Concat(ng[:28], simple)); err == nil || !strings.Contains(err.Error(), "before any interface") {
+		t.Errorf("without an interface: %v", err)
+	}
+}
+
 func TestTimeUnits(t *testing.T) {
 	for _, c := range []struct {
 		i    netInterface

@@ -35,7 +35,7 @@ func (p *peer) next(m *wire.Message) error {
 }
 
 // fakeSidecar serves each connection in turn with one of the given functions.
-func fakeSidecar(t *testing.T, serve ...func(*peer) error) (socket string) {
+func fakeSidecar(t testing.TB, serve ...func(*peer) error) (socket string) {
 	t.Helper()
 	// The name of a socket may have 107 bytes; that of t.TempDir is longer
 	// than it looks.
@@ -121,7 +121,7 @@ func twoFlows(t testing.TB) *list {
 	return l
 }
 
-func play(t *testing.T, socket string, o TapOptions, l *list) (Report, error) {
+func play(t testing.TB, socket string, o TapOptions, l *list) (Report, error) {
 	t.Helper()
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second

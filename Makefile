@@ -5,6 +5,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 LDFLAGS    := -X main.version=$(VERSION)
 # How long each fuzz target runs in "make fuzz".
 FUZZTIME   ?= 10s
+SCRIPTS     = .ci/run $(wildcard packaging/*.sh test/*.sh test/*/*.sh)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
-	@if command -v shellcheck >/dev/null; then shellcheck packaging/*.sh test/*.sh .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -159,6 +160,9 @@ func (s *Sidecar) openLabels(o Options) (shard.Known, error) {
 // watch lets the metrics see what others count.
 func (s *Sidecar) watch() {
 	s.Metrics.ReadPeers(s.server.Peers)
+	if s.labels != nil {
+		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
+	}
 	s.Metrics.ReadQueue(telemetry.QueueModel, s.batchers.Depth)
 	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {
 		for _, one := range s.shards {
@@ -166,6 +170,20 @@ func (s *Sidecar) watch() {
 		}
 		return n
 	})
+}
+
+// stuckAfter is how long a shard may not look at its clocks before it counts as
+// stuck.
+const stuckAfter = 10 * time.Second
+
+// Health is nil while every shard is at work.
+func (s *Sidecar) Health() error {
+	for i, one := range s.shards {
+		if still := time.Since(one.Beat()); still > stuckAfter {
+			return fmt.Errorf("shard %d has been still for %v", i, still.Round(time.Second))
+		}
+	}
+	return nil
 }
 
 // Reopen writes what the label log holds and opens its file anew, as after it

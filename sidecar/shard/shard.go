@@ -9,6 +9,7 @@ package shard
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"serveflow/sidecar/bundle"
@@ -57,8 +58,9 @@ type Shard struct {
 	headers       packet.Headers
 	model         string // the bundle's name and version
 	start         time.Time
-	arrived       time.Time // when what is being dealt with came in
-	asked         time.Time // when the last stage was asked
+	arrived       time.Time    // when what is being dealt with came in
+	asked         time.Time    // when the last stage was asked
+	beat          atomic.Int64 // Unix time in ns of the last tick
 	records       []sink.Record
 	replies       []wire.Label
 	replyTo       *flow.Source
@@ -84,6 +86,7 @@ func New(o Options) (*Shard, error) {
 		model:    o.Bundle.Name(),
 		start:    time.Now(),
 	}
+	s.beat.Store(s.start.UnixNano())
 	var err error
 	stages := 0
 	if s.packet, err = newCourse(o.Bundle.Packet, o.Batchers.Packet, &stages); err != nil {
@@ -100,6 +103,10 @@ func (s *Shard) In() chan<- *flow.Batch { return s.in }
 
 // Depth is the number of batches that wait.
 func (s *Shard) Depth() int { return len(s.in) }
+
+// Beat is when the shard last looked at its clocks, which it does many times a
+// second while it is alive.
+func (s *Shard) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
 
 // Run deals with batches until In is closed, then gives every flow that is
 // still open the best label it has so far.
@@ -138,6 +145,7 @@ func (s *Shard) tick() {
 		}
 	}
 	s.options.Metrics.SetFlows(s.table.Len())
+	s.beat.Store(s.arrived.UnixNano())
 }
 
 func (s *Shard) batch(b *flow.Batch) {

@@ -170,3 +170,6 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	}
 	return append(append(dst, s[from:]...), '"')
 }
+
+// ProtoName is the name that a line has for an IP protocol.
+func ProtoName(proto uint8) string { return string(appendProto(nil, proto)) }

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"serveflow/sidecar/cascade"
+)
+
+type checkCmd struct {
+	configFlags
+}
+
+// Help is the text below the flags.
+func (checkCmd) Help() string {
+	return `Reads the configuration and loads the bundle as "run" would: files against their
+digests, the manifest, the models and their golden rows. Nothing is started.`
+}
+
+func (r checkCmd) Run() error {
+	c, b, err := r.load()
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "bundle\t%s: %s\n", b.Name(), b.Manifest.Task)
+	fmt.Fprintf(t, "labels\t%d\n", len(b.Manifest.Labels))
+	stages(t, "with headers", b.Packet)
+	stages(t, "without headers", b.Meta)
+	fmt.Fprintf(t, "socket\t%s, mode %#o\n", c.Listen.Socket, c.Listen.Mode)
+	fmt.Fprintf(t, "label log\t%s\n", c.Labels.Path)
+	fmt.Fprintf(t, "metrics\t%s\n", c.Telemetry.Listen)
+	return closing(b, t.Flush())
+}
+
+func stages(w io.Writer, flows string, c *cascade.Cascade) {
+	if c == nil {
+		fmt.Fprintf(w, "flows %s\tare not served by this bundle\n", flows)
+		return
+	}
+	for _, s := range c.Stages {
+		fmt.Fprintf(w, "flows %s\tstage %s: %d packets, %d features\n", flows, s.Name, s.Packets, s.Plan.Width())
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"serveflow/sidecar/extract"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/replay"
+)
+
+type extractCmd struct {
+	captureFlags    `embed:""`
+	Output          string   `short:"o" required:"" placeholder:"FILE" help:"Parquet file to write."`
+	Packets         int      `default:"10" help:"Packets of a flow that features are made of."`
+	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"What features are made of: ipv4, ipv6, tcp, udp, icmp, seq."`
+	Masks           []string `default:"addresses,checksums,identifiers,tcp_sequence,tcp_timestamps,ephemeral_ports" help:"What is hidden from the model because it tells of the capture."`
+	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
+	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+}
+
+// Help is the text below the flags.
+func (extractCmd) Help() string {
+	return `The features come from the same code as in serving. One row a flow; columns
+wait_1, wait_2 … say when its packets came.`
+}
+
+func (e extractCmd) Run(ctx context.Context) error {
+	masks, err := feature.ParseMasks(e.Masks)
+	if err != nil {
+		return configError{err}
+	}
+	stats, err := extract.Run(ctx, extract.Options{
+		Manifest: e.Manifest, Label: e.Label, Splits: e.Split,
+		Spec:     feature.Spec{Packets: e.Packets, Sections: e.Sections, Masks: masks, NoHeaders: e.Events == "meta"},
+		Replay:   replay.Options{IgnoreChecksums: !e.VerifyChecksums},
+		Output:   e.Output,
+		Progress: progress("extracting"),
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range stats.Captures {
+		if c.Cut != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v; what comes before was used\n", c.File, c.Cut)
+		}
+	}
+	fmt.Printf("%s: %d flows of %d captures, %d features each\n", e.Output, stats.Rows, len(stats.Captures), stats.Columns)
+	return nil
+}

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"serveflow/models"
+	"serveflow/sidecar/wire"
+)
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Printf("serveflow %s (protocol %d, %s, bundles: %s)\n",
+		version, wire.Version, runtime.Version(), strings.Join(models.Names(), ", "))
+	return nil
+}

@@ -1,0 +1,43 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"serveflow/models"
+)
+
+// Open loads a bundle by name: one of those that come with the program, or a
+// directory. A name without a slash is looked for among the former first.
+func Open(name string, o Options) (*Bundle, error) {
+	fsys, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := Load(fsys, o)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", name, err)
+	}
+	return b, nil
+}
+
+func find(name string) (fs.FS, error) {
+	if !strings.ContainsRune(name, '/') {
+		if fsys, err := models.Open(name); err == nil {
+			return fsys, nil
+		}
+	}
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no bundle %q: name one of %s, or a directory with a %s", name, strings.Join(models.Names(), ", "), ManifestFile)
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, fmt.Errorf("bundle %s is not a directory", name)
+	}
+	return os.DirFS(name), nil
+}

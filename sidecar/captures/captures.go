@@ -1,0 +1,88 @@
+// Package captures reads manifests: CSV files that list labelled captures.
+//
+// The first line names the columns. file is the path of a capture, relative to
+// the manifest's folder; split says what it may be used for (train,
+// calibration, test); a column that the caller names holds the label, which
+// every flow of the capture has. Other columns are ignored.
+package captures
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Capture is one line of a manifest.
+type Capture struct {
+	File  string // as the manifest writes it
+	Path  string // where it is
+	Label string
+	Split string
+}
+
+// Read returns the captures of the given splits in the manifest's order, all of
+// them when no split is given. An error names the line.
+func Read(path, label string, splits []string) ([]Capture, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.ReuseRecord = true
+	header, err := r.Read()
+	if err == io.EOF {
+		return nil, errors.New("the file is empty: its first line names the columns")
+	}
+	if err != nil {
+		return nil, err
+	}
+	header = slices.Clone(header)
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
+	var at [3]int
+	for i, name := range []string{"file", "split", label} {
+		if at[i] = slices.Index(header, name); at[i] < 0 {
+			return nil, fmt.Errorf("no column %q: there are %s", name, strings.Join(header, ", "))
+		}
+	}
+	var captures []Capture
+	seen := map[string]bool{}
+	for {
+		record, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := Capture{File: record[at[0]], Split: record[at[1]], Label: record[at[2]]}
+		line, _ := r.FieldPos(0)
+		switch {
+		case c.File == "" || c.Split == "" || c.Label == "":
+			return nil, fmt.Errorf("line %d: file, split and %s must not be empty", line, label)
+		case seen[c.File]:
+			return nil, fmt.Errorf("line %d: %s stands there twice", line, c.File)
+		}
+		seen[c.File] = true
+		if len(splits) == 0 || slices.Contains(splits, c.Split) {
+			c.Path = filepath.Join(filepath.Dir(path), filepath.FromSlash(c.File))
+			captures = append(captures, c)
+		}
+	}
+	if len(captures) == 0 {
+		return nil, errors.New("no capture" + ofSplits(splits))
+	}
+	return captures, nil
+}
+
+func ofSplits(splits []string) string {
+	if len(splits) == 0 {
+		return ""
+	}
+	return " of split " + strings.Join(splits, ", ")
+}

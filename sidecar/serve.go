@@ -1,0 +1,105 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"serveflow/sidecar/notify"
+)
+
+// drainTime is how long a sidecar that was told to stop tries to send labels.
+const drainTime = 10 * time.Second
+
+// Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
+// it drain; a second signal ends it at once. SIGHUP opens the label log anew.
+// systemd is told how it is doing.
+func Serve(ctx context.Context, o Options) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	var metrics net.Listener
+	if addr := o.Config.Telemetry.Listen; addr != "" {
+		var err error
+		if metrics, err = net.Listen("tcp", addr); err != nil {
+			return fmt.Errorf("telemetry.listen: %w (choose another address, or \"\" to do without metrics)", err)
+		}
+	}
+	s, err := Start(o)
+	if err != nil {
+		if metrics != nil {
+			metrics.Close()
+		}
+		return err
+	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if metrics != nil {
+		go func() {
+			if err := s.Metrics.Serve(inner, metrics, s.Health); err != nil {
+				o.Log.Error().Err(err).Msg("metrics")
+			}
+		}()
+	}
+	go func() {
+		if err := notify.Watchdog(inner, func() bool { return s.Health() == nil }); err != nil {
+			o.Log.Error().Err(err).Msg("watchdog")
+		}
+	}()
+	o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
+		Str("labels", o.Config.Labels.Path).Str("metrics", o.Config.Telemetry.Listen).Msg("ready")
+	if err := notify.Ready(); err != nil {
+		o.Log.Warn().Err(err).Msg("systemd")
+	}
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				s.hangUp(o)
+				continue
+			}
+			o.Log.Info().Stringer("signal", sig).Msg("stopping: draining")
+			running = false
+		}
+	}
+	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancelStop()
+	return errors.Join(notify.Stopping(), s.stopUnless(stop, signals))
+}
+
+// hangUp is what SIGHUP asks for.
+func (s *Sidecar) hangUp(o Options) {
+	err := errors.Join(notify.Reloading(), s.Reopen(), notify.Ready())
+	if err != nil {
+		o.Log.Error().Err(err).Msg("SIGHUP: opening the label log anew")
+		return
+	}
+	o.Log.Info().Str("labels", o.Config.Labels.Path).Msg("SIGHUP: label log opened anew")
+}
+
+var errImpatient = errors.New("stopped by a second signal before everything was drained")
+
+// stopUnless stops the sidecar, unless another signal comes before that is
+// done.
+func (s *Sidecar) stopUnless(ctx context.Context, signals <-chan os.Signal) error {
+	done := make(chan error, 1)
+	go func() { done <- s.Stop(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return errImpatient
+			}
+		}
+	}
+}

@@ -132,6 +132,13 @@ func lookup(name string) (column, bool) {
 	return c, ok
 }
 
+// IsBit reports whether a column is one bit of a header, whose values are 1, 0
+// and Missing.
+func IsBit(name string) bool {
+	c, ok := lookup(name)
+	return ok && c.scope == ofHeader
+}
+
 // numbered splits names such as p12_gap into 12 and gap.
 func numbered(name, prefix string) (k int, rest string, ok bool) {
 	name, ok = strings.CutPrefix(name, prefix)

@@ -72,6 +72,16 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestIsBit(t *testing.T) {
+	for name, want := range map[string]bool{
+		"p1_ipv4_ttl_0": true, "p10_icmp_roh_31": true, "p1_len": false, "proto": false, "first2_duration": false, "label": false,
+	} {
+		if IsBit(name) != want {
+			t.Errorf("IsBit(%q) is %v", name, !want)
+		}
+	}
+}
+
 func TestCompileUnknown(t *testing.T) {
 	for _, name := range []string{
 		"", "p", "p1", "p1_", "p1_ipv4", "p1_ipv4_ttl", "p1_ipv4_ttl_8", "p1_ipv4_ttl_00", "p0_gap", "p01_gap", "p+1_gap",

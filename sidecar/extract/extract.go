@@ -1,0 +1,188 @@
+// Package extract turns labelled captures into a table to train models on: the
+// work of "serveflow extract".
+//
+// A manifest, a CSV file, lists captures with their labels and splits. Flows
+// are built by package replay and encoded by package feature, the same code
+// that serves, so that a model sees in training what it will see in use. The
+// result is one Parquet file with a row for every flow.
+//
+//	stats, err := extract.Run(ctx, extract.Options{
+//		Manifest: "captures/manifest.csv",
+//		Label:    "class",
+//		Spec:     feature.Spec{Packets: 10, Sections: []string{"ipv4", "tcp", "udp", "seq"}, Masks: feature.MaskAll},
+//		Output:   "flows.parquet",
+//	})
+//
+// # Manifest
+//
+// The first line names the columns. Run reads file (the path of a capture,
+// relative to the manifest's folder), split (such as train, calibration, test)
+// and the label column that the options name; others are ignored. Every flow of
+// a capture gets the capture's label.
+//
+// # Rows
+//
+// Captures come in the order of the manifest and their flows in the order in
+// which they end: the same captures always give the same rows, on however many
+// processors. The columns are
+//
+//	file, split, label  from the manifest
+//	flow                number of the flow in its capture, from 1
+//	start_us            time of its first packet in µs since the epoch
+//	packets             how many packets it has
+//	wait_1, wait_2 …    µs from its first packet to each of the packets that
+//	                    features speak of, -1 where it has fewer
+//
+// and then those of the catalogue that Options.Spec asks for, under their names:
+// bits as INT32 with the logical type INT(8), everything else as FLOAT.
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/replay"
+)
+
+// Options say what to extract.
+type Options struct {
+	// Manifest is the path of the CSV file that lists the captures.
+	Manifest string
+	// Label names the manifest's column that holds the label.
+	Label string
+	// Splits keeps the captures of these splits; empty keeps all.
+	Splits []string
+	// Spec says which features to compute. With NoHeaders, packets are
+	// encoded as a tap tells of them that sees no headers (META).
+	Spec feature.Spec
+	// Replay says how flows are built.
+	Replay replay.Options
+	// Output is the path of the Parquet file. It appears when it is complete.
+	Output string
+	// Progress, if set, is called after each capture, from one goroutine.
+	Progress func(done, total int)
+}
+
+// Stats tell what was extracted.
+type Stats struct {
+	// Captures has one element for each capture, in the manifest's order.
+	Captures []CaptureStats
+	// Rows counts the flows of all captures.
+	Rows int
+	// Columns counts the features of a row.
+	Columns int
+}
+
+// CaptureStats tell what was found in one capture.
+type CaptureStats struct {
+	// File is the path as the manifest writes it.
+	File   string
+	Counts replay.Counts
+	// Cut says that the capture stops in the middle of a packet, as after a
+	// full disk or a copy from a running tcpdump. What comes before is used.
+	Cut error
+}
+
+// Run extracts. On an error, which names the capture or the manifest's line, no
+// output is left. It stops early when ctx is done.
+func Run(ctx context.Context, o Options) (Stats, error) {
+	if err := o.Spec.Validate(); err != nil {
+		return Stats{}, fmt.Errorf("features: %w", err)
+	}
+	captures, err := readManifest(o.Manifest, o.Label, o.Splits)
+	if err != nil {
+		return Stats{}, fmt.Errorf("manifest %s: %w", o.Manifest, err)
+	}
+	columns := o.Spec.Columns()
+	plan, err := feature.Compile(columns, o.Spec.Masks)
+	if err != nil {
+		return Stats{}, err
+	}
+	stats := Stats{Columns: len(columns)}
+	err = writeFile(o.Output, func(f *os.File) error {
+		t := newTable(f, o.Spec, columns)
+		if err := o.rows(ctx, captures, plan, t, &stats); err != nil {
+			return err
+		}
+		return t.close()
+	})
+	if err != nil {
+		return Stats{}, err
+	}
+	return stats, nil
+}
+
+// rows reads the captures side by side and adds their rows to t in order.
+func (o *Options) rows(ctx context.Context, captures []capture, plan *feature.Plan, t *table, stats *Stats) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// Workers take captures in order, so the one that is due is never waiting
+	// for a worker that waits for its own turn.
+	workers := runtime.GOMAXPROCS(0)
+	queue, inOrder := make(chan *reader), make(chan *reader, 2*workers)
+	for range workers {
+		running.Go(func() {
+			for r := range queue {
+				r.run(ctx)
+			}
+		})
+	}
+	running.Go(func() {
+		defer close(inOrder)
+		defer close(queue)
+		for _, c := range captures {
+			r := &reader{capture: c, plan: plan, options: o, batches: make(chan *batch, 1)}
+			select {
+			case inOrder <- r:
+				queue <- r
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for r := range inOrder {
+		for b := range r.batches {
+			if err := t.add(&r.capture, b); err != nil {
+				return err
+			}
+		}
+		if r.err != nil {
+			return r.err
+		}
+		stats.Captures = append(stats.Captures, r.stats)
+		stats.Rows += int(r.stats.Counts.Flows)
+		if o.Progress != nil {
+			o.Progress(len(stats.Captures), len(captures))
+		}
+	}
+	return ctx.Err()
+}
+
+// writeFile has write fill a file beside path and then gives it that name.
+func writeFile(path string, write func(*os.File) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,10 +1,10 @@
 // Package extract turns labelled captures into a table to train models on: the
 // work of "serveflow extract".
 //
-// A manifest, a CSV file, lists captures with their labels and splits. Flows
-// are built by package replay and encoded by package feature, the same code
-// that serves, so that a model sees in training what it will see in use. The
-// result is one Parquet file with a row for every flow.
+// A manifest (see package captures) lists captures with their labels and
+// splits. Flows are built by package replay and encoded by package feature, the
+// same code that serves, so that a model sees in training what it will see in
+// use. The result is one Parquet file with a row for every flow.
 //
 //	stats, err := extract.Run(ctx, extract.Options{
 //		Manifest: "captures/manifest.csv",
@@ -12,13 +12,6 @@
 //		Spec:     feature.Spec{Packets: 10, Sections: []string{"ipv4", "tcp", "udp", "seq"}, Masks: feature.MaskAll},
 //		Output:   "flows.parquet",
 //	})
-//
-// # Manifest
-//
-// The first line names the columns. Run reads file (the path of a capture,
-// relative to the manifest's folder), split (such as train, calibration, test)
-// and the label column that the options name; others are ignored. Every flow of
-// a capture gets the capture's label.
 //
 // # Rows
 //
@@ -46,6 +39,7 @@ import (
 	"runtime"
 	"sync"
 
+	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/replay"
 )
@@ -95,7 +89,7 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 	if err := o.Spec.Validate(); err != nil {
 		return Stats{}, fmt.Errorf("features: %w", err)
 	}
-	captures, err := readManifest(o.Manifest, o.Label, o.Splits)
+	list, err := captures.Read(o.Manifest, o.Label, o.Splits)
 	if err != nil {
 		return Stats{}, fmt.Errorf("manifest %s: %w", o.Manifest, err)
 	}
@@ -107,7 +101,7 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 	stats := Stats{Columns: len(columns)}
 	err = writeFile(o.Output, func(f *os.File) error {
 		t := newTable(f, o.Spec, columns)
-		if err := o.rows(ctx, captures, plan, t, &stats); err != nil {
+		if err := o.rows(ctx, list, plan, t, &stats); err != nil {
 			return err
 		}
 		return t.close()
@@ -119,7 +113,7 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 }
 
 // rows reads the captures side by side and adds their rows to t in order.
-func (o *Options) rows(ctx context.Context, captures []capture, plan *feature.Plan, t *table, stats *Stats) error {
+func (o *Options) rows(ctx context.Context, list []captures.Capture, plan *feature.Plan, t *table, stats *Stats) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -138,7 +132,7 @@ func (o *Options) rows(ctx context.Context, captures []capture, plan *feature.Pl
 	running.Go(func() {
 		defer close(inOrder)
 		defer close(queue)
-		for _, c := range captures {
+		for _, c := range list {
 			r := &reader{capture: c, plan: plan, options: o, batches: make(chan *batch, 1)}
 			select {
 			case inOrder <- r:
@@ -160,7 +154,7 @@ func (o *Options) rows(ctx context.Context, captures []capture, plan *feature.Pl
 		stats.Captures = append(stats.Captures, r.stats)
 		stats.Rows += int(r.stats.Counts.Flows)
 		if o.Progress != nil {
-			o.Progress(len(stats.Captures), len(captures))
+			o.Progress(len(stats.Captures), len(list))
 		}
 	}
 	return ctx.Err()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/replay"
@@ -30,7 +31,7 @@ type flowRow struct {
 
 // reader turns one capture into batches of rows.
 type reader struct {
-	capture capture
+	capture captures.Capture
 	plan    *feature.Plan
 	options *Options
 	batches chan *batch // closed at the end of the capture
@@ -52,14 +53,14 @@ type openFlow struct {
 // run reads the capture.
 func (r *reader) run(ctx context.Context) {
 	defer close(r.batches)
-	r.stats.File = r.capture.file
+	r.stats.File = r.capture.File
 	if err := r.read(ctx); err != nil {
-		r.err = fmt.Errorf("capture %s: %w", r.capture.file, err)
+		r.err = fmt.Errorf("capture %s: %w", r.capture.File, err)
 	}
 }
 
 func (r *reader) read(ctx context.Context) error {
-	src, err := replay.Open(r.capture.path)
+	src, err := replay.Open(r.capture.Path)
 	if err != nil {
 		return err
 	}

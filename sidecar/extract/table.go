@@ -9,6 +9,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
 )
 
@@ -36,7 +37,7 @@ type table struct {
 	rows    int
 
 	// The rows of the group that is being filled.
-	captures []*capture
+	captures []*captures.Capture
 	flows    []flowRow
 	waits    []int64
 	// Features column by column, groupRows each, as 8 bits where they are
@@ -103,7 +104,7 @@ func flowFields(packets int) []parquet.Field {
 }
 
 // add takes the rows of a batch, which it empties. c must stay unchanged.
-func (t *table) add(c *capture, b *batch) error {
+func (t *table) add(c *captures.Capture, b *batch) error {
 	for len(b.flows) > 0 {
 		n := min(len(b.flows), groupRows-len(t.flows))
 		for range n {
@@ -166,9 +167,9 @@ func (t *table) flush() error {
 			}
 		})
 	}
-	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].file) })
-	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].split) })
-	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].label) })
+	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].File) })
+	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Split) })
+	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Label) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(int64(t.flows[i].number)) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(t.flows[i].start) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(t.flows[i].packets) })

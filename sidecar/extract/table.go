@@ -34,7 +34,6 @@ type table struct {
 	writer  *parquet.GenericWriter[any]
 	packets int
 	bits    []bool // by feature
-	rows    int
 
 	// The rows of the group that is being filled.
 	captures []*captures.Capture

@@ -162,6 +162,7 @@ func (s *Sidecar) watch() {
 	s.Metrics.ReadPeers(s.server.Peers)
 	if s.labels != nil {
 		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
+		s.Metrics.ReadLogErrors(func() uint64 { return uint64(s.labels.Stats().Errors) })
 	}
 	s.Metrics.ReadQueue(telemetry.QueueModel, s.batchers.Depth)
 	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {

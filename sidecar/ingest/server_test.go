@@ -466,7 +466,7 @@ func TestSensorsAreNumbered(t *testing.T) {
 	if n("c", 1, true) == n("c", 2, true) {
 		t.Error("two runs over captures are one")
 	}
-	if n("c", 1, true) != n("c", 1, true) {
+	if first := n("c", 1, true); n("c", 1, true) != first {
 		t.Error("two threads of a run are two")
 	}
 }

@@ -2,7 +2,9 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"serveflow/sidecar/wire"
 )
@@ -16,10 +18,11 @@ type Labelled struct {
 
 // LabelFile plays a capture to the sidecar that listens on socket and returns
 // its flows with their labels, in the order of their numbers. t.OnLabel is its
-// own.
+// own. Of a capture that is cut, what is whole is played, and the error is
+// returned with its flows.
 func LabelFile(ctx context.Context, socket, path string, t TapOptions, o Options) ([]Labelled, Report, error) {
 	traces, err := ReadTraces(path, o, 0)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, Report{}, err
 	}
 	flows := make([]Labelled, len(traces))

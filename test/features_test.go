@@ -1,0 +1,242 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/config"
+	"serveflow/sidecar/extract"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/model/modeltest"
+	"serveflow/sidecar/replay"
+	"serveflow/sidecar/sink"
+)
+
+var spec = feature.Spec{
+	Packets:  10,
+	Sections: []string{"ipv4", "ipv6", "tcp", "udp", "icmp", "seq"},
+	Masks:    feature.MaskAll,
+}
+
+// TestTrainingAndServingSeeTheSame compares, value by value, what extract
+// writes for training with what a model is asked about in serving, over the
+// socket.
+func TestTrainingAndServingSeeTheSame(t *testing.T) {
+	for _, meta := range []bool{false, true} {
+		for _, path := range captureFiles(t) {
+			t.Run(fmt.Sprintf("%s/meta=%v", filepath.Base(path), meta), func(t *testing.T) {
+				s := spec
+				s.NoHeaders = meta
+				columns := s.Columns()
+				if meta {
+					columns = seqColumns(columns)
+				}
+				offline := extracted(t, path, s, columns)
+				served := served(t, path, columns, meta)
+				if len(served) != len(offline) {
+					t.Fatalf("%d flows served, %d extracted", len(served), len(offline))
+				}
+				for flow, want := range offline {
+					got := served[flow]
+					if got == nil {
+						t.Fatalf("flow %d was not served", flow)
+					}
+					for i, name := range columns {
+						if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+							t.Errorf("flow %d, %s: served %v, extracted %v", flow, name, got[i], want[i])
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// captureFiles are the captures of the repository that hold flows, and with
+// the data folder one of each of a few devices.
+func captureFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir("captures", func(path string, d os.DirEntry, err error) error {
+		if strings.Contains(filepath.Base(path), ".pcap") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("no captures")
+	}
+	for _, name := range []string{"Aria__Setup-A-2-STA", "HueBridge__Setup-A-1-STA", "Withings__Setup-A-1-STA"} {
+		if path := filepath.Join(dataFolder(), "iot-device", "pcap", name+".pcap.zst"); exists(path) {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
+func seqColumns(columns []string) (seq []string) {
+	for _, c := range columns {
+		if plan, err := feature.Compile([]string{c}, feature.MaskAll); err == nil && !plan.NeedsHeaders() {
+			seq = append(seq, c)
+		}
+	}
+	return seq
+}
+
+// extracted is the rows that extract writes, by flow.
+func extracted(t *testing.T, path string, s feature.Spec, columns []string) map[uint64][]float32 {
+	t.Helper()
+	dir := t.TempDir()
+	manifest, table := filepath.Join(dir, "manifest.csv"), filepath.Join(dir, "flows.parquet")
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(absolute, filepath.Join(dir, "capture")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(manifest, []byte("file,class,split\ncapture,x,train\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := extract.Run(context.Background(), extract.Options{Manifest: manifest, Label: "class", Spec: s, Output: table}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := parquet.OpenFile(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, c := range file.Schema().Columns() {
+		at[c[0]] = i
+	}
+	rows := map[uint64][]float32{}
+	for _, group := range file.RowGroups() {
+		r := group.Rows()
+		defer r.Close()
+		buf := make([]parquet.Row, 1)
+		for {
+			n, err := r.ReadRows(buf)
+			if n == 1 {
+				row := make([]float32, len(columns))
+				for i, name := range columns {
+					row[i] = number(buf[0][at[name]])
+				}
+				rows[uint64(buf[0][at["flow"]].Int64())] = row
+			}
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return rows
+}
+
+func number(v parquet.Value) float32 {
+	if v.Kind() == parquet.Float {
+		return v.Float()
+	}
+	return float32(v.Int32())
+}
+
+// recorder is a model that keeps the rows it is asked about, and a log that
+// says which flows they were of: with one shard, in the same order.
+type recorder struct {
+	mu      sync.Mutex
+	rows    [][]float32
+	decided []sink.Record
+}
+
+func (r *recorder) Write(records []sink.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decided = append(r.decided, records...)
+}
+
+// served is the rows that a model is asked about, by flow.
+func served(t *testing.T, path string, columns []string, meta bool) map[uint64][]float32 {
+	t.Helper()
+	rec := &recorder{}
+	m := modeltest.Sure(1, 2, columns...)
+	m.Answer = func(probs, row []float32) error {
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		rec.rows = append(rec.rows, append([]float32(nil), row...))
+		probs[0], probs[1] = 1, 0
+		return nil
+	}
+	plan, err := feature.Compile(columns, feature.MaskAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := cascade.New([]string{"x", "y"}, []cascade.Stage{{Name: "only", Packets: spec.Packets, Plan: plan, Model: m, Thresholds: []float32{0}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle.Bundle{Manifest: &bundle.Manifest{Name: "recorder", Version: "1.0.0", Labels: only.Labels}}
+	if meta {
+		b.Meta = only
+	} else {
+		b.Packet = only
+	}
+	c := config.Default()
+	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
+	c.Flow.Shards = 1
+	c.Flow.Quiet = 1 << 50 // flows are decided by their packets and their end alone
+	s, err := sidecar.Start(sidecar.Options{Config: c, Bundle: b, Log: zerolog.Nop(), Decisions: rec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	if _, _, err := replay.LabelFile(context.Background(), c.Listen.Socket, path, replay.TapOptions{Capture: true, Meta: meta}, replay.Options{}); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatal(err)
+	}
+	if len(rec.rows) != len(rec.decided) {
+		t.Fatalf("the model was asked %d times for %d flows", len(rec.rows), len(rec.decided))
+	}
+	rows := map[uint64][]float32{}
+	for i, d := range rec.decided {
+		rows[d.Flow.Uint()] = rec.rows[i]
+	}
+	return rows
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// dataFolder is where labelled captures are that the project does not ship.
+func dataFolder() string {
+	if dir := os.Getenv("SERVEFLOW_DATA"); dir != "" {
+		return dir
+	}
+	return filepath.Join(root, "..", "shared", "data")
+}

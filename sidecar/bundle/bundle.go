@@ -28,6 +28,7 @@ type Bundle struct {
 	// nil if the bundle has none.
 	Packet, Meta *cascade.Cascade
 	models       []model.Model
+	serves       *[256]bool // by IP protocol number; nil: all
 }
 
 // Options are what loading needs besides the files.
@@ -65,6 +66,12 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	b := &Bundle{Manifest: m}
+	if len(m.Features.Protocols) > 0 {
+		b.serves = new([256]bool)
+		for _, name := range m.Features.Protocols {
+			b.serves[protocols[name]] = true
+		}
+	}
 	b.Packet, err = b.cascade("packet", m.Packet.Stage, files, o)
 	if err == nil {
 		b.Meta, err = b.cascade("meta", m.Meta.Stage, files, o)
@@ -80,6 +87,10 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 
 // Name is the bundle's name and version, as labels carry it.
 func (b *Bundle) Name() string { return b.Manifest.Name + "@" + b.Manifest.Version }
+
+// Serves says whether the models know flows of a transport protocol, by its IP
+// protocol number; 0 is one that the tap does not tell.
+func (b *Bundle) Serves(proto uint8) bool { return b.serves == nil || proto == 0 || b.serves[proto] }
 
 // Packets is the number of a flow's packets that the bundle may need.
 func (b *Bundle) Packets() int {

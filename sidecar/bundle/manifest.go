@@ -11,6 +11,7 @@ import (
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/flow"
+	"serveflow/sidecar/packet"
 )
 
 // ManifestFile is the name of the manifest in a bundle.
@@ -40,6 +41,9 @@ type Features struct {
 	Packets  int      `toml:"packets"`
 	Sections []string `toml:"sections"`
 	Masks    []string `toml:"masks"`
+	// Protocols are the transport protocols that the models know: "tcp",
+	// "udp", "icmp", "icmpv6". Flows of others are unserved. Empty: all.
+	Protocols []string `toml:"protocols"`
 }
 
 // Stages is one cascade of the manifest.
@@ -87,6 +91,8 @@ var (
 	versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 	digestForm  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
+
+var protocols = map[string]uint8{"tcp": packet.TCP, "udp": packet.UDP, "icmp": packet.ICMP, "icmpv6": packet.ICMPv6}
 
 // kinds are the models that a stage can have.
 var kinds = []string{"lightgbm", "onnx"}
@@ -136,6 +142,11 @@ func (m *Manifest) check() (errs []error) {
 	}
 	if _, err := feature.ParseMasks(m.Features.Masks); err != nil {
 		bad("features.masks", "%v", err)
+	}
+	for i, p := range m.Features.Protocols {
+		if _, ok := protocols[p]; !ok {
+			bad(fmt.Sprintf("features.protocols[%d]", i), "%q: use tcp, udp, icmp or icmpv6", p)
+		}
 	}
 	if len(m.Packet.Stage)+len(m.Meta.Stage) == 0 {
 		bad("packet.stage", "no stage: give at least one [[packet.stage]] or [[meta.stage]]")

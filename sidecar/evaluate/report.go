@@ -13,12 +13,13 @@ import (
 	"serveflow/sidecar/cascade"
 )
 
-// Report is what an evaluation found. F1 is over all flows, with unknown
-// counted as wrong.
+// Report is what an evaluation found. F1 is over all flows that the bundle
+// serves, with unknown counted as wrong.
 type Report struct {
 	Bundle   string  `json:"bundle"`
 	Captures int     `json:"captures"`
 	Flows    int     `json:"flows"`
+	Unserved int     `json:"unserved"` // flows besides, of protocols that the bundle does not serve
 	Coverage float64 `json:"coverage"` // share of flows with another label than unknown
 	Scores
 	Covered   Scores         `json:"covered"`   // over the covered flows alone
@@ -72,19 +73,23 @@ type Confusion struct {
 }
 
 func (o Options) report(fast, slow []flowResult) *Report {
-	r := &Report{Bundle: o.Bundle.Name(), Captures: len(o.Captures), Flows: len(fast), Reasons: map[string]int{}}
-	all, covered := confusion{}, confusion{}
+	all, fast, slow := len(fast), served(fast), served(slow)
+	r := &Report{
+		Bundle: o.Bundle.Name(), Captures: len(o.Captures), Flows: len(fast), Unserved: all - len(fast),
+		Reasons: map[string]int{},
+	}
+	given, covered := confusion{}, confusion{}
 	known := 0
 	for i := range fast {
 		f := &fast[i]
-		all.add(f.truth, f.Label)
+		given.add(f.truth, f.Label)
 		r.Reasons[f.Reason]++
 		if f.Label != bundle.UnknownLabel {
 			known++
 			covered.add(f.truth, f.Label)
 		}
 	}
-	r.Scores, r.Covered = all.scores(), covered.scores()
+	r.Scores, r.Covered = given.scores(), covered.scores()
 	r.Coverage = share(known, len(fast))
 	r.SlowOnly = slowOnly(slow)
 	r.Latency = latency(waits(fast, 0))
@@ -93,7 +98,7 @@ func (o Options) report(fast, slow []flowResult) *Report {
 	r.Long = long(fast, slow, c.Packets())
 	r.Stages = stages(fast, c)
 	r.Classes = classes(fast)
-	for pair, n := range all {
+	for pair, n := range given {
 		if pair[0] != pair[1] {
 			r.Confusion = append(r.Confusion, Confusion{pair[0], pair[1], n})
 		}
@@ -102,6 +107,11 @@ func (o Options) report(fast, slow []flowResult) *Report {
 		return cmp.Or(cmp.Compare(b.Flows, a.Flows), strings.Compare(a.Truth, b.Truth), strings.Compare(a.Given, b.Given))
 	})
 	return r
+}
+
+func served(flows []flowResult) []flowResult {
+	unserved := cascade.Unserved.String()
+	return slices.DeleteFunc(slices.Clone(flows), func(f flowResult) bool { return f.Reason == unserved })
 }
 
 func (o Options) course() *cascade.Cascade {
@@ -192,7 +202,11 @@ func ratio(a, b float64) float64 {
 // WriteText writes the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s on %d flows of %d captures\n\n", r.Bundle, r.Flows, r.Captures)
+	fmt.Fprintf(t, "%s on %d flows of %d captures\n", r.Bundle, r.Flows, r.Captures)
+	if r.Unserved > 0 {
+		fmt.Fprintf(t, "(and %d flows of protocols that it does not serve)\n", r.Unserved)
+	}
+	fmt.Fprintln(t)
 	fmt.Fprintf(t, "\tcascade\tlast stage on every flow\n")
 	fmt.Fprintf(t, "F1 macro, all flows\t%.3f\t%.3f\n", r.Macro, r.SlowOnly.Macro)
 	fmt.Fprintf(t, "F1 weighted, all flows\t%.3f\t%.3f\n", r.Weighted, r.SlowOnly.Weighted)

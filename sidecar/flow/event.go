@@ -35,6 +35,7 @@ type Event struct {
 	Tuple              packet.Tuple // Meta: the ends as this packet names them
 	Payload            int32        // Meta: payload bytes, packet.Missing if unknown
 	Link               packet.Link  // Frame: what the bytes begin with
+	WireLen            uint32       // Frame: length on the wire from there on, 0 if unknown
 	Kind               Kind
 	Dir                packet.Dir
 	from, to           uint32 // Frame: the bytes' place in the batch

@@ -155,7 +155,7 @@ func (p *peer) event(m *wire.Message) {
 	e.OrigPkts, e.RespPkts = m.OrigPkts, m.RespPkts
 	switch m.Kind {
 	case wire.KindPacket:
-		e.Kind, e.Link = flow.Frame, packet.Link(m.Link)
+		e.Kind, e.Link, e.WireLen = flow.Frame, packet.Link(m.Link), m.WireLen
 		b.Keep(e, m.Raw)
 	case wire.KindMeta:
 		e.Kind = flow.Meta

@@ -14,6 +14,8 @@ func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
 		if err := packet.Parse(h, e.Link, frame); err != nil {
 			s.options.Metrics.Drop(telemetry.DropUnparsed)
 			h = nil
+		} else {
+			h.FillLength(int(e.WireLen))
 		}
 		s.packetOf(l, e, h, frame)
 	case flow.Meta:
@@ -103,7 +105,7 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 	switch {
 	case partial:
 		s.decide(r, none, cascade.Partial, e.Time)
-	case s.course(rec) == nil:
+	case s.course(rec) == nil, !s.options.Bundle.Serves(rec.Tuple.Proto):
 		s.decide(r, none, cascade.Unserved, e.Time)
 	}
 	return r

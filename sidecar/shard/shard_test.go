@@ -259,6 +259,24 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// TestLengthOfOffloadedPackets: a packet whose IP header has no length yet is
+// as long as it was on the wire.
+func TestLengthOfOffloadedPackets(t *testing.T) {
+	b := testBundle(t, false, false)
+	b.Packet.Stages[0].Thresholds = []float32{2, 2, 2}
+	r := newRig(t, b, 10, true)
+	raw := frame(1, 2, 1000, 53, 7)
+	raw[2], raw[3] = 0, 0
+	r.batch(func(b *flow.Batch) {
+		e := b.Add()
+		e.ID, e.Time, e.OrigPkts, e.Link, e.WireLen = wire.UintID(1), 1, 1, packet.RawIP, 35
+		b.Keep(e, raw)
+	})
+	if p := r.shard.table.Packets(r.shard.table.Find(flow.Key{ID: wire.UintID(1)}))[0]; p.Length != 35 {
+		t.Errorf("length %d, want 35", p.Length)
+	}
+}
+
 func TestMetaHasItsOwnCascade(t *testing.T) {
 	r := newRig(t, testBundle(t, false, true), 100, true)
 	r.meta(1, 1, 100)

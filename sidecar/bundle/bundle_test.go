@@ -1,0 +1,193 @@
+package bundle
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const toy = "../../test/bundle/toy"
+
+// copyToy is the toy bundle in memory, to be changed.
+func copyToy(t testing.TB) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(os.DirFS(toy), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(toy, path))
+		files[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// edit replaces text in a file of the bundle.
+func edit(t *testing.T, files fstest.MapFS, name, old, new string) {
+	t.Helper()
+	text := string(files[name].Data)
+	if !strings.Contains(text, old) {
+		t.Fatalf("%s does not contain %q", name, old)
+	}
+	files[name] = &fstest.MapFile{Data: []byte(strings.Replace(text, old, new, 1))}
+}
+
+// sign brings the digest of a file in the manifest up to date.
+func sign(t *testing.T, files fstest.MapFS, name string) {
+	t.Helper()
+	lines := strings.Split(string(files[ManifestFile].Data), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), fmt.Sprintf("%q", name)) {
+			lines[i] = fmt.Sprintf("%q = \"sha256:%x\"", name, sha256.Sum256(files[name].Data))
+		}
+	}
+	files[ManifestFile] = &fstest.MapFile{Data: []byte(strings.Join(lines, "\n"))}
+}
+
+func TestLoad(t *testing.T) {
+	b, err := Load(copyToy(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.Packet == nil || b.Meta == nil || b.Packets() != 3 || b.Name() != "toy@"+b.Manifest.Version {
+		t.Errorf("loaded %+v", b)
+	}
+	if slow := b.SlowOnly(); len(slow.Packet.Stages) != 1 || len(slow.Meta.Stages) != 1 || len(b.Packet.Stages) != 2 {
+		t.Errorf("slow only: %+v", slow)
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	files := copyToy(t)
+	edit(t, files, ManifestFile, "[features]\n", "[features]\nprotocols = [\"udp\"]\n")
+	b, err := Load(files, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for proto, want := range map[uint8]bool{17: true, 6: false, 1: false, 0: true} {
+		if b.Serves(proto) != want {
+			t.Errorf("protocol %d is served: %v", proto, !want)
+		}
+	}
+}
+
+// TestRefuses has bundles that are wrong in one way, and what the error must
+// say.
+func TestRefuses(t *testing.T) {
+	manifest := func(old, new string) func(*testing.T, fstest.MapFS) {
+		return func(t *testing.T, files fstest.MapFS) { edit(t, files, ManifestFile, old, new) }
+	}
+	tests := []struct {
+		name   string
+		change func(*testing.T, fstest.MapFS)
+		want   string
+	}{
+		{"no manifest", func(_ *testing.T, f fstest.MapFS) { delete(f, ManifestFile) }, "not a bundle"},
+		{"not TOML", manifest("[features]", "[features"), "manifest.toml"},
+		{"unknown field", manifest("[features]", "[features]\nencoder = \"x\""), "features.encoder: no such field"},
+		{"name", manifest(`name = "toy"`, `name = "Toy Bundle"`), "name: \"Toy Bundle\": use lower-case"},
+		{"label twice", manifest(`labels = [`, `labels = ["x", "x", `), "stands there twice"},
+		{"label unknown", manifest(`labels = [`, `labels = ["unknown", `), "choose another name"},
+		{"too many packets", manifest("packets = 3", "packets = 1000"), "features.packets: 1000: give 1 to 64"},
+		{"stage beyond features", manifest("packets = 3", "packets = 2"), "more than features.packets"},
+		{"mask", manifest("masks = [", "masks = [\"faces\", "), "features.masks"},
+		{"protocol", manifest("[features]\n", "[features]\nprotocols = [\"tpc\"]\n"), "features.protocols[0]: \"tpc\": use tcp"},
+		{"kind", manifest(`kind = "lightgbm"`, `kind = "xgboost"`), `packet.stage[0].kind: "xgboost"`},
+		{"confidence", manifest(`confidence = "max_probability"`, `confidence = "gut"`), "packet.stage[0].confidence"},
+		{"model that is not listed", manifest(`model = "fast.txt"`, `model = "other.txt"`), "not listed under [files]"},
+		{"digest", manifest("sha256:", "sha1:"), "write sha256: and 64"},
+		{"a file that is missing", func(_ *testing.T, f fstest.MapFS) { delete(f, "fast.txt") }, "fast.txt"},
+		{"a file that was changed", func(t *testing.T, f fstest.MapFS) { edit(t, f, "fast.txt", "tree", "treE") }, "was changed or cut"},
+		{"a file outside", manifest("[files]", "[files]\n\"../x\" = \"sha256:"+strings.Repeat("0", 64)+"\""), "not a path inside the bundle"},
+		{"a model that is none", func(t *testing.T, f fstest.MapFS) {
+			f["fast.txt"] = &fstest.MapFile{Data: []byte("forged")}
+			sign(t, f, "fast.txt")
+		}, "packet.stage[0] (fast.txt)"},
+		{"golden rows that are not met", func(t *testing.T, f fstest.MapFS) {
+			f["fast.txt.golden.json"] = f["slow.txt.golden.json"]
+			sign(t, f, "fast.txt.golden.json")
+		}, "golden rows"},
+		{"one label more than the models", manifest(`labels = [`, `labels = ["x", `), "class"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			files := copyToy(t)
+			test.change(t, files)
+			b, err := Load(files, Options{})
+			if err == nil {
+				b.Close()
+				t.Fatal("loaded")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %q does not say %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	files := copyToy(t)
+	edit(t, files, ManifestFile, `name = "toy"`, `name = ""`)
+	edit(t, files, ManifestFile, `kind = "lightgbm"`, `kind = ""`)
+	_, err := Load(files, Options{})
+	if err == nil || !strings.Contains(err.Error(), "name:") || !strings.Contains(err.Error(), "kind:") {
+		t.Errorf("error %v does not name both", err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	b, err := Open(toy, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	for name, want := range map[string]string{
+		"no-such-bundle":   "name one of iot-device",
+		"./no-such-folder": "name one of iot-device",
+		"bundle_test.go":   "is not a directory",
+		".":                "no manifest.toml here",
+	} {
+		if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+}
+
+// TestShipped loads the bundles that come with the program.
+func TestShipped(t *testing.T) {
+	b, err := Open("iot-device", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.Packet == nil || b.Meta == nil {
+		t.Error("a cascade is missing")
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	text, err := os.ReadFile(filepath.Join(toy, ManifestFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte("name = 1\n[[packet.stage]]\nthresholds = [nan, inf, -1]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		files := copyToy(t)
+		files[ManifestFile] = &fstest.MapFile{Data: text}
+		if b, err := Load(files, Options{}); err == nil {
+			b.Close()
+		}
+	})
+}

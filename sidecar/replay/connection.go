@@ -66,6 +66,9 @@ func (n *connection) listen() {
 		if err := d.Next(&m); err == io.EOF {
 			n.err = errors.New("the sidecar closed the connection")
 			return
+		} else if errors.Is(err, io.ErrUnexpectedEOF) { // which callers take for a capture that is cut
+			n.err = fmt.Errorf("the sidecar closed the connection: %v", err)
+			return
 		} else if err != nil {
 			n.err = fmt.Errorf("reading from the sidecar: %w", err)
 			return

@@ -302,6 +302,11 @@ func TestTapFailures(t *testing.T) {
 			return err
 		}, "the sidecar has not read for 300ms"},
 		{"closes", hello, "the sidecar closed the connection"},
+		{"closes inside a message", func(p *peer) error {
+			err := hello(p)
+			_, half := p.Write([]byte{0x93, byte(wire.KindError)})
+			return errors.Join(err, half)
+		}, "the sidecar closed the connection: "},
 		{"ERROR", func(p *peer) error {
 			return errors.Join(hello(p), p.Error(wire.CodeLimit, "too many connections"))
 		}, "the sidecar says: too many connections (error 5)"},
@@ -319,6 +324,9 @@ func TestTapFailures(t *testing.T) {
 			_, err := play(t, fakeSidecar(t, c.serve), TapOptions{Capture: true, Timeout: 300 * time.Millisecond}, l)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%v is taken for a capture that is cut", err)
 			}
 		})
 	}

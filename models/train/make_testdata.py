@@ -58,20 +58,22 @@ def lightgbm_model(name, x, y, rows, rounds, params):
 
 
 def onnx_model(rng):
-    columns = ["a", "b", "c", "d"]
-    weights = [rng.normal(size=(4, 5)), rng.normal(size=(5, 3))]
-    biases = [rng.normal(size=5), rng.normal(size=3)]
-    mean, scale = rng.normal(size=4), rng.random(4) + 0.5
+    net = network.Network(
+        columns=["a", "b", "c", "d"],
+        mean=rng.normal(size=4),
+        scale=rng.random(4) + 0.5,
+        weights=[rng.normal(size=(4, 5)), rng.normal(size=(5, 3))],
+        biases=[rng.normal(size=5), rng.normal(size=3)],
+    )
     out = MODEL / "onnx" / "testdata"
     out.mkdir(parents=True, exist_ok=True)
-    graph = network.export(columns, mean, scale, weights, biases)
-    (out / "mlp.onnx").write_bytes(graph.SerializeToString())
+    (out / "mlp.onnx").write_bytes(network.export(net).SerializeToString())
     rows = points(rng, 12, 4)
-    golden(out / "mlp.onnx.golden.json", rows, network.forward(rows, mean, scale, weights, biases).astype(np.float32))
+    golden(out / "mlp.onnx.golden.json", rows, network.forward(net, rows).astype(np.float32))
 
     # Models that must be refused, each for what its name says.
     def forge(name, change):
-        bad = network.export(columns, mean, scale, weights, biases)
+        bad = network.export(net)
         change(bad)
         (out / f"bad-{name}.onnx").write_bytes(bad.SerializeToString())
 
@@ -99,7 +101,8 @@ def onnx_model(rng):
 
     def doubles(bad):
         type_of(bad.graph.input[0]).elem_type = TensorProto.DOUBLE
-        bad.graph.node[0].input[0] = "single"
+        for node in bad.graph.node[:2]:
+            node.input[0] = "single"
         bad.graph.node.insert(0, helper.make_node("Cast", ["input"], ["single"], to=TensorProto.FLOAT))
 
     def columns_short(bad):

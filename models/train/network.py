@@ -1,10 +1,13 @@
 """A small fully connected network as an ONNX graph.
 
 The graph takes `input` float32[batch, width] and gives `probabilities`
-float32[batch, classes]: standardisation, layers with ReLU between them, and a
-softmax. The names of its columns, in order and joined by newlines, stand in
-the metadata under `serveflow.columns`.
+float32[batch, classes]: sign(x) * log(1 + |x|), for sizes range over five
+powers of ten; standardisation; layers with ReLU between them; a softmax. The
+names of its columns, in order and joined by newlines, stand in the metadata
+under `serveflow.columns`.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -14,16 +17,35 @@ OPSET = 17
 IR_VERSION = 8
 
 
-def export(columns, mean, scale, weights, biases):
-    """Returns the ONNX model; weights[i] has the shape (inputs, outputs)."""
-    tensors = {"mean": mean, "scale": scale}
+@dataclass
+class Network:
+    columns: list
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: list  # weights[i] has the shape (inputs, outputs)
+    biases: list
+
+
+def squash(rows):
+    rows = np.asarray(rows, np.float64)
+    return np.sign(rows) * np.log1p(np.abs(rows))
+
+
+def export(n):
+    """Returns the ONNX model."""
+    tensors = {"mean": n.mean, "scale": n.scale, "one": [1.0]}
     nodes = [
-        helper.make_node("Sub", ["input", "mean"], ["centred"]),
+        helper.make_node("Sign", ["input"], ["sign"]),
+        helper.make_node("Abs", ["input"], ["size"]),
+        helper.make_node("Add", ["size", "one"], ["above_one"]),
+        helper.make_node("Log", ["above_one"], ["log"]),
+        helper.make_node("Mul", ["sign", "log"], ["squashed"]),
+        helper.make_node("Sub", ["squashed", "mean"], ["centred"]),
         helper.make_node("Div", ["centred", "scale"], ["layer0"]),
     ]
-    for i, (weight, bias) in enumerate(zip(weights, biases)):
+    for i, (weight, bias) in enumerate(zip(n.weights, n.biases)):
         tensors[f"weight{i}"], tensors[f"bias{i}"] = weight, bias
-        last = i == len(weights) - 1
+        last = i == len(n.weights) - 1
         out = "logits" if last else f"sum{i}"
         nodes.append(helper.make_node("Gemm", [f"layer{i}", f"weight{i}", f"bias{i}"], [out]))
         if not last:
@@ -32,24 +54,24 @@ def export(columns, mean, scale, weights, biases):
     graph = helper.make_graph(
         nodes,
         "serveflow",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", len(columns)])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(biases[-1])])],
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", len(n.columns)])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(n.biases[-1])])],
         [numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in tensors.items()],
     )
     model = helper.make_model(
         graph, producer_name="serveflow", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
     )
-    helper.set_model_props(model, {COLUMNS_KEY: "\n".join(columns)})
+    helper.set_model_props(model, {COLUMNS_KEY: "\n".join(n.columns)})
     checker.check_model(model)
     return model
 
 
-def forward(rows, mean, scale, weights, biases):
+def forward(n, rows):
     """What the graph computes, in float64."""
-    layer = (np.asarray(rows, np.float64) - mean) / scale
-    for i, (weight, bias) in enumerate(zip(weights, biases)):
+    layer = (squash(rows) - n.mean) / n.scale
+    for i, (weight, bias) in enumerate(zip(n.weights, n.biases)):
         layer = layer @ weight + bias
-        if i < len(weights) - 1:
+        if i < len(n.weights) - 1:
             layer = np.maximum(layer, 0)
     layer = np.exp(layer - layer.max(axis=1, keepdims=True))
     return layer / layer.sum(axis=1, keepdims=True)

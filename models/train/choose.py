@@ -1,0 +1,80 @@
+"""Chooses the stages and thresholds of a cascade on calibration flows."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+import calibrate
+from calibrate import Stage
+
+
+@dataclass
+class Candidate:
+    """A model that could be a stage: its text and what it says of every flow."""
+
+    name: str
+    packets: int
+    text: str
+    probs: np.ndarray
+    about: str  # how it was trained, for the datasheet
+
+
+@dataclass
+class Cascade:
+    models: list  # of Candidate
+    stages: list  # of calibrate.Stage, with probs of calibration flows
+    macro: float  # on calibration
+    settled: tuple  # shares of flows by stage, on calibration
+
+
+def slow(candidates, y, rows):
+    """The candidate with the best macro F1, each with its best abstaining."""
+
+    def score(c):
+        probs = c.probs[rows]
+        return calibrate.f1(y[rows], _say(probs, calibrate.abstain(probs, y[rows])), probs.shape[1])
+
+    return max(candidates, key=score)
+
+
+def _say(probs, threshold):
+    return np.where(probs.max(1) >= threshold, probs.argmax(1), calibrate.UNKNOWN)
+
+
+def cascade(fast, few, last, y, packets, rows, error, delta, loss):
+    """A cascade of one of the fast models, one of the few-packet models and the
+    last: the one that settles most flows at the first stage and then at the
+    second, while macro F1 stays within loss of the last stage alone."""
+    truth, packets = y[rows], packets[rows]
+    probs = last.probs[rows]
+    abstain = calibrate.abstain(probs, truth)
+    end = Stage(last.packets, probs, "max_probability", np.full(probs.shape[1], abstain))
+    alone = calibrate.f1(truth, calibrate.run([end], packets).said, probs.shape[1])
+
+    def best(before, candidates, floor):
+        """The stage that settles most of what the stages before leave open."""
+        found = (-1.0, None, None)
+        reached = np.ones(len(rows), bool)
+        if before:
+            reached = calibrate.run(before + [end], packets).stage == len(before)
+        for c, measure, per_class in product(candidates, calibrate.MEASURES, (True, False)):
+            seen = reached & (packets >= c.packets)
+            t = calibrate.thresholds(c.probs[rows][seen], truth[seen], measure, per_class, error, delta)
+            stage = Stage(c.packets, c.probs[rows], measure, t)
+            out = calibrate.within([*before, stage, end], len(before), packets, truth, floor)
+            if out is not None:
+                found = max(found, (out.share(len(before)), c, stage), key=lambda f: f[0])
+        return found[1:]
+
+    # A quarter of the loss is kept for the second stage.
+    first, stage1 = best([], fast, alone - 0.75 * loss)
+    second, stage2 = best([stage1], few, alone - loss)
+    stages = [stage1, stage2, end]
+    out = calibrate.run(stages, packets)
+    return Cascade(
+        models=[first, second, last],
+        stages=stages,
+        macro=calibrate.f1(truth, out.said, probs.shape[1]),
+        settled=tuple(out.share(i) for i in range(3)),
+    )

@@ -1,0 +1,92 @@
+"""Fits the models of a bundle. Every function is deterministic in its seed."""
+
+import warnings
+
+import lightgbm as lgb
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+import lighttext
+import network
+
+# Flows of one session that are trained on: a few devices have sessions of
+# hundreds of flows that are all alike.
+SESSION_FLOWS = 200
+THREADS = 2
+
+BOOSTING = {
+    "objective": "multiclass",
+    "verbose": -1,
+    "num_threads": THREADS,
+    "deterministic": True,
+    "force_col_wise": True,
+    # Sizes and ports are told apart exactly where there is data for it.
+    "max_bin": 1023,
+    "min_data_in_bin": 1,
+    "min_data_in_leaf": 5,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 1.0,
+}
+
+
+def tree(table, packets, power, min_leaf, seed=1):
+    """A decision tree on the first packets, as an Ensemble."""
+    rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
+    columns = table.upto(packets)
+    x, y = table.x[np.ix_(rows, columns)], table.y[rows]
+    weight = table.weights(rows, power)
+    fitted = DecisionTreeClassifier(max_depth=20, min_samples_leaf=min_leaf, random_state=seed)
+    fitted.fit(x, y, sample_weight=weight)
+    # Leaves of few flows must not look as sure as leaves of many: their
+    # counts are smoothed with one flow's worth of the classes' shares.
+    classes = len(table.labels)
+    count = np.zeros((fitted.tree_.node_count, classes))
+    np.add.at(count, (fitted.apply(x), y), weight)
+    prior = np.bincount(y, weights=weight, minlength=classes) / weight.sum()
+    probs = (count + prior) / (count.sum(axis=1, keepdims=True) + 1)
+    infos = [f"[{low:g}:{high:g}]" for low, high in zip(x.min(axis=0), x.max(axis=0))]
+    return lighttext.from_tree(fitted.tree_, probs, [table.columns[c] for c in columns], infos)
+
+
+def boosted(table, packets, rounds, leaves, rate, power, bags=1, seed=1):
+    """Gradient boosting on the first packets, as an Ensemble: the mean of as
+    many fits as there are bags."""
+    columns = table.upto(packets)
+    names = [table.columns[c] for c in columns]
+    fits = []
+    for bag in range(bags):
+        rows = table.capped(table.rows("train"), SESSION_FLOWS, seed + bag)
+        data = lgb.Dataset(
+            table.x[np.ix_(rows, columns)],
+            table.y[rows],
+            weight=table.weights(rows, power),
+            feature_name=names,
+        )
+        params = BOOSTING | {
+            "num_class": len(table.labels),
+            "num_leaves": leaves,
+            "learning_rate": rate,
+            "seed": seed + bag,
+        }
+        fits.append(lighttext.from_booster(lgb.train(params, data, num_boost_round=rounds)))
+    return lighttext.average(fits)
+
+
+def net(table, names, hidden, power, seed=1):
+    """A network on the named columns."""
+    rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
+    columns = [table.columns.index(name) for name in names]
+    x = network.squash(table.x[np.ix_(rows, columns)])
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale == 0] = 1
+    fitted = MLPClassifier(
+        hidden_layer_sizes=hidden, alpha=1e-3, learning_rate_init=2e-3, batch_size=128, max_iter=60, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the choice here
+        fitted.fit((x - mean) / scale, table.y[rows], sample_weight=table.weights(rows, power))
+    return network.Network(list(names), mean, scale, fitted.coefs_, fitted.intercepts_)

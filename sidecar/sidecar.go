@@ -25,6 +25,7 @@ import (
 	"serveflow/sidecar/shard"
 	"serveflow/sidecar/sink"
 	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/unixsocket"
 	"serveflow/sidecar/wire"
 )
 
@@ -117,7 +118,7 @@ func (s *Sidecar) start(o Options) error {
 		}()
 	}
 	s.server, err = ingest.Listen(ingest.Options{
-		Socket: ingest.Socket{
+		Socket: unixsocket.Socket{
 			Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
 		},
 		AllowUIDs:      c.Listen.AllowUIDs,

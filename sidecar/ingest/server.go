@@ -2,10 +2,8 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,12 +13,13 @@ import (
 
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/unixsocket"
 	"serveflow/sidecar/wire"
 )
 
 // Options are what a server is made of.
 type Options struct {
-	Socket         Socket
+	Socket         unixsocket.Socket
 	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
 	MaxConnections int
 	HelloTimeout   time.Duration
@@ -35,11 +34,10 @@ type Options struct {
 // Server listens for taps.
 type Server struct {
 	options  Options
-	listener *net.UnixListener
+	listener *unixsocket.Listener
 	mu       sync.Mutex
 	peers    map[*peer]struct{}
 	stopping atomic.Bool
-	place    os.FileInfo // of the socket
 	sensors  sensors
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
@@ -48,16 +46,16 @@ type Server struct {
 
 // Listen makes the socket and begins to serve.
 func Listen(o Options) (*Server, error) {
-	l, err := o.Socket.listen()
+	l, err := o.Socket.Listen()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}}
-	if s.place, err = os.Lstat(o.Socket.Path); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	s.accepts.Add(1)
-	go s.accept()
+	s.accepts.Go(func() {
+		l.Serve(s.welcome, func(err error) {
+			o.Log.Error().Err(err).Msg("cannot accept connections; trying on")
+		})
+	})
 	return s, nil
 }
 
@@ -73,10 +71,6 @@ func (s *Server) Peers() int {
 func (s *Server) Stop() error {
 	s.stopping.Store(true)
 	err := s.listener.Close()
-	// Another sidecar may have taken the place over.
-	if there, e := os.Lstat(s.options.Socket.Path); e == nil && os.SameFile(s.place, there) {
-		err = errors.Join(err, os.Remove(s.options.Socket.Path))
-	}
 	s.accepts.Wait()
 	s.mu.Lock()
 	for p := range s.peers {
@@ -103,34 +97,9 @@ func (s *Server) Close(ctx context.Context) {
 	s.writers.Wait()
 }
 
-// acceptPause is how long to wait when no connection can be accepted, as when
-// file descriptors are exhausted.
-const acceptPause = 100 * time.Millisecond
-
-func (s *Server) accept() {
-	defer s.accepts.Done()
-	failing := false
-	for {
-		conn, err := s.listener.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			if !failing {
-				s.options.Log.Error().Err(err).Msg("cannot accept connections; trying on")
-			}
-			failing = true
-			time.Sleep(acceptPause)
-			continue
-		}
-		failing = false
-		s.welcome(conn)
-	}
-}
-
 // welcome starts to serve a connection, or refuses it.
 func (s *Server) welcome(conn *net.UnixConn) {
-	pid, uid, err := credentials(conn)
+	pid, uid, err := unixsocket.Credentials(conn)
 	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
 	if err == nil && len(s.options.AllowUIDs) > 0 && !slices.Contains(s.options.AllowUIDs, uid) {
 		err = fmt.Errorf("user %d may not connect: see listen.allow_uids", uid)

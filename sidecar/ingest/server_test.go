@@ -18,6 +18,7 @@ import (
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/unixsocket"
 	"serveflow/sidecar/wire"
 )
 
@@ -110,7 +111,7 @@ func start(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s.sock"), shards: newShards(3)}
 	o := Options{
-		Socket: Socket{Path: r.path, Mode: 0o600}, MaxConnections: 10, HelloTimeout: 5 * time.Second,
+		Socket: unixsocket.Socket{Path: r.path, Mode: 0o600}, MaxConnections: 10, HelloTimeout: 5 * time.Second,
 		Needs: wire.Welcome{Packets: 10, RawBytes: 192}, Shards: r.shards.inputs, Log: zerolog.Nop(),
 		Metrics: telemetry.New(telemetry.Options{}),
 	}

@@ -1,4 +1,4 @@
-package ingest
+package unixsocket
 
 import (
 	"net"
@@ -45,7 +45,7 @@ func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s.sock")
 			test.prepare(t, path)
-			l, err := Socket{Path: path, Mode: 0o620}.listen()
+			l, err := Socket{Path: path, Mode: 0o620}.Listen()
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatalf("error %v, want one with %q", err, test.want)
@@ -55,7 +55,6 @@ func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close()
 			info, err := os.Lstat(path)
 			if err != nil || info.Mode() != os.ModeSocket|0o620 {
 				t.Errorf("made %v, %v", info.Mode(), err)
@@ -63,6 +62,12 @@ func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
 			entries, _ := os.ReadDir(filepath.Dir(path))
 			if len(entries) != 1 {
 				t.Errorf("left behind: %v", entries)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Lstat(path); err == nil {
+				t.Error("the socket is still there")
 			}
 		})
 	}
@@ -82,7 +87,7 @@ func TestSocketErrorsSayWhatToDo(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := test.socket.listen(); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := test.socket.Listen(); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
 		})
@@ -91,9 +96,68 @@ func TestSocketErrorsSayWhatToDo(t *testing.T) {
 
 func TestSocketDirectoryIsMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "s.sock")
-	l, err := Socket{Path: path, Mode: 0o660}.listen()
+	l, err := Socket{Path: path, Mode: 0o660}.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// A socket that was put in our socket's place stays there.
+func TestCloseLeavesAnothersSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := Socket{Path: path, Mode: 0o660}.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Socket{Path: path, Mode: 0o660}.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// What connects is given to the handler with its credentials, until Close.
+func TestServe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := Socket{Path: path, Mode: 0o600}.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids := make(chan int)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.Serve(func(conn *net.UnixConn) {
+			pid, uid, err := Credentials(conn)
+			if err != nil || int(uid) != os.Getuid() {
+				t.Errorf("user %d, %v", uid, err)
+			}
+			conn.Close()
+			pids <- pid
+		}, func(err error) { t.Error(err) })
+	}()
+	for range 3 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if pid := <-pids; pid != os.Getpid() {
+			t.Errorf("process %d, want %d", pid, os.Getpid())
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	<-done
 }

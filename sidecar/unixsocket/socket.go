@@ -1,4 +1,11 @@
-package ingest
+// Package unixsocket makes the Unix sockets that the sidecar listens on, by one
+// set of rules: nobody can connect before mode and owner are right, a socket
+// that nobody answers on any more is replaced, and nothing else ever is.
+//
+//	l, err := unixsocket.Socket{Path: "/run/serveflow/eve.sock", Mode: 0o660}.Listen()
+//	…
+//	l.Serve(func(conn *net.UnixConn) { … }, func(err error) { … }) // until Close
+package unixsocket
 
 import (
 	"errors"
@@ -11,8 +18,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Socket says where to listen and who may connect.
@@ -23,11 +28,11 @@ type Socket struct {
 	Group string // group name or number; empty: left as it is
 }
 
-// listen makes the socket. It takes over the place of a socket that nobody
+// Listen makes the socket. It takes over the place of a socket that nobody
 // answers on any more, and of nothing else. The socket is bound beside its
 // place and moved there when its mode and owner are right, so that nobody can
-// connect before.
-func (s Socket) listen() (*net.UnixListener, error) {
+// connect before. A missing directory is created if its parent exists.
+func (s Socket) Listen() (*Listener, error) {
 	uid, gid, err := s.owners()
 	if err != nil {
 		return nil, err
@@ -49,17 +54,28 @@ func (s Socket) listen() (*net.UnixListener, error) {
 		return nil, listenError(s.Path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	err = os.Chmod(beside, s.Mode)
-	if err == nil && (uid >= 0 || gid >= 0) {
-		err = os.Lchown(beside, uid, gid)
-	}
-	if err == nil {
-		err = os.Rename(beside, s.Path)
-	}
+	place, err := s.moveIn(beside, uid, gid)
 	if err != nil {
 		return nil, errors.Join(err, l.Close(), os.Remove(beside))
 	}
-	return l, nil
+	return &Listener{listener: l, path: s.Path, place: place}, nil
+}
+
+// moveIn readies the socket beside its place and moves it there.
+func (s Socket) moveIn(beside string, uid, gid int) (os.FileInfo, error) {
+	if err := os.Chmod(beside, s.Mode); err != nil {
+		return nil, err
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := os.Lchown(beside, uid, gid); err != nil {
+			return nil, err
+		}
+	}
+	place, err := os.Lstat(beside)
+	if err != nil {
+		return nil, err
+	}
+	return place, os.Rename(beside, s.Path)
 }
 
 // free returns nil if the socket's place is empty or holds a socket that
@@ -100,7 +116,7 @@ func (s Socket) owners() (uid, gid int, err error) {
 		if gid, err = strconv.Atoi(s.Group); err != nil {
 			g, err := user.LookupGroup(s.Group)
 			if err != nil {
-				return 0, 0, fmt.Errorf("the socket's group: %w (create it with groupadd, or leave listen.group empty)", err)
+				return 0, 0, fmt.Errorf("the socket's group: %w (create it with groupadd, or name no group)", err)
 			}
 			gid, _ = strconv.Atoi(g.Gid)
 		}
@@ -122,23 +138,4 @@ func listenError(path string, err error) error {
 		return fmt.Errorf("%w: the path has %d bytes and a socket's may have %d", err, len(path), maxPath)
 	}
 	return err
-}
-
-// credentials are the process id and user of the other end, as they were when
-// it connected (SO_PEERCRED in unix(7)).
-func credentials(c *net.UnixConn) (pid int, uid uint32, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, 0, err
-	}
-	var cred *unix.Ucred
-	if e := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); e != nil {
-		return 0, 0, e
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	return int(cred.Pid), cred.Uid, nil
 }

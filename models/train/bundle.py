@@ -67,6 +67,7 @@ class Writer:
             "",
             "[features]",
             f"packets = {table.about['packets']}",
+            f"protocols = {_toml(table.protocols)}",
             f"sections = {_toml(table.about['sections'])}",
             f"masks = {_toml(table.about['masks'])}",
         ]

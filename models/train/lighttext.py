@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TINY = 2.0**-100
+
 
 @dataclass
 class Tree:
@@ -202,5 +204,12 @@ def edges(ensemble, rng, rows):
     for tree in ensemble.trees:
         for feature, threshold in zip(tree.feature, tree.threshold):
             low = np.float32(floor32(threshold))
-            choices[feature] += [float(low), float(np.nextafter(low, np.float32(np.inf)))]
+            high = np.nextafter(low, np.float32(np.inf))
+            # LightGBM takes everything up to 1e-35 for zero; no feature is
+            # that small without being it.
+            if abs(low) < TINY:
+                low = -TINY if low < 0 else 0.0
+            if abs(high) < TINY:
+                high = TINY if high > 0 else 0.0
+            choices[feature] += [float(low), float(high)]
     return np.stack([rng.choice(choices[f], rows) for f in used], axis=1).astype(np.float32)

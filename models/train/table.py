@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "calibration", "test")
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 _PACKET = re.compile(r"(?:p|first)(\d+)_")
 
 
@@ -19,13 +20,14 @@ def packet_of(column):
 
 @dataclass
 class Table:
-    """Flows: one row each in every array.
+    """Flows of some protocols: one row each in every array.
 
     x holds the features that tell training flows apart, float32; columns
     names them. labels are the classes in the order of y.
     """
 
     about: dict  # packets, sections, masks, events
+    protocols: list
     columns: list
     x: np.ndarray
     labels: list
@@ -62,14 +64,17 @@ class Table:
         return weight[self.y[rows]] / weight[self.y[rows]].mean()
 
 
-def read(path):
-    """Reads a table, without the columns that are constant in training or
-    that repeat another there: a model cannot gain from them."""
+def read(path, protocols):
+    """Reads the flows of the named protocols, without the columns that are
+    constant in training or that repeat another there: a model cannot gain from
+    them."""
     file = pq.ParquetFile(path)
     about = json.loads(file.metadata.metadata[b"serveflow.features"])
     names = file.schema_arrow.names
     features = names[names.index(f"wait_{about['packets']}") + 1 :]
-    meta = file.read(["file", "split", "label", "packets"]).to_pydict()
+    info = file.read(["file", "split", "label", "packets", "proto"])
+    served = np.isin(info["proto"].to_numpy(), [PROTOCOLS[name] for name in protocols])
+    meta = info.filter(served).to_pydict()
     split = np.array(meta["split"])
     unknown = set(split) - set(SPLITS)
     if unknown:
@@ -80,7 +85,7 @@ def read(path):
     for chunk in range(0, len(features), 1024):
         part = file.read(features[chunk : chunk + 1024])
         for name in part.schema.names:
-            values = part[name].to_numpy().astype(np.float32)
+            values = part[name].to_numpy()[served].astype(np.float32)
             shown = values[train]
             key = shown.tobytes()
             if (shown == shown[0]).all() or key in seen:
@@ -95,6 +100,7 @@ def read(path):
         raise ValueError(f"{path}: no training flow of {', '.join(strangers)}")
     return Table(
         about=about,
+        protocols=protocols,
         columns=columns,
         x=np.stack(kept, axis=1),
         labels=labels,

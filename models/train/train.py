@@ -141,7 +141,7 @@ def main():
     args = args.parse_args()
 
     recipe = tomllib.loads(args.recipe.read_text())
-    packet, meta = tables.read(args.packet), tables.read(args.meta)
+    packet, meta = (tables.read(path, recipe["protocols"]) for path in (args.packet, args.meta))
     if packet.labels != meta.labels:
         raise ValueError("the two tables have other labels")
     say(f"{len(packet.y)} flows, {len(packet.columns)} columns with headers, {len(meta.columns)} without")

@@ -2,35 +2,16 @@ package enrich
 
 import (
 	"strconv"
-	"strings"
+
+	"serveflow/sidecar/sink"
 )
 
 // appendEVE appends the object serveflow as a further member of a record.
 func (l *Labels) appendEVE(dst []byte, d *decision) []byte {
-	dst = append(dst, `,"serveflow":{"label":`...)
-	dst = append(dst, l.words[d.label].raw...)
-	dst = append(dst, `,"score":`...)
-	dst = appendFloat(dst, d.score)
-	dst = append(dst, `,"margin":`...)
-	dst = appendFloat(dst, d.margin)
-	dst = append(dst, `,"stage":`...)
-	dst = append(dst, l.words[d.stage].raw...)
-	dst = append(dst, `,"packets":`...)
-	dst = strconv.AppendInt(dst, int64(d.packets), 10)
-	dst = append(dst, `,"latency_us":`...)
-	dst = strconv.AppendInt(dst, d.latency, 10)
-	// The log has name@version in one; an @ is the same in JSON.
-	name, version := l.words[d.model].raw, `""`
-	if at := strings.LastIndexByte(name, '@'); at >= 0 {
-		name, version = name[:at]+`"`, `"`+name[at+1:]
-	}
-	dst = append(dst, `,"model":`...)
-	dst = append(dst, name...)
-	dst = append(dst, `,"version":`...)
-	dst = append(dst, version...)
-	dst = append(dst, `,"reason":`...)
-	dst = append(dst, l.words[d.reason].raw...)
-	return append(dst, '}')
+	return sink.AppendEVE(dst, &sink.Words{
+		Label: l.words[d.label].raw, Stage: l.words[d.stage].raw,
+		Model: l.words[d.model].raw, Reason: l.words[d.reason].raw,
+	}, d.score, d.margin, int(d.packets), d.latency)
 }
 
 // appendZeekJSON appends the columns of Zeek's conn.log as further members.
@@ -44,7 +25,7 @@ func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
 	dst = append(dst, ',')
 	text(`"ml_label":`, d.label)
 	if finite(d.score) {
-		dst = append(appendFloat(append(dst, `"ml_score":`...), d.score), ',')
+		dst = append(sink.AppendFloat(append(dst, `"ml_score":`...), d.score), ',')
 	}
 	text(`"ml_stage":`, d.stage)
 	dst = strconv.AppendInt(append(dst, `"ml_pkts":`...), int64(d.packets), 10)
@@ -55,14 +36,6 @@ func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
 }
 
 func finite(f float32) bool { return f-f == 0 }
-
-// appendFloat writes a number as the label log does.
-func appendFloat(dst []byte, f float32) []byte {
-	if !finite(f) {
-		return append(dst, "null"...)
-	}
-	return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
-}
 
 // appendInterval writes microseconds as seconds with 6 decimals, as Zeek does.
 func appendInterval(dst []byte, us int64) []byte {

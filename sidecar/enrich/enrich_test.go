@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"serveflow/sidecar/jsonline"
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/sink"
 	"serveflow/sidecar/wire"
@@ -289,7 +290,7 @@ func TestCompressed(t *testing.T) {
 
 // A line without end is passed on, not kept in memory.
 func TestLongLine(t *testing.T) {
-	long := `{"flow_id":1,"x":"` + strings.Repeat("x", maxLine+1<<20) + `"}`
+	long := `{"flow_id":1,"x":"` + strings.Repeat("x", jsonline.MaxLine+1<<20) + `"}`
 	out, stats := enrich(t, long+"\n"+hit+"\n"+long)
 	if stats != (Stats{Rows: 1, ByID: 1, Broken: 2}) {
 		t.Errorf("%+v", stats)

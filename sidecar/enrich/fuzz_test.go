@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"serveflow/sidecar/jsonline"
 )
 
 func seeds(f *testing.F) {
@@ -65,7 +67,7 @@ func FuzzSplice(f *testing.F) {
 	seeds(f)
 	labels := loaded(f)
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if bytes.ContainsAny(line, "\n\r") || firstByte(line) != '{' {
+		if bytes.ContainsAny(line, "\n\r") || jsonline.FirstByte(line) != '{' {
 			return
 		}
 		var out bytes.Buffer
@@ -95,40 +97,6 @@ func FuzzSplice(f *testing.F) {
 			_, there := before[key]
 			if ours := key == "serveflow" || strings.HasPrefix(key, "ml_"); !there && !ours {
 				t.Fatalf("%q became %q", line, got)
-			}
-		}
-	})
-}
-
-// FuzzMembers: the small reader of JSON agrees with the large one.
-func FuzzMembers(f *testing.F) {
-	seeds(f)
-	f.Add([]byte(` { "a" : [ { "b" : "]}\"" } , 1 ] , "" : -1e5 , "c\"d" : null , "a" : {} } `))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		var want map[string]json.RawMessage
-		if json.Unmarshal(line, &want) != nil || want == nil {
-			return
-		}
-		got := map[string]string{}
-		for key, value := range members(line) {
-			var name string
-			if err := json.Unmarshal([]byte(`"`+string(key)+`"`), &name); err != nil {
-				t.Fatalf("%q: key %q: %v", line, key, err)
-			}
-			got[name] = string(value)
-		}
-		if len(got) != len(want) {
-			t.Fatalf("%q: got %q, want %q", line, got, want)
-		}
-		for key, value := range want {
-			if got[key] != string(value) {
-				t.Fatalf("%q: %q is %q, want %q", line, key, got[key], value)
-			}
-			if s := unquote([]byte(value)); s != nil {
-				var text string
-				if err := json.Unmarshal(value, &text); err != nil || strings.ToValidUTF8(string(s), "\uFFFD") != strings.ToValidUTF8(text, "\uFFFD") && !strings.Contains(text, "\uFFFD") {
-					t.Fatalf("%q is %q, want %q", value, s, text)
-				}
 			}
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"serveflow/sidecar/jsonline"
 )
 
 // Tolerance is how far a row's start and a decision's may be apart where the
@@ -63,22 +65,22 @@ func Load(r io.Reader) (*Labels, error) {
 	defer done()
 	l := &Labels{seed: maphash.MakeSeed()}
 	shared := map[string]uint32{}
-	in := newLineReader(plain)
+	in := jsonline.NewReader(plain)
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		if err == io.EOF {
 			break
 		}
-		if err == errLong {
+		if err == jsonline.ErrLong {
 			l.broken++
-			if err = in.copyLine(io.Discard); err == nil {
+			if err = in.CopyLine(io.Discard); err == nil {
 				continue
 			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read labels: %w", err)
 		}
-		line, _ = cutEnd(line)
+		line, _ = jsonline.CutEnd(line)
 		if len(line) > 0 && !l.add(line, shared) {
 			l.broken++
 		}
@@ -93,19 +95,19 @@ func Load(r io.Reader) (*Labels, error) {
 
 // add reads one line, and returns false if it is no decision.
 func (l *Labels) add(line []byte, shared map[string]uint32) bool {
-	if !json.Valid(line) || firstByte(line) != '{' {
+	if !json.Valid(line) || jsonline.FirstByte(line) != '{' {
 		return false
 	}
 	var flow, community, label, stage, model, reason []byte
 	d := decision{score: float32(math.NaN()), margin: float32(math.NaN())}
-	for key, value := range members(line) {
+	for key, value := range jsonline.Members(line) {
 		switch string(key) {
 		case "ts":
-			d.start, _ = epochMicros(value)
+			d.start, _ = jsonline.Micros(value)
 		case "flow":
 			flow = value
 		case "community_id":
-			community = unquote(value)
+			community = jsonline.Unquote(value)
 		case "label":
 			label = value
 		case "score":
@@ -125,7 +127,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 			reason = value
 		}
 	}
-	if len(flow) == 0 || !isString(label) {
+	if len(flow) == 0 || !jsonline.IsString(label) {
 		return false
 	}
 	d.label = l.word(label, shared)
@@ -143,7 +145,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 
 // word returns the number of a JSON string; what is none is the empty text.
 func (l *Labels) word(raw []byte, shared map[string]uint32) uint32 {
-	if !isString(raw) {
+	if !jsonline.IsString(raw) {
 		raw = []byte(`""`)
 	}
 	if n, ok := shared[string(raw)]; ok {

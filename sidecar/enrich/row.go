@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
-	"time"
 
+	"serveflow/sidecar/jsonline"
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/sink"
 )
@@ -53,7 +53,7 @@ func (r *row) computeCommunityID() []byte {
 // readJSON reads a record of Zeek or Suricata, and says whether it is the
 // latter's.
 func (r *row) readJSON(line []byte) (eve bool) {
-	for key, value := range members(line) {
+	for key, value := range jsonline.Members(line) {
 		switch string(key) {
 		// Zeek
 		case "uid":
@@ -61,9 +61,9 @@ func (r *row) readJSON(line []byte) (eve bool) {
 		case "ts":
 			r.setTime(value)
 		case "id.orig_h":
-			r.src = unquote(value)
+			r.src = jsonline.Unquote(value)
 		case "id.resp_h":
-			r.dst = unquote(value)
+			r.dst = jsonline.Unquote(value)
 		case "id.orig_p":
 			r.sport = value
 		case "id.resp_p":
@@ -82,17 +82,17 @@ func (r *row) readJSON(line []byte) (eve bool) {
 				r.setTime(value)
 			}
 		case "flow":
-			if firstByte(value) == '{' {
-				for key, value := range members(value) {
+			if jsonline.FirstByte(value) == '{' {
+				for key, value := range jsonline.Members(value) {
 					if string(key) == "start" {
 						r.setTime(value)
 					}
 				}
 			}
 		case "src_ip":
-			r.src = unquote(value)
+			r.src = jsonline.Unquote(value)
 		case "dest_ip":
-			r.dst = unquote(value)
+			r.dst = jsonline.Unquote(value)
 		case "src_port", "icmp_type":
 			r.sport = value
 		case "dest_port", "icmp_code":
@@ -102,9 +102,9 @@ func (r *row) readJSON(line []byte) (eve bool) {
 
 		// Both
 		case "proto":
-			r.proto = unquote(value)
+			r.proto = jsonline.Unquote(value)
 		case "community_id":
-			r.community = unquote(value)
+			r.community = jsonline.Unquote(value)
 		}
 	}
 	return eve
@@ -113,50 +113,9 @@ func (r *row) readJSON(line []byte) (eve bool) {
 // setTime reads a time as either IDS writes it; what it cannot read is left
 // out.
 func (r *row) setTime(value []byte) {
-	us, ok := int64(0), false
-	if text := unquote(value); text != nil {
-		us, ok = isoMicros(text)
-	} else {
-		us, ok = epochMicros(value)
-	}
-	if ok {
+	if us, ok := jsonline.Micros(value); ok {
 		r.start, r.timed = us, true
 	}
-}
-
-// epochMicros reads seconds since the epoch with any number of decimals, and
-// Zeek's JSON::TS_MILLIS, which is seconds of the year 5000 otherwise.
-func epochMicros(b []byte) (int64, bool) {
-	whole, frac, _ := bytes.Cut(b, []byte("."))
-	s, err := strconv.ParseInt(string(whole), 10, 64)
-	if err != nil || s > 1e15 || s < -1e15 {
-		return 0, false
-	}
-	us, unit := int64(0), int64(100_000)
-	for _, c := range frac {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		us += int64(c-'0') * unit
-		unit /= 10
-	}
-	if len(whole) > 0 && whole[0] == '-' {
-		us = -us
-	}
-	if s > 1e11 || s < -1e11 {
-		return s*1e3 + us/1e3, true
-	}
-	return s*1e6 + us, true
-}
-
-// isoMicros reads Suricata's time, and Zeek's JSON::TS_ISO8601.
-func isoMicros(b []byte) (int64, bool) {
-	for _, layout := range [...]string{"2006-01-02T15:04:05.999999-0700", time.RFC3339Nano} {
-		if t, err := time.Parse(layout, string(b)); err == nil {
-			return t.UnixMicro(), true
-		}
-	}
-	return 0, false
 }
 
 func addr(b []byte) netip.Addr {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"serveflow/sidecar/jsonline"
 )
 
 // Stats counts what Enrich did with a log.
@@ -47,7 +49,7 @@ func (l *Labels) Enrich(in io.Reader, out io.Writer) (Stats, error) {
 	}
 	defer done()
 	e := enricher{labels: l, out: bufio.NewWriterSize(out, 256<<10), table: newTable()}
-	if err := e.copy(newLineReader(plain)); err != nil {
+	if err := e.copy(jsonline.NewReader(plain)); err != nil {
 		e.out.Flush() // what was done so far; the first error is the one that counts
 		return e.stats, err
 	}
@@ -68,23 +70,23 @@ type enricher struct {
 	key    []byte
 }
 
-func (e *enricher) copy(in *lineReader) error {
+func (e *enricher) copy(in *jsonline.Reader) error {
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		switch err {
 		case nil:
 		case io.EOF:
 			return nil
-		case errLong:
+		case jsonline.ErrLong:
 			e.stats.Broken++
-			if err := in.copyLine(e.out); err != nil {
-				return fmt.Errorf("copy a line of over %d bytes: %w", maxLine, err)
+			if err := in.CopyLine(e.out); err != nil {
+				return fmt.Errorf("copy a line of over %d bytes: %w", jsonline.MaxLine, err)
 			}
 			continue
 		default:
 			return fmt.Errorf("read log: %w", err)
 		}
-		body, end := cutEnd(line)
+		body, end := jsonline.CutEnd(line)
 		if body, err = e.line(body); err != nil {
 			return err
 		}
@@ -105,7 +107,7 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 		return e.header(line), nil
 	case e.table.fields > 0:
 		return e.tsv(line), nil
-	case firstByte(line) == '{':
+	case jsonline.FirstByte(line) == '{':
 		e.known = true
 		return e.json(line), nil
 	case !e.known && e.stats.Broken > 0:
@@ -114,18 +116,6 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 	}
 	e.stats.Broken++
 	return line, nil
-}
-
-// cutEnd parts a line from its end: "\n", "\r\n" or nothing.
-func cutEnd(line []byte) (body, end []byte) {
-	n := len(line)
-	if n > 0 && line[n-1] == '\n' {
-		n--
-		if n > 0 && line[n-1] == '\r' {
-			n--
-		}
-	}
-	return line[:n], line[n:]
 }
 
 // json enriches one line of JSON, of Zeek or of Suricata.

@@ -65,7 +65,7 @@ func (o *outFile) reopen() error {
 	defer o.mu.Unlock()
 	if err := o.replace(); err != nil {
 		o.log.errors.Add(1)
-		return fmt.Errorf("open label log: %w", err)
+		return err
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"math"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -59,9 +58,9 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, `,"label":`...)
 	dst = appendString(dst, r.Label)
 	dst = append(dst, `,"score":`...)
-	dst = appendFloat(dst, r.Score)
+	dst = AppendFloat(dst, r.Score)
 	dst = append(dst, `,"margin":`...)
-	dst = appendFloat(dst, r.Margin)
+	dst = AppendFloat(dst, r.Margin)
 	dst = append(dst, `,"stage":`...)
 	dst = appendString(dst, r.Stage)
 	dst = append(dst, `,"packets":`...)
@@ -128,15 +127,6 @@ func appendSeconds(dst []byte, us int64) []byte {
 	dst = strconv.AppendUint(dst, 1e6+u%1e6, 10)
 	dst[at] = '.'
 	return dst
-}
-
-// appendFloat writes the shortest decimal that reads back as f; JSON has no
-// NaN and no infinity.
-func appendFloat(dst []byte, f float32) []byte {
-	if f != f || math.IsInf(float64(f), 0) {
-		return append(dst, "null"...)
-	}
-	return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
 }
 
 // appendString writes s as a JSON string (RFC 8259). Control characters are

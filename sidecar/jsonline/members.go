@@ -1,12 +1,9 @@
-package enrich
+package jsonline
 
 import (
 	"encoding/json"
 	"iter"
 )
-
-// The functions below read JSON that json.Valid has approved; they need not
-// look for mistakes.
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
@@ -17,16 +14,17 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-func firstByte(b []byte) byte {
+// FirstByte is the first byte of b that is no white space, 0 if there is none.
+func FirstByte(b []byte) byte {
 	if i := skipSpace(b, 0); i < len(b) {
 		return b[i]
 	}
 	return 0
 }
 
-// members iterates over the keys of an object, without their quotes and with
+// Members iterates over the keys of an object that json.Valid has approved, without their quotes and with
 // any escapes they have, and their values as they are written.
-func members(b []byte) iter.Seq2[[]byte, []byte] {
+func Members(b []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		i := skipSpace(b, 0) + 1
 		for {
@@ -77,11 +75,12 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-func isString(value []byte) bool { return len(value) >= 2 && value[0] == '"' }
+// IsString says whether a value is a string.
+func IsString(value []byte) bool { return len(value) >= 2 && value[0] == '"' }
 
-// unquote returns a JSON string's text, or nil if the value is no string.
-func unquote(value []byte) []byte {
-	if !isString(value) {
+// Unquote returns a JSON string's text, or nil if the value is no string.
+func Unquote(value []byte) []byte {
+	if !IsString(value) {
 		return nil
 	}
 	text := value[1 : len(value)-1]

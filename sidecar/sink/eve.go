@@ -1,0 +1,61 @@
+package sink
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Words are the texts of a decision, which many decisions share. Each is a JSON
+// string, quotes included.
+type Words struct {
+	Label, Stage string
+	Model        string // "name@version" of the bundle
+	Reason       string
+}
+
+// NewWords returns the texts of r as JSON.
+func NewWords(r *Record) Words {
+	quote := func(s string) string { return string(appendString(nil, s)) }
+	return Words{Label: quote(r.Label), Stage: quote(r.Stage), Model: quote(r.Model), Reason: quote(r.Reason)}
+}
+
+// AppendEVE appends a decision as Suricata's EVE records carry it: the object
+// serveflow, as one more member of the record, the comma before it included.
+// Its keys are label, score, margin, stage, packets, latency_us, model,
+// version and reason, with the values of the label log; model and version are
+// the two halves of the log's model.
+func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latencyUS int64) []byte {
+	dst = append(dst, `,"serveflow":{"label":`...)
+	dst = append(dst, w.Label...)
+	dst = append(dst, `,"score":`...)
+	dst = AppendFloat(dst, score)
+	dst = append(dst, `,"margin":`...)
+	dst = AppendFloat(dst, margin)
+	dst = append(dst, `,"stage":`...)
+	dst = append(dst, w.Stage...)
+	dst = append(dst, `,"packets":`...)
+	dst = strconv.AppendInt(dst, int64(packets), 10)
+	dst = append(dst, `,"latency_us":`...)
+	dst = strconv.AppendInt(dst, latencyUS, 10)
+	dst = append(dst, `,"model":`...)
+	// An @ is the same in JSON.
+	if at := strings.LastIndexByte(w.Model, '@'); at >= 0 {
+		dst = append(append(dst, w.Model[:at]...), `","version":"`...)
+		dst = append(dst, w.Model[at+1:]...)
+	} else {
+		dst = append(append(dst, w.Model...), `,"version":""`...)
+	}
+	dst = append(dst, `,"reason":`...)
+	dst = append(dst, w.Reason...)
+	return append(dst, '}')
+}
+
+// AppendFloat writes the shortest decimal that reads back as f; JSON has no
+// NaN and no infinity.
+func AppendFloat(dst []byte, f float32) []byte {
+	if f != f || math.IsInf(float64(f), 0) {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
+}

@@ -92,7 +92,7 @@ func Default() Config {
 		},
 		Flow: Flow{
 			MaxFlows: 1_000_000,
-			Quiet:    10 * time.Second,
+			Quiet:    60 * time.Second,
 			Forget:   5 * time.Minute,
 		},
 		Labels: Labels{

@@ -28,8 +28,9 @@ cat >"$work/serveflow.toml" <<-EOF
 	path = "$work/labels.jsonl"
 	[telemetry]
 	listen = ""
+	[log]
+	level = "warn"
 EOF
-echo "== the sidecar"
 bin/serveflow run -c "$work/serveflow.toml" &
 sidecar=$!
 for _ in $(seq 100); do
@@ -38,13 +39,16 @@ for _ in $(seq 100); do
 	sleep 0.05
 done
 
-echo
-echo "== every 12th test capture, through its socket"
+echo "== every 12th test capture, through the socket of a running sidecar"
 bin/serveflow replay --socket "$work/serveflow.sock" \
-	--manifest "$manifest" --label class_family --split test --every 12 >"$work/table"
+	--manifest "$manifest" --label class_family --split test --every 12 >"$work/table" 2>"$work/summary" || {
+	cat "$work/summary"
+	exit 1
+}
 head -n 40 "$work/table"
 rows=$(wc -l <"$work/table")
 ((rows <= 40)) || echo "… $((rows - 40)) flows more"
+cat "$work/summary"
 echo
 echo "== the same, as the label log has it"
 tail -n 2 "$work/labels.jsonl"

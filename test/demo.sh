@@ -51,6 +51,7 @@ rows=$(wc -l <"$work/table")
 cat "$work/summary"
 echo
 echo "== the same, as the label log has it"
+sleep 0.2 # it is written at most 100 ms late
 tail -n 2 "$work/labels.jsonl"
 echo
 echo "== all test captures, with the cascade and with its last stage alone"

@@ -10,13 +10,7 @@
 //	log.Reopen()       // after logrotate moved the file
 //	log.Close()
 //
-// What a LabelLog promises:
-//   - Every line in the file is a whole JSON object. A line cut short by a
-//     crash is removed when the file is opened next; one cut short by a full
-//     disk is completed when there is room again.
-//   - A record is in the file at most 100 ms after Write, if the disk takes it.
-//   - Write does not block on the disk and does not allocate. What a disk that
-//     is slow or full leaves behind is held in memory up to a fixed bound and
-//     dropped beyond it, and counted.
-//   - After an error it goes on trying and recovers by itself.
+// How the file is kept, and what is promised of it, is what package logfile
+// says: every line is whole, none waits longer than 100 ms for a disk that takes
+// it, and Write does not wait, whatever the disk does. Write does not allocate.
 package sink

@@ -1,4 +1,4 @@
-package sink
+package logfile
 
 import (
 	"os"
@@ -10,13 +10,13 @@ import (
 
 // TestMain plays the process that is killed, when asked to.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("LABELLOG_TEST_WRITER"); path != "" {
-		l, err := OpenLabelLog(path, Options{})
+	if path := os.Getenv("LOGFILE_TEST_WRITER"); path != "" {
+		l, err := Open(path, Options{})
 		if err != nil {
 			panic(err)
 		}
 		for i := 0; ; i += 10 {
-			l.Write(numbered(i, 10))
+			l.write(numbered(i, 10))
 			time.Sleep(10 * time.Microsecond)
 		}
 	}
@@ -26,11 +26,11 @@ func TestMain(m *testing.M) {
 // A process that is killed while it writes leaves whole records, in order and
 // without a gap, to the one that comes after it.
 func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "labels.jsonl")
+	path := filepath.Join(t.TempDir(), "a.log")
 	self, err := os.Executable()
 	must(t, err)
 	writer := exec.Command(self)
-	writer.Env = append(os.Environ(), "LABELLOG_TEST_WRITER="+path)
+	writer.Env = append(os.Environ(), "LOGFILE_TEST_WRITER="+path)
 	must(t, writer.Start())
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		if info, err := os.Stat(path); err == nil && info.Size() > 100_000 {
@@ -53,7 +53,7 @@ func TestKill(t *testing.T) {
 		t.Error("nothing was repaired")
 	}
 	n := len(flows(t, path))
-	l.Write(numbered(n, 10))
+	l.write(numbered(n, 10))
 	must(t, l.Close())
 	inOrder(t, flows(t, path), 0, n+10)
 }

@@ -1,0 +1,108 @@
+package logfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// target is what lines are written to.
+type target interface {
+	io.Writer
+	Close() error
+}
+
+// disk is a target that may be a file on a disk: it can be cut.
+type disk interface {
+	target
+	io.ReaderAt
+	Stat() (os.FileInfo, error)
+	Truncate(size int64) error
+}
+
+type opener func(path string) (target, error)
+
+// Socket begins a path that is a socket's.
+const Socket = "unix:"
+
+func openerOf(path string, o Options) opener {
+	if strings.HasPrefix(path, Socket) {
+		return dial
+	}
+	return func(path string) (target, error) { return openFile(path, o.Key) }
+}
+
+// dialTime is how long a socket may take to let us in: its backlog can be full.
+const dialTime = time.Second
+
+func dial(path string) (target, error) {
+	conn, err := net.DialTimeout("unix", strings.TrimPrefix(path, Socket), dialTime)
+	if err != nil {
+		return nil, err
+	}
+	return &stream{out: conn}, nil
+}
+
+// openFile opens a log to append to it.
+func openFile(path, key string) (target, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o640)
+	if errors.Is(err, fs.ErrNotExist) {
+		dir := filepath.Dir(path)
+		if e := os.Mkdir(dir, 0o750); e != nil {
+			return nil, fmt.Errorf("%w (cannot create the directory either: %v; create it, or set %s elsewhere)", err, e, key)
+		}
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o640)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w (does the directory belong to the user serveflow runs as?)", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return &stream{out: f}, nil
+	}
+	return f, nil
+}
+
+// repair cuts a last line that does not end in a newline off a file, and
+// returns the size that is left. A file that does not look like a log of ours
+// is left alone.
+func (o *out) repair(f disk, size int64) (int64, error) {
+	if size == 0 {
+		return 0, nil
+	}
+	tail := make([]byte, min(size, int64(o.log.o.MaxLine)))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	var first [1]byte
+	if _, err := f.ReadAt(first[:], 0); err != nil {
+		return 0, err
+	}
+	last := bytes.LastIndexByte(tail, '\n')
+	if first[0] != '{' || last < 0 && size > int64(len(tail)) {
+		return 0, fmt.Errorf("%s is not a %s (move the file away, or set %s elsewhere)", o.log.path, o.log.o.Name, o.log.o.Key)
+	}
+	torn := len(tail) - (last + 1)
+	if torn == 0 {
+		return size, nil
+	}
+	size -= int64(torn)
+	if err := f.Truncate(size); err != nil {
+		return 0, fmt.Errorf("cut off an unfinished last line: %w", err)
+	}
+	o.log.repaired.Add(int64(torn))
+	return size, nil
+}

@@ -1,0 +1,126 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"serveflow/models"
+	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/model/onnx"
+	"serveflow/sidecar/replay"
+	"serveflow/sidecar/sink"
+)
+
+type nowhere struct{}
+
+func (nowhere) Write([]sink.Record) {}
+
+// withNetwork is the bundle that ships with the network as its last stage,
+// which is asked in batches. It skips the test where ONNX Runtime is missing.
+func withNetwork(t *testing.T) *bundle.Bundle {
+	t.Helper()
+	shipped, err := models.Open("iot-device")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{}
+	err = fs.WalkDir(shipped, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(shipped, path)
+		files[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(files[bundle.ManifestFile].Data)
+	cut := strings.LastIndex(text[:strings.Index(text, "[[meta.stage]]")], "[[packet.stage]]")
+	if cut < 0 {
+		t.Fatal("the manifest has no cascade for headers before the one without")
+	}
+	rest := text[strings.Index(text, "[[meta.stage]]"):]
+	files[bundle.ManifestFile] = &fstest.MapFile{Data: []byte(text[:cut] + `[[packet.stage]]
+name = "network"
+packets = 10
+model = "net10.onnx"
+kind = "onnx"
+confidence = "max_probability"
+thresholds = [0.0]
+
+` + rest)}
+	o := bundle.Options{Batch: 16}
+	if path, err := filepath.Abs(filepath.Join(root, "build", "onnxruntime", "libonnxruntime.so")); err == nil && exists(path) {
+		o.Library = path // where "make deps" puts it
+	}
+	b, err := bundle.Load(files, o)
+	if errors.Is(err, onnx.ErrLibrary) || errors.Is(err, onnx.ErrNoCgo) {
+		t.Skipf("SKIP: ONNX Runtime is not here: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestNetworkAsLastStage plays captures to a cascade whose last stage is a
+// network that answers in batches: every flow is decided, and the same way in
+// every run.
+func TestNetworkAsLastStage(t *testing.T) {
+	b := withNetwork(t)
+	defer b.Close()
+	first := labels(t, b)
+	asked := 0
+	for flow, l := range first {
+		if l.Reason == "" {
+			t.Errorf("%s has no decision", flow)
+		}
+		if l.Stage == "network" {
+			asked++
+		}
+	}
+	if asked == 0 {
+		t.Error("the network was never asked")
+	}
+	for flow, l := range labels(t, b) {
+		if f := first[flow]; l.Label != f.Label || l.Score != f.Score || l.LatencyUS != f.LatencyUS || l.Reason != f.Reason || l.Packets != f.Packets {
+			t.Errorf("%s: %+v, and before %+v", flow, l, f)
+		}
+	}
+}
+
+type labelled struct {
+	Label, Stage, Reason string
+	Score                float32
+	Packets              int
+	LatencyUS            int64
+}
+
+// labels plays the captures and returns what every flow was labelled.
+func labels(t *testing.T, b *bundle.Bundle) map[string]labelled {
+	t.Helper()
+	s, err := sidecar.StartPrivate(b, nowhere{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	all := map[string]labelled{}
+	for _, path := range captureFiles(t) {
+		flows, _, err := replay.LabelFile(context.Background(), s.Socket, path, replay.TapOptions{Sensor: path, Capture: true}, replay.Options{})
+		if err != nil && !strings.Contains(path, "cut") {
+			t.Fatal(err)
+		}
+		for _, f := range flows {
+			l := f.Label
+			all[fmt.Sprintf("%s flow %d", path, f.Flow)] = labelled{l.Label, l.Stage, l.Reason, l.Score, l.Packets, l.LatencyUS}
+		}
+	}
+	return all
+}

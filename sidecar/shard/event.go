@@ -44,21 +44,20 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame [
 	s.table.Touch(r, l)
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Decided {
-		if e.Index() <= rec.OrigPkts+rec.RespPkts {
-			s.options.Metrics.Drop(telemetry.DropDuplicate)
-		} else {
-			s.options.Metrics.Drop(telemetry.DropLate)
-		}
-		s.count(rec, e)
+		s.unwanted(rec, e)
 		return
 	}
-	if rec.Meta != (e.Kind == flow.Meta) || (h == nil && !rec.Meta) {
+	if rec.Meta != (e.Kind == flow.Meta) { // a tap sees headers or it does not
+		s.options.Metrics.Drop(telemetry.DropUnparsed)
+		h = nil
+	}
+	if h == nil && !(rec.Meta && e.Kind == flow.Meta) {
 		s.count(rec, e)
 		return
 	}
 	p := s.table.Slot(r, e.Index())
 	if p == nil {
-		s.options.Metrics.Drop(telemetry.DropDuplicate)
+		s.unwanted(rec, e)
 		return
 	}
 	if rec.Meta {
@@ -70,6 +69,17 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame [
 	if rec.State == flow.Waiting {
 		s.step(r, rec)
 	}
+}
+
+// unwanted counts a packet that is of no use to its flow: one that it had, or
+// one that comes when it is decided or has all it can use.
+func (s *Shard) unwanted(rec *flow.Record, e *flow.Event) {
+	if e.Index() <= rec.OrigPkts+rec.RespPkts {
+		s.options.Metrics.Drop(telemetry.DropDuplicate)
+	} else {
+		s.options.Metrics.Drop(telemetry.DropLate)
+	}
+	s.count(rec, e)
 }
 
 func (s *Shard) count(rec *flow.Record, e *flow.Event) {
@@ -145,6 +155,30 @@ func (s *Shard) end(l *flow.Lane, e *flow.Event) {
 	rec := s.table.At(r)
 	rec.Ended = true
 	rec.Last = max(rec.Last, e.Time)
+	if rec.State == flow.Waiting {
+		s.finish(r, cascade.FlowEnd, e.Time)
+	}
+}
+
+// closed ends a flow that a log of the IDS has told the end of, once all its
+// packets that are wanted have been seen. Until then it does nothing, and is
+// told again.
+func (s *Shard) closed(source *flow.Source, e *flow.Event) {
+	r := s.table.Find(flow.Key{Sensor: source.SensorID, ID: e.ID})
+	if r == flow.None {
+		return
+	}
+	rec := s.table.At(r)
+	if rec.State == flow.Decided {
+		rec.Ended = true
+		return
+	}
+	c := s.course(rec)
+	seen, last := rec.OrigPkts+rec.RespPkts, uint64(c.Stages[c.Last()].Packets)
+	if seen < min(e.Index(), last) {
+		return
+	}
+	rec.Ended = true
 	if rec.State == flow.Waiting {
 		s.finish(r, cascade.FlowEnd, e.Time)
 	}

@@ -47,11 +47,11 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame [
 		s.unwanted(rec, e)
 		return
 	}
-	if rec.Meta != (e.Kind == flow.Meta) { // a tap sees headers or it does not
+	mixed := rec.Meta != (e.Kind == flow.Meta) // a tap sees headers or it does not
+	if mixed {
 		s.options.Metrics.Drop(telemetry.DropUnparsed)
-		h = nil
 	}
-	if h == nil && !(rec.Meta && e.Kind == flow.Meta) {
+	if mixed || !rec.Meta && h == nil {
 		s.count(rec, e)
 		return
 	}

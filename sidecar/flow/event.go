@@ -20,11 +20,16 @@ const (
 	Meta
 	// End says that the IDS is done with the flow (END).
 	End
+	// Closed says that a log of the IDS has told the flow's end, with so many
+	// packets in each direction. The log and the tap's events come by different
+	// ways: while packets that the log has counted are still to come, it decides
+	// nothing. With no packets it decides on what there is.
+	Closed
 	// Clock moves the packet time of a capture and belongs to no flow (STATS).
 	Clock
 )
 
-// Event is one message of a tap about one flow. It holds no pointer: the bytes
+// Event is one message about one flow. It holds no pointer: the bytes
 // of a frame lie in its batch.
 type Event struct {
 	ID   wire.FlowID
@@ -95,6 +100,7 @@ type Batch struct {
 	Events  []Event
 	Barrier *Barrier // to be passed after the events, or nil
 	Gone    bool     // the source has disconnected; these are its last events
+	Aside   bool     // no tap sent the events, which are Closed: they move no clock
 	bytes   []byte
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -113,8 +114,9 @@ func (p *peer) greet() error {
 		mode = "capture"
 		p.out.patient()
 	}
-	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", h.Engine+" "+h.EngineVersion).Str("mode", mode).Logger()
+	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", strings.TrimSpace(h.Engine+" "+h.EngineVersion)).Str("mode", mode).Logger()
 	p.source = source
+	p.server.sensors.count(source, 1)
 	p.out.welcome(p.server.options.Needs)
 	return nil
 }
@@ -144,10 +146,7 @@ func (p *peer) serve() error {
 }
 
 func (p *peer) event(m *wire.Message) {
-	shards := p.server.options.Shards
-	// The upper half of the product spreads any hash evenly over any number.
-	hash := (m.Flow.Hash() ^ uint64(p.source.SensorID)*0x9e3779b97f4a7c15) >> 32
-	i := int(hash * uint64(len(shards)) >> 32)
+	i := p.server.shardOf(m.Flow, p.source.SensorID)
 	b := p.batch(i)
 	e := b.Add()
 	e.ID, e.Time = m.Flow, m.Time
@@ -256,7 +255,10 @@ func (p *peer) leave(err error) {
 		p.hangUp()
 		return
 	}
-	b := flow.NewBarrier(len(p.pending), false, p.hangUp)
+	b := flow.NewBarrier(len(p.pending), false, func() {
+		p.server.sensors.count(p.source, -1)
+		p.hangUp()
+	})
 	for i := range p.pending {
 		p.batch(i).Barrier, p.pending[i].Gone = b, true
 		p.hand(i)

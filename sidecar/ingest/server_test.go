@@ -470,4 +470,72 @@ func TestSensorsAreNumbered(t *testing.T) {
 	if first := n("c", 1, true); n("c", 1, true) != first {
 		t.Error("two threads of a run are two")
 	}
+	if runs := s.runs("a"); len(runs) != 1 {
+		t.Errorf("a live sensor has the numbers %v", runs)
+	}
+	for pid := range 100 {
+		n("c", pid, true)
+	}
+	if runs := s.runs("c"); len(runs) != maxRuns || runs[maxRuns-1] != n("c", 99, true) {
+		t.Errorf("the newest runs are not remembered: %v", runs)
+	}
+}
+
+// A tap counts from its HELLO until the shards have dealt with all that it
+// sent.
+func TestTapsAreCounted(t *testing.T) {
+	r := start(t, nil)
+	want := func(n int, capture bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if taps, c := r.Taps("a"); taps == n && c == capture {
+				return
+			}
+			if time.Now().After(deadline) {
+				taps, c := r.Taps("a")
+				t.Fatalf("%d taps, capture %v; want %d, %v", taps, c, n, capture)
+			}
+		}
+	}
+	hold := make(chan struct{})
+	r.shards.hold = hold
+	want(0, false)
+	live := r.hello(wire.Hello{Sensor: "a"})
+	want(1, false)
+	capture := r.hello(wire.Hello{Sensor: "a", Capture: true, PID: 7})
+	r.hello(wire.Hello{Sensor: "b"})
+	want(2, true)
+	capture.Close()
+	time.Sleep(50 * time.Millisecond)
+	want(2, true)
+	close(hold)
+	want(1, false)
+	live.Close()
+	want(0, false)
+}
+
+// What a log tells of a flow comes to the flow's own shard, once for each run
+// of the sensor.
+func TestClosed(t *testing.T) {
+	r := start(t, nil)
+	for pid := range 2 {
+		r.hello(wire.Hello{Sensor: "a", Capture: true, PID: pid})
+	}
+	r.hello(wire.Hello{Sensor: "b"})
+	const flows = 1000
+	var events []flow.Event
+	for id := range uint64(flows) {
+		events = append(events, flow.Event{ID: wire.UintID(id), Kind: flow.Closed, OrigPkts: 1})
+	}
+	r.Closed("a", events)
+	r.Closed("nobody", events)
+	for deadline := time.Now().Add(10 * time.Second); r.shards.total() < 2*flows; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events", r.shards.total())
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	if n := r.shards.total(); n != 2*flows {
+		t.Errorf("%d events, want %d", n, 2*flows)
+	}
 }

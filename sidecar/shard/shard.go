@@ -149,13 +149,20 @@ func (s *Shard) tick() {
 }
 
 func (s *Shard) batch(b *flow.Batch) {
+	defer b.Release()
+	s.arrived = b.Arrived
+	if b.Aside {
+		for i := range b.Events {
+			s.closed(b.Source, &b.Events[i])
+		}
+		return
+	}
 	l := s.lanes[b.Source]
 	if l == nil {
 		l = flow.NewLane(b.Source, s.wall(b.Arrived))
 		s.lanes[b.Source] = l
 	}
 	l.Tick(s.wall(b.Arrived))
-	s.arrived = b.Arrived
 	for i := range b.Events {
 		e := &b.Events[i]
 		l.Packet(e.Time)
@@ -168,7 +175,6 @@ func (s *Shard) batch(b *flow.Batch) {
 	if b.Gone {
 		l.Orphan(s.table, s.wall(time.Now()))
 	}
-	b.Release()
 }
 
 // expire decides what has gone quiet on a lane and forgets what is stale.

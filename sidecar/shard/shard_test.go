@@ -173,6 +173,18 @@ func (r *rig) end(id uint64) {
 	})
 }
 
+// closed tells of the end of a flow of so many packets by another way than the
+// tap's.
+func (r *rig) closed(id, packets uint64) {
+	r.time += 1000
+	b := flow.NewBatch(&flow.Source{Sensor: "s"}, time.Now())
+	b.Aside = true
+	e := b.Add()
+	e.ID, e.Time, e.Kind, e.RespPkts = wire.UintID(id), r.time, flow.Closed, packets
+	r.shard.batch(b)
+	r.shard.flush()
+}
+
 func (r *rig) clock(seconds int64) {
 	r.time += seconds * 1e6
 	r.batch(func(b *flow.Batch) {
@@ -241,6 +253,13 @@ func TestDecisions(t *testing.T) {
 		{"unreadable first packet", func(r *rig) { r.send(1, 1, packet.Originator, []byte{1, 2, 3}); r.end(1) }, []string{"1 unknown  0 partial 1"}},
 		{"the end of nothing", func(r *rig) { r.end(1) }, nil},
 		{"no cascade for a tap without headers", func(r *rig) { r.meta(1, 1, 1); r.meta(1, 2, 1) }, []string{"1 unknown  0 unserved 0"}},
+		{"the log tells the flow's end", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 2, 9); r.closed(1, 2) }, []string{"1 a slow 2 flow_end 2"}},
+		{"the log tells it before the tap is done", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 3); r.orig(1, 2, 9); r.closed(1, 3) }, nil},
+		{"and again after", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 2); r.orig(1, 2, 9); r.closed(1, 2) }, []string{"1 a slow 2 flow_end 3"}},
+		{"and for the last time", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 2); r.closed(1, 0) }, []string{"1 a slow 1 flow_end 2"}},
+		{"packets past those wanted are not waited for", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101); r.closed(1, 1000) }, []string{"1 a slow 1 flow_end 2"}},
+		{"the log tells of a flow never seen", func(r *rig) { r.closed(1, 0) }, nil},
+		{"an id is used again after the log told", func(r *rig) { r.orig(1, 1, 1); r.closed(1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"sync leaves open flows open", func(r *rig) { r.orig(1, 1, 100); r.sync(false) }, nil},
 		{"final sync ends them", func(r *rig) { r.orig(1, 1, 100); r.orig(2, 1, 1); r.sync(true) }, []string{"2 b fast 1 accepted 0", "1 a slow 1 flow_end 1"}},
 		{"ids are free after a final sync", func(r *rig) { r.orig(1, 1, 1); r.sync(true); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
@@ -253,6 +272,9 @@ func TestDecisions(t *testing.T) {
 				r.want(test.want...)
 				if len(r.errs) > 0 {
 					t.Error(r.errs)
+				}
+				if n := len(r.shard.lanes); n > 1 {
+					t.Errorf("%d lanes", n)
 				}
 			})
 		}

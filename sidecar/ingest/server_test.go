@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -403,9 +404,15 @@ func TestStopTakesWhatWasSent(t *testing.T) {
 	r := start(t, nil)
 	r.shards.hold = make(chan struct{})
 	c := r.hello(wire.Hello{Reply: true})
+	// In one write: a socket that nobody reads from holds few small ones.
+	var sent bytes.Buffer
+	one := tap{Encoder: wire.NewEncoder(&sent)}
 	const flows = 500
 	for id := range uint64(flows) {
-		c.packet(id, 1)
+		one.packet(id, 1)
+	}
+	if _, err := c.Write(sent.Bytes()); err != nil {
+		t.Fatal(err)
 	}
 	go func() { time.Sleep(50 * time.Millisecond); close(r.shards.hold) }()
 	r.end()

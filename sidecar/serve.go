@@ -25,11 +25,13 @@ func Serve(ctx context.Context, o Options) error {
 	defer signal.Stop(signals)
 
 	var metrics net.Listener
+	address := "" // which port, if the configuration says 0
 	if addr := o.Config.Telemetry.Listen; addr != "" {
 		var err error
 		if metrics, err = net.Listen("tcp", addr); err != nil {
 			return fmt.Errorf("telemetry.listen: %w (choose another address, or \"\" to do without metrics)", err)
 		}
+		address = metrics.Addr().String()
 	}
 	s, err := Start(o)
 	if err != nil {
@@ -53,7 +55,7 @@ func Serve(ctx context.Context, o Options) error {
 		}
 	}()
 	o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
-		Str("labels", o.Config.Labels.Path).Str("metrics", o.Config.Telemetry.Listen).Msg("ready")
+		Str("labels", o.Config.Labels.Path).Str("metrics", address).Msg("ready")
 	if err := notify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
@@ -72,7 +74,11 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancelStop()
-	return errors.Join(notify.Stopping(), s.stopUnless(stop, signals))
+	if err := errors.Join(notify.Stopping(), s.stopUnless(stop, signals)); err != nil {
+		return err
+	}
+	o.Log.Info().Msg("stopped")
+	return nil
 }
 
 // hangUp is what SIGHUP asks for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,7 @@ func (r checkCmd) Run() error {
 	stages(t, "without headers", b.Meta)
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", c.Listen.Socket, c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", c.Labels.Path)
-	fmt.Fprintf(t, "metrics\t%s\n", c.Telemetry.Listen)
+	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
 	return closing(b, t.Flush())
 }
 
@@ -41,6 +42,6 @@ func stages(w io.Writer, flows string, c *cascade.Cascade) {
 		return
 	}
 	for _, s := range c.Stages {
-		fmt.Fprintf(w, "flows %s\tstage %s: %d packets, %d features\n", flows, s.Name, s.Packets, s.Plan.Width())
+		fmt.Fprintf(w, "flows %s\tstage %s: packets %d, columns %d\n", flows, s.Name, s.Packets, s.Plan.Width())
 	}
 }

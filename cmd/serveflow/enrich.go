@@ -22,29 +22,57 @@ time. The log's format is detected; what is not joined stays as it is.`
 }
 
 func (e enrichCmd) Run() (err error) {
-	labels, err := os.Open(e.Labels)
-	if err != nil {
-		return err
-	}
-	defer labels.Close()
 	in, err := os.Open(e.Log)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	labels, err := e.load()
+	if err != nil {
+		return err
+	}
 	out := io.Writer(os.Stdout)
 	if e.Output != "" {
-		f, err := os.Create(e.Output)
+		f, err := e.create()
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
 		out = f
 	}
-	stats, err := enrich.Run(labels, in, out)
+	stats, err := labels.Enrich(in, out)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", e.Log, err)
 	}
 	fmt.Fprintln(os.Stderr, stats)
 	return nil
+}
+
+// load reads the label log.
+func (e enrichCmd) load() (*enrich.Labels, error) {
+	f, err := os.Open(e.Labels)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	labels, err := enrich.Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Labels, err)
+	}
+	if n := labels.Broken(); n > 0 {
+		fmt.Fprintf(os.Stderr, "%s: %d lines are no decisions and were passed over\n", e.Labels, n)
+	}
+	return labels, nil
+}
+
+// create makes the output, which must be none of the files that are read.
+func (e enrichCmd) create() (*os.File, error) {
+	if to, err := os.Stat(e.Output); err == nil {
+		for _, path := range []string{e.Log, e.Labels} {
+			if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+				return nil, fmt.Errorf("%s is read from and would be overwritten: name another output", e.Output)
+			}
+		}
+	}
+	return os.Create(e.Output)
 }

@@ -13,7 +13,7 @@ import (
 
 // captureFlags name labelled captures.
 type captureFlags struct {
-	Manifest string   `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures: columns file, split and the label."`
+	Manifest string   `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures: columns file, split and the label's."`
 	Label    string   `required:"" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
 	Split    []string `placeholder:"SPLIT" help:"Only captures of these splits."`
 }
@@ -36,7 +36,7 @@ counted as wrong.`
 func (e evalCmd) Run(ctx context.Context) error {
 	list, err := captures.Read(e.Manifest, e.Label, e.Split)
 	if err != nil {
-		return configError{err}
+		return err
 	}
 	b, err := openBundle(e.Bundle, config.Default())
 	if err != nil {

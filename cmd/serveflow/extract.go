@@ -26,14 +26,31 @@ func (extractCmd) Help() string {
 wait_1, wait_2 … say when its packets came.`
 }
 
-func (e extractCmd) Run(ctx context.Context) error {
+// Validate implements kong's interface: what it refuses is a wrong command line.
+func (e extractCmd) Validate() error {
+	spec, err := e.spec()
+	if err == nil {
+		err = spec.Validate()
+	}
+	return err
+}
+
+func (e extractCmd) spec() (feature.Spec, error) {
 	masks, err := feature.ParseMasks(e.Masks)
 	if err != nil {
-		return configError{err}
+		return feature.Spec{}, fmt.Errorf("--masks: %w", err)
+	}
+	return feature.Spec{Packets: e.Packets, Sections: e.Sections, Masks: masks, NoHeaders: e.Events == "meta"}, nil
+}
+
+func (e extractCmd) Run(ctx context.Context) error {
+	spec, err := e.spec()
+	if err != nil {
+		return err
 	}
 	stats, err := extract.Run(ctx, extract.Options{
 		Manifest: e.Manifest, Label: e.Label, Splits: e.Split,
-		Spec:     feature.Spec{Packets: e.Packets, Sections: e.Sections, Masks: masks, NoHeaders: e.Events == "meta"},
+		Spec:     spec,
 		Replay:   replay.Options{IgnoreChecksums: !e.VerifyChecksums},
 		Output:   e.Output,
 		Progress: progress("extracting"),
@@ -43,7 +60,7 @@ func (e extractCmd) Run(ctx context.Context) error {
 	}
 	for _, c := range stats.Captures {
 		if c.Cut != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v; what comes before was used\n", c.File, c.Cut)
+			fmt.Fprintf(os.Stderr, "%v; what comes before was used\n", c.Cut)
 		}
 	}
 	fmt.Printf("%s: %d flows of %d captures, %d features each\n", e.Output, stats.Rows, len(stats.Captures), stats.Columns)

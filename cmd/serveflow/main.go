@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"serveflow/sidecar/captures"
 )
 
 // version is set by the linker.
@@ -19,7 +21,7 @@ var version = "unknown"
 const (
 	exitFailure = 1 // it did not work
 	exitUsage   = 2 // the command line is wrong
-	exitConfig  = 3 // the configuration or a bundle is wrong: trying again does not help
+	exitConfig  = 3 // the configuration, a bundle or a manifest is wrong: trying again does not help
 )
 
 type cli struct {
@@ -43,7 +45,6 @@ func main() {
 		kong.Name("serveflow"),
 		kong.Description("Machine-learned labels on live traffic, beside Zeek and Suricata."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		panic(err)
@@ -53,7 +54,7 @@ func main() {
 	}
 	k, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "serveflow: %v\nTry: serveflow --help\n", err)
+		fmt.Fprintf(os.Stderr, "serveflow: %v\nTry: serveflow %s--help\n", err, command(err))
 		os.Exit(exitUsage)
 	}
 	ctx := context.Background()
@@ -65,9 +66,19 @@ func main() {
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "serveflow: %v\n", err)
-		if errors.As(err, new(configError)) {
+		if errors.As(err, new(configError)) || errors.As(err, new(*captures.Error)) {
 			os.Exit(exitConfig)
 		}
 		os.Exit(exitFailure)
 	}
+}
+
+// command is the subcommand, and a space, that a wrong command line is of; ""
+// if it names none.
+func command(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context.Selected() != nil {
+		return wrong.Context.Selected().Name + " "
+	}
+	return ""
 }

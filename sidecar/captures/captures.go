@@ -25,14 +25,33 @@ type Capture struct {
 	Split string
 }
 
+// Error says what is wrong with a manifest.
+type Error struct {
+	Path string
+	Err  error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("manifest %s: %v", e.Path, e.Err) }
+
+func (e *Error) Unwrap() error { return e.Err }
+
 // Read returns the captures of the given splits in the manifest's order, all of
-// them when no split is given. An error names the line.
+// them when no split is given. A manifest that is wrong is
+// an *Error that names the line.
 func Read(path, label string, splits []string) ([]Capture, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	list, err := read(f, filepath.Dir(path), label, splits)
+	if err != nil {
+		return nil, &Error{Path: path, Err: err}
+	}
+	return list, nil
+}
+
+func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 	r := csv.NewReader(f)
 	r.ReuseRecord = true
 	header, err := r.Read()
@@ -70,7 +89,7 @@ func Read(path, label string, splits []string) ([]Capture, error) {
 		}
 		seen[c.File] = true
 		if len(splits) == 0 || slices.Contains(splits, c.Split) {
-			c.Path = filepath.Join(filepath.Dir(path), filepath.FromSlash(c.File))
+			c.Path = filepath.Join(dir, filepath.FromSlash(c.File))
 			captures = append(captures, c)
 		}
 	}

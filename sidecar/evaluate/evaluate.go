@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -43,8 +44,14 @@ type flowResult struct {
 	trace replay.Trace
 }
 
+// ErrUnserved says that a bundle has no cascade for what the tap sees.
+var ErrUnserved = errors.New("the bundle has no cascade for taps that see this: evaluate it on other events")
+
 // Run evaluates.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	if o.course() == nil {
+		return nil, ErrUnserved
+	}
 	total := 2 * len(o.Captures)
 	done := 0
 	step := func() {
@@ -52,40 +59,47 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			o.Progress(done, total)
 		}
 	}
-	cascade, err := o.pass(ctx, o.Bundle, step)
+	cascade, cut, err := o.pass(ctx, o.Bundle, step)
 	if err != nil {
 		return nil, err
 	}
-	slow, err := o.pass(ctx, o.Bundle.SlowOnly(), step)
+	slow, _, err := o.pass(ctx, o.Bundle.SlowOnly(), step)
 	if err != nil {
 		return nil, err
 	}
-	return o.report(cascade, slow), nil
+	r := o.report(cascade, slow)
+	r.Cut = cut
+	return r, nil
 }
 
-// pass sends all captures through a sidecar with bundle b.
-func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, err error) {
+// pass sends all captures through a sidecar with bundle b, and names those that
+// are cut.
+func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, cut []string, err error) {
 	log := &decisions{}
 	s, err := sidecar.StartPrivate(b, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
 	for _, capture := range o.Captures {
 		flows, err := o.play(ctx, s.Socket, capture, b.Packets(), log)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", capture.Path, err)
+		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
+			cut = append(cut, capture.File)
+		} else if err != nil {
+			return nil, nil, err
 		}
 		results = append(results, flows...)
 		step()
 	}
-	return results, nil
+	return results, cut, nil
 }
 
+// play returns the flows of a capture. Of one that is cut it returns what is
+// whole, with the error.
 func (o Options) play(ctx context.Context, socket string, c captures.Capture, packets int, log *decisions) ([]flowResult, error) {
-	traces, err := replay.ReadTraces(c.Path, o.Replay, packets)
-	if err != nil {
-		return nil, err
+	traces, cut := replay.ReadTraces(c.Path, o.Replay, packets)
+	if cut != nil && !errors.Is(cut, io.ErrUnexpectedEOF) {
+		return nil, cut
 	}
 	source, err := replay.Open(c.Path)
 	if err != nil {
@@ -97,22 +111,22 @@ func (o Options) play(ctx context.Context, socket string, c captures.Capture, pa
 		return nil, err
 	}
 	defer tap.Close()
-	if _, err := tap.Play(ctx, replay.NewFlows(source, o.Replay)); err != nil {
-		return nil, err
+	if _, err := tap.Play(ctx, replay.NewFlows(source, o.Replay)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("playing %s: %w", c.Path, err)
 	}
 	records := log.take()
 	results := make([]flowResult, len(traces))
 	for _, r := range records {
 		id := r.Flow.Uint()
 		if id == 0 || id > uint64(len(traces)) || results[id-1].truth != "" {
-			return nil, fmt.Errorf("flow %d was decided twice or does not exist", id)
+			return nil, fmt.Errorf("%s: flow %d was decided twice or does not exist", c.Path, id)
 		}
 		results[id-1] = flowResult{truth: c.Label, Record: r, trace: traces[id-1]}
 	}
 	if len(records) != len(traces) {
-		return nil, fmt.Errorf("%d of %d flows were decided", len(records), len(traces))
+		return nil, fmt.Errorf("%s: %d of %d flows were decided", c.Path, len(records), len(traces))
 	}
-	return results, nil
+	return results, cut
 }
 
 // ms is how long the flow waited for its label.

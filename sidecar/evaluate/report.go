@@ -16,11 +16,14 @@ import (
 // Report is what an evaluation found. F1 is over all flows that the bundle
 // serves, with unknown counted as wrong.
 type Report struct {
-	Bundle   string  `json:"bundle"`
-	Captures int     `json:"captures"`
-	Flows    int     `json:"flows"`
-	Unserved int     `json:"unserved"` // flows besides, of protocols that the bundle does not serve
-	Coverage float64 `json:"coverage"` // share of flows with another label than unknown
+	Bundle   string `json:"bundle"`
+	Captures int    `json:"captures"`
+	// Cut names the captures that end inside a packet. What comes before is
+	// evaluated.
+	Cut      []string `json:"cut,omitempty"`
+	Flows    int      `json:"flows"`
+	Unserved int      `json:"unserved"` // flows besides, of protocols that the bundle does not serve
+	Coverage float64  `json:"coverage"` // share of flows with another label than unknown
 	Scores
 	Covered   Scores         `json:"covered"`   // over the covered flows alone
 	SlowOnly  SlowOnly       `json:"slow_only"` // the last stage on every flow
@@ -203,6 +206,9 @@ func ratio(a, b float64) float64 {
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s on %d flows of %d captures\n", r.Bundle, r.Flows, r.Captures)
+	for _, file := range r.Cut {
+		fmt.Fprintf(t, "(%s ends inside a packet; what comes before was used)\n", file)
+	}
 	if r.Unserved > 0 {
 		fmt.Fprintf(t, "(and %d flows of protocols that it does not serve)\n", r.Unserved)
 	}

@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 	}
 	list, err := captures.Read(o.Manifest, o.Label, o.Splits)
 	if err != nil {
-		return Stats{}, fmt.Errorf("manifest %s: %w", o.Manifest, err)
+		return Stats{}, err
 	}
 	columns := o.Spec.Columns()
 	plan, err := feature.Compile(columns, o.Spec.Masks)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write the expected output in testdata anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"serveflow": main})
+}
+
+// TestCommands runs the scripts in testdata. Besides what testscript has, they
+// know $TOY, a bundle; $CAPTURES, the folder of captures; and the commands
+//
+//	exits CODE serveflow ...   the program ends with that code
+//	await PATH                 waits until the file is there, or somebody answers on the socket
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		UpdateScripts: *update,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // each command is a process with the race detector in it
+			for name, path := range map[string]string{"TOY": "../../test/bundle/toy", "CAPTURES": "../../test/captures"} {
+				path, err := filepath.Abs(path)
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, path)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE program args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await path")
+	}
+	path := ts.MkAbs(args[0])
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := there(path)
+		if err == nil {
+			return
+		} else if time.Now().After(until) {
+			ts.Fatalf("%v", err)
+		}
+	}
+}
+
+func there(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Type() != os.ModeSocket {
+		return err
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}

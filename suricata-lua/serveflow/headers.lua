@@ -1,0 +1,121 @@
+-- Where in a packet the headers are. Suricata gives a packet from layer 2 on, or
+-- from its IP header where it was inside a tunnel, and does not say which.
+
+local byte, min, sub = string.byte, math.min, string.sub
+
+-- The link types of PACKET: the sidecar has to look, or raw begins with the IP
+-- header.
+local LOOK, IP = 0, 101
+
+-- A big-endian number of two bytes at i, or nil.
+local function short(s, i)
+  local high, low = byte(s, i, i + 1)
+  return low and high * 256 + low
+end
+
+local ETHERNET = { [0x0800] = 4, [0x86dd] = 6 }
+local VLAN = { [0x8100] = true, [0x88a8] = true, [0x9100] = true }
+
+-- An IP header of that version that could begin behind so many bytes.
+local function ip_at(raw, skip, version)
+  local first = byte(raw, skip + 1)
+  if not first or (first - first % 16) / 16 ~= version then
+    return false
+  end
+  local length = short(raw, skip + (version == 4 and 3 or 5))
+  return length and length + (version == 4 and 0 or 40) <= #raw - skip or length == 0
+end
+
+-- The number of bytes before the IP header and its version, or nil.
+local function network(raw)
+  local at = 13
+  local kind = short(raw, at)
+  while VLAN[kind] do
+    at = at + 4
+    kind = short(raw, at)
+  end
+  local version = ETHERNET[kind]
+  if version and ip_at(raw, at + 1, version) then
+    return at + 1, version
+  elseif ip_at(raw, 0, 4) then
+    return 0, 4
+  elseif ip_at(raw, 0, 6) then
+    return 0, 6
+  end
+  return nil, nil
+end
+
+-- Bytes of a transport header by protocol; TCP's says itself.
+local TRANSPORT = { [17] = 8, [1] = 8, [58] = 8, [132] = 12 }
+
+-- error_message says whether an ICMP message tells of an error. Suricata counts
+-- those as packets of the flow that they tell about, which they are not.
+local ICMP_ERRORS = {
+  [1] = { [3] = true, [4] = true, [5] = true, [11] = true, [12] = true },
+  [58] = { [1] = true, [2] = true, [3] = true, [4] = true },
+}
+
+local function error_message(proto, icmp_type)
+  local errors = ICMP_ERRORS[proto]
+  return errors and errors[icmp_type] or false
+end
+
+-- The number of bytes of the IP header, its extensions and the transport header
+-- of a packet that begins with its IP header; nil for an ICMP error.
+local function header_bytes(ip, version)
+  local size, proto, fragment
+  if version == 4 then
+    size, proto, fragment = byte(ip, 1) % 16 * 4, byte(ip, 10), short(ip, 7)
+    fragment = fragment and fragment % 8192 > 0
+  else
+    size, proto = 40, byte(ip, 7)
+    -- Hop-by-hop, routing, destination, fragment and authentication headers.
+    while proto == 0 or proto == 43 or proto == 60 or proto == 44 or proto == 51 do
+      local next_proto, length = byte(ip, size + 1, size + 2)
+      if not length then
+        return size
+      end
+      if proto == 44 then
+        fragment = (short(ip, size + 3) or 0) > 7
+        length = 8
+      elseif proto == 51 then
+        length = (length + 2) * 4
+      else
+        length = (length + 1) * 8
+      end
+      size, proto = size + length, next_proto
+      if fragment then
+        break
+      end
+    end
+  end
+  if fragment then
+    return size
+  elseif error_message(proto, byte(ip, size + 1)) then
+    return nil
+  elseif proto == 6 then
+    local offset = byte(ip, size + 13) or 0x50
+    return size + (offset - offset % 16) / 4
+  end
+  return size + (TRANSPORT[proto] or 0)
+end
+
+-- wanted returns what PACKET says of a packet: the first bytes, no more of them
+-- than asked for, the length on the wire and the link type; nil for a packet that
+-- is not to be sent. payload() is asked for what the transport carries where the
+-- link layer is a strange one.
+local function wanted(raw, raw_bytes, payload_bytes, payload)
+  local skip, version = network(raw)
+  if not skip then
+    local headers = #raw - #(payload() or "")
+    return sub(raw, 1, min(raw_bytes, headers + payload_bytes)), #raw, LOOK
+  end
+  local ip = skip > 0 and sub(raw, skip + 1) or raw
+  local headers = header_bytes(ip, version)
+  if not headers then
+    return nil
+  end
+  return sub(ip, 1, min(raw_bytes, headers + payload_bytes)), #ip, IP
+end
+
+return { wanted = wanted, error_message = error_message }

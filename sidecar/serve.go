@@ -17,7 +17,7 @@ import (
 const drainTime = 10 * time.Second
 
 // Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
-// it drain; a second signal ends it at once. SIGHUP opens the label log anew.
+// it drain; a second signal ends it at once. SIGHUP opens the logs anew.
 // systemd is told how it is doing.
 func Serve(ctx context.Context, o Options) error {
 	signals := make(chan os.Signal, 4)
@@ -55,7 +55,7 @@ func Serve(ctx context.Context, o Options) error {
 		}
 	}()
 	o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
-		Str("labels", o.Config.Labels.Path).Str("metrics", address).Msg("ready")
+		Str("labels", o.Config.Labels.Path).Str("eve", o.Config.EVE.Listen).Str("metrics", address).Msg("ready")
 	if err := notify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
@@ -85,10 +85,10 @@ func Serve(ctx context.Context, o Options) error {
 func (s *Sidecar) hangUp(o Options) {
 	err := errors.Join(notify.Reloading(), s.Reopen(), notify.Ready())
 	if err != nil {
-		o.Log.Error().Err(err).Msg("SIGHUP: opening the label log anew")
+		o.Log.Error().Err(err).Msg("SIGHUP: opening the logs anew")
 		return
 	}
-	o.Log.Info().Str("labels", o.Config.Labels.Path).Msg("SIGHUP: label log opened anew")
+	o.Log.Info().Msg("SIGHUP: logs opened anew")
 }
 
 var errImpatient = errors.New("stopped by a second signal before everything was drained")

@@ -20,6 +20,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/config"
+	"serveflow/sidecar/eve"
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/ingest"
 	"serveflow/sidecar/shard"
@@ -44,6 +45,7 @@ type Options struct {
 type Sidecar struct {
 	Metrics  *telemetry.Metrics
 	labels   *sink.LabelLog // nil if Options.Decisions is set
+	eve      *eve.Sink      // nil if the configuration names no socket for EVE
 	batchers shard.Batchers
 	shards   []*shard.Shard
 	running  sync.WaitGroup
@@ -65,7 +67,7 @@ func Start(o Options) (*Sidecar, error) {
 		Reasons: cascade.ReasonNames(),
 	})}
 	if err := s.start(o); err != nil {
-		return nil, errors.Join(err, s.halt())
+		return nil, errors.Join(err, s.Stop(context.Background()))
 	}
 	return s, nil
 }
@@ -82,6 +84,12 @@ func (s *Sidecar) start(o Options) error {
 	}
 	c := o.Config
 	var err error
+	if c.EVE.Listen != "" {
+		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
+			return fmt.Errorf("eve.output: %w", err)
+		}
+		decisions = both{decisions, s.eve}
+	}
 	if s.batchers, err = shard.NewBatchers(o.Bundle.Packet, o.Bundle.Meta, c.ONNX.Queue, c.ONNX.Batch); err != nil {
 		return err
 	}
@@ -133,8 +141,37 @@ func (s *Sidecar) start(o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen.Socket, err)
 	}
+	if s.eve != nil {
+		if err := s.eve.Listen(s.server); err != nil {
+			return fmt.Errorf("listening on %s: %w", c.EVE.Listen, err)
+		}
+	}
 	s.watch()
 	return nil
+}
+
+func (s *Sidecar) eveOptions(o Options) eve.Options {
+	c := &o.Config.EVE
+	return eve.Options{
+		Socket:     unixsocket.Socket{Path: c.Listen, Mode: c.Mode, Owner: c.Owner, Group: c.Group},
+		Sensor:     c.Sensor,
+		Output:     c.Output,
+		MaxBytes:   c.MaxSize,
+		Keep:       c.Keep,
+		Wait:       c.Wait,
+		MaxWaiting: c.MaxWaiting,
+		MaxLabels:  o.Config.Flow.MaxFlows,
+		Log:        o.Log,
+		Metrics:    s.Metrics,
+	}
+}
+
+// both gives decisions to two who take them.
+type both [2]shard.Log
+
+func (b both) Write(records []sink.Record) {
+	b[0].Write(records)
+	b[1].Write(records)
 }
 
 // openLabels opens the label log and reads which flows it has lately decided.
@@ -188,32 +225,46 @@ func (s *Sidecar) Health() error {
 	return nil
 }
 
-// Reopen writes what the label log holds and opens its file anew, as after it
-// was rotated by somebody else.
-func (s *Sidecar) Reopen() error {
-	if s.labels == nil {
-		return nil
+// Reopen writes what the label log and the log of EVE records hold and opens
+// their files anew, as after they were rotated by somebody else.
+func (s *Sidecar) Reopen() (err error) {
+	if s.labels != nil {
+		err = s.labels.Reopen()
 	}
-	return s.labels.Reopen()
+	if s.eve != nil {
+		err = errors.Join(err, s.eve.Reopen())
+	}
+	return err
 }
 
-// Stop ends the sidecar: what taps have sent is dealt with, open flows get the
-// best label they have so far, the label log is written and, for as long as ctx
-// allows, labels are sent.
+// Stop ends the sidecar: what taps and Suricata have sent is dealt with, open
+// flows get the best label they have so far, the logs are written and, for as
+// long as ctx allows, labels are sent.
 func (s *Sidecar) Stop(ctx context.Context) error {
-	err := s.server.Stop()
-	haltErr := s.halt()
-	s.server.Close(ctx)
-	return errors.Join(err, haltErr)
+	var errs []error
+	if s.server != nil {
+		errs = append(errs, s.server.Stop())
+	}
+	if s.eve != nil {
+		errs = append(errs, s.eve.Stop())
+	}
+	errs = append(errs, s.halt())
+	if s.server != nil {
+		s.server.Close(ctx)
+	}
+	return errors.Join(errs...)
 }
 
-// halt ends everything behind the server.
+// halt ends everything behind the sockets.
 func (s *Sidecar) halt() error {
 	for _, one := range s.shards {
 		close(one.In())
 	}
 	s.running.Wait()
 	errs := append(s.errs, s.batchers.Close())
+	if s.eve != nil {
+		errs = append(errs, s.eve.Close())
+	}
 	if s.labels != nil {
 		errs = append(errs, s.labels.Close())
 	}

@@ -15,7 +15,7 @@ func (runCmd) Help() string {
 	return `Listens on a Unix socket for taps in Zeek and Suricata, labels the flows they
 tell of, writes the labels to the label log and sends them back.
 
-SIGTERM drains and ends; SIGHUP opens the label log anew.`
+SIGTERM drains and ends; SIGHUP opens the logs anew.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {

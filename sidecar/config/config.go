@@ -29,6 +29,7 @@ type Config struct {
 	Listen    Listen
 	Flow      Flow
 	Labels    Labels
+	EVE       EVE
 	Telemetry Telemetry
 	Log       Log
 	ONNX      ONNX
@@ -59,6 +60,21 @@ type Labels struct {
 	Path    string // file that decisions are appended to
 	MaxSize int64  // bytes after which the file is rotated
 	Keep    int    // rotated files that are kept
+}
+
+// EVE is the socket that Suricata sends its EVE records to, and where they go
+// with their labels.
+type EVE struct {
+	Listen     string        // path of the socket; empty: no listener
+	Mode       fs.FileMode   // permission bits of the socket
+	Owner      string        // user that owns the socket; empty: the process's own
+	Group      string        // group of the socket; empty: the process's own
+	Sensor     string        // sensor of the taps in the same Suricata
+	Output     string        // file or FIFO, or "unix:" and the path of a socket
+	MaxSize    int64         // bytes after which an output that is a file is rotated
+	Keep       int           // rotated files that are kept
+	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
+	MaxWaiting int           // flow records that wait at a time
 }
 
 // Telemetry is the HTTP listener of /metrics and /healthz.
@@ -99,6 +115,15 @@ func Default() Config {
 			Path:    "/var/log/serveflow/labels.jsonl",
 			MaxSize: 256 << 20,
 			Keep:    4,
+		},
+		EVE: EVE{
+			Mode:       0o660,
+			Sensor:     "suricata",
+			Output:     "/var/log/serveflow/eve.json",
+			MaxSize:    1 << 30,
+			Keep:       4,
+			Wait:       2 * time.Second,
+			MaxWaiting: 20_000,
 		},
 		Telemetry: Telemetry{Listen: "127.0.0.1:9477"},
 		Log:       Log{Level: "info", Format: "auto"},

@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; keys outside them stand at its top.
-var tables = []string{"listen", "flow", "labels", "telemetry", "log", "onnx"}
+var tables = []string{"listen", "flow", "labels", "eve", "telemetry", "log", "onnx"}
 
 // setter stores one decoded TOML value, or says what it wants instead.
 type setter func(v any) error
@@ -28,6 +28,17 @@ func (c *Config) keys() map[string]setter {
 		"labels.path":     text(&c.Labels.Path),
 		"labels.max_size": size(&c.Labels.MaxSize),
 		"labels.keep":     number(&c.Labels.Keep),
+
+		"eve.listen":      text(&c.EVE.Listen),
+		"eve.mode":        mode(&c.EVE.Mode),
+		"eve.owner":       text(&c.EVE.Owner),
+		"eve.group":       text(&c.EVE.Group),
+		"eve.sensor":      text(&c.EVE.Sensor),
+		"eve.output":      text(&c.EVE.Output),
+		"eve.max_size":    size(&c.EVE.MaxSize),
+		"eve.keep":        number(&c.EVE.Keep),
+		"eve.wait":        duration(&c.EVE.Wait),
+		"eve.max_waiting": number(&c.EVE.MaxWaiting),
 
 		"telemetry.listen":       text(&c.Telemetry.Listen),
 		"telemetry.allow_remote": truth(&c.Telemetry.AllowRemote),

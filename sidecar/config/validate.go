@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,6 +15,9 @@ import (
 // maxSocket is the longest path of a socket. An address holds 107 bytes; the
 // rest is for the name under which the socket is made ready beside its place.
 const maxSocket = 96
+
+// maxSensor is the longest name that a tap may give its sensor.
+const maxSensor = 256
 
 // Validate checks every value. It is for a configuration that was changed
 // after Load or Parse, which check on their own. Each mistake is one
@@ -33,13 +37,8 @@ func (c *Config) mistakes() []*KeyError {
 		"want the name of an embedded bundle or a directory")
 
 	l := &c.Listen
-	ck.text("listen.socket", l.Socket,
-		l.Socket != "" && len(l.Socket) <= maxSocket && l.Socket[0] != '@' && printable(l.Socket),
-		fmt.Sprintf("want a path of 1 to %d bytes in the file system", maxSocket))
-	ck.text("listen.mode", fmt.Sprintf("%04o", l.Mode), l.Mode&0o600 == 0o600 && l.Mode <= 0o777,
-		"want permissions that let the owner read and write, at most 0777")
-	ck.text("listen.owner", l.Owner, printable(l.Owner), "want a user name or number")
-	ck.text("listen.group", l.Group, printable(l.Group), "want a group name or number")
+	ck.text("listen.socket", l.Socket, isSocket(l.Socket), wantSocket)
+	ck.access("listen", l.Mode, l.Owner, l.Group)
 	ck.number("listen.max_connections", l.MaxConnections, 1, 65_536)
 	ck.duration("listen.hello_timeout", l.HelloTimeout, 10*time.Millisecond, time.Hour)
 	if l.IdleTimeout != 0 {
@@ -56,10 +55,24 @@ func (c *Config) mistakes() []*KeyError {
 	}
 
 	ck.text("labels.path", c.Labels.Path, c.Labels.Path != "" && printable(c.Labels.Path), "want the path of a file")
-	if n := c.Labels.MaxSize; n < 4<<10 || n > 1<<40 {
-		ck.fail("labels.max_size", strconv.FormatInt(n, 10), `want "4KiB" to "1TiB"`)
+	ck.rotation("labels", c.Labels.MaxSize, c.Labels.Keep)
+
+	e := &c.EVE
+	ck.text("eve.listen", e.Listen, e.Listen == "" || isSocket(e.Listen), wantSocket+", or nothing")
+	ck.text("eve.listen", e.Listen, e.Listen == "" || e.Listen != l.Socket, "want another socket than listen.socket")
+	ck.access("eve", e.Mode, e.Owner, e.Group)
+	ck.text("eve.sensor", e.Sensor, e.Sensor != "" && len(e.Sensor) <= maxSensor && printable(e.Sensor),
+		fmt.Sprintf("want the sensor that Suricata's tap names itself, of 1 to %d bytes", maxSensor))
+	path, isOut := strings.CutPrefix(e.Output, "unix:")
+	ck.text("eve.output", e.Output, path != "" && printable(path) && (!isOut || isSocket(path)),
+		"want the path of a file or a FIFO, or unix: and the path of a socket")
+	ck.text("eve.output", e.Output, path != c.Labels.Path && path != l.Socket && path != e.Listen,
+		"want a path that is used for nothing else")
+	ck.rotation("eve", e.MaxSize, e.Keep)
+	if e.Wait != 0 {
+		ck.duration("eve.wait", e.Wait, 10*time.Millisecond, time.Minute, `, or "0s" for not at all`)
 	}
-	ck.number("labels.keep", c.Labels.Keep, 0, 1000)
+	ck.number("eve.max_waiting", e.MaxWaiting, 1, 1_000_000)
 
 	ck.listen("telemetry.listen", c.Telemetry)
 	ck.word("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -75,6 +88,13 @@ func (c *Config) mistakes() []*KeyError {
 	return ck.errs
 }
 
+// isSocket says whether a socket can have the path.
+func isSocket(path string) bool {
+	return path != "" && len(path) <= maxSocket && path[0] != '@' && printable(path)
+}
+
+var wantSocket = fmt.Sprintf("want a path of 1 to %d bytes in the file system", maxSocket)
+
 // checker collects one error for each key: the first that is found.
 type checker struct{ errs []*KeyError }
 
@@ -88,6 +108,22 @@ func (ck *checker) text(key, value string, ok bool, want string) {
 	if !ok {
 		ck.fail(key, show(value), want)
 	}
+}
+
+// access checks who may use a socket.
+func (ck *checker) access(table string, mode fs.FileMode, owner, group string) {
+	ck.text(table+".mode", fmt.Sprintf("%04o", mode), mode&0o600 == 0o600 && mode <= 0o777,
+		"want permissions that let the owner read and write, at most 0777")
+	ck.text(table+".owner", owner, printable(owner), "want a user name or number")
+	ck.text(table+".group", group, printable(group), "want a group name or number")
+}
+
+// rotation checks when a file is rotated.
+func (ck *checker) rotation(table string, size int64, keep int) {
+	if size < 4<<10 || size > 1<<40 {
+		ck.fail(table+".max_size", strconv.FormatInt(size, 10), `want "4KiB" to "1TiB"`)
+	}
+	ck.number(table+".keep", keep, 0, 1000)
 }
 
 func (ck *checker) number(key string, n, low, high int) {

@@ -16,6 +16,8 @@ type collector struct {
 	build, events, drops, queues, peers *prometheus.Desc
 	flows, opened, decisions, verdicts  *prometheus.Desc
 	logErrors, repaired                 *prometheus.Desc
+	eve, eveOutput                      *prometheus.Desc
+	eveWaited, eveWaiting               *prometheus.Desc
 	serving, compute                    *prometheus.Desc
 	info                                prometheus.Metric
 }
@@ -30,19 +32,24 @@ func newCollector(m *Metrics, o Options) *collector {
 		labels:  slices.Concat([]string{unknown}, o.Labels),
 		reasons: o.Reasons,
 
-		build:     desc("build_info", "The version of the program and the bundle it serves; always 1.", "version", "bundle"),
-		events:    desc("events_total", "Messages from taps.", "kind"),
-		drops:     desc("drops_total", "What was not used, and why.", "reason"),
-		queues:    desc("queue_depth", "What waits: event batches for shards, flows for a batched stage.", "queue"),
-		peers:     desc("peers", "Connected taps."),
-		flows:     desc("flows", "Flows tracked now."),
-		opened:    desc("flows_total", "Flows seen."),
-		decisions: desc("decisions_total", "Decisions, by the stage that made them and what led to it.", "stage", "reason"),
-		verdicts:  desc("labels_total", "Decisions, by their label.", "label"),
-		logErrors: desc("log_errors_total", "Failed writes, rotations and openings of the label log."),
-		repaired:  desc("log_bytes_repaired_total", "Bytes of torn lines cut off the label log."),
-		serving:   desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
-		compute:   desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
+		build:      desc("build_info", "The version of the program and the bundle it serves; always 1.", "version", "bundle"),
+		events:     desc("events_total", "Messages from taps.", "kind"),
+		drops:      desc("drops_total", "What was not used, and why.", "reason"),
+		queues:     desc("queue_depth", "What waits: event batches for shards, flows for a batched stage.", "queue"),
+		peers:      desc("peers", "Connected taps."),
+		flows:      desc("flows", "Flows tracked now."),
+		opened:     desc("flows_total", "Flows seen."),
+		decisions:  desc("decisions_total", "Decisions, by the stage that made them and what led to it.", "stage", "reason"),
+		verdicts:   desc("labels_total", "Decisions, by their label.", "label"),
+		logErrors:  desc("log_errors_total", "Failed writes, rotations and openings of the label log."),
+		repaired:   desc("log_bytes_repaired_total", "Bytes of torn lines cut off the label log."),
+		eve:        desc("eve_records_total", "Records of Suricata's EVE log, by what became of them.", "result"),
+		eveOutput:  desc("eve_output_records_total", "Records of EVE that were written to their output, and those that it did not take.", "result"),
+		eveWaited:  desc("eve_waited_total", "Flow records of EVE that waited for their label."),
+		eveWaiting: desc("eve_waiting", "Flow records of EVE that wait for their label now."),
+
+		serving: desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
+		compute: desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
 	}
 	c.info = prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, o.Version, o.Bundle)
 	return c
@@ -52,7 +59,7 @@ func newCollector(m *Metrics, o Options) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
-		c.decisions, c.verdicts, c.logErrors, c.repaired, c.serving, c.compute,
+		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting, c.serving, c.compute,
 	} {
 		ch <- d
 	}
@@ -96,6 +103,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.logErrors, total[l.logErrors])
 	counter(c.repaired, total[l.repaired])
+	for i, name := range eveNames {
+		counter(c.eve, total[l.eve+i], name)
+	}
+	counter(c.eveOutput, total[l.eveWritten], "forwarded")
+	counter(c.eveOutput, total[l.eveDropped], "dropped")
+	counter(c.eveWaited, total[l.eveWaited])
+	gauge(c.eveWaiting, total[l.eveWaiting])
 	histogram(c.serving, total[l.serving:][:buckets], total[l.servingNanos])
 	histogram(c.compute, total[l.compute:][:buckets], total[l.computeNanos])
 }

@@ -15,6 +15,8 @@ type layout struct {
 	events, drops, queues      int
 	peers, flows, opened       int
 	logErrors, repaired        int
+	eve, eveWaited, eveWaiting int
+	eveWritten, eveDropped     int
 	decisions, verdicts        int // [1+stage][reason] and [1+class]
 	serving, compute           int // [bucket]
 	servingNanos, computeNanos int
@@ -35,6 +37,11 @@ func newLayout(o Options) *layout {
 	take(&l.opened, 1)
 	take(&l.logErrors, 1)
 	take(&l.repaired, 1)
+	take(&l.eve, int(EVEResults))
+	take(&l.eveWaited, 1)
+	take(&l.eveWaiting, 1)
+	take(&l.eveWritten, 1)
+	take(&l.eveDropped, 1)
 	take(&l.decisions, l.decisionCells)
 	take(&l.verdicts, 1+len(o.Labels))
 	take(&l.serving, buckets)
@@ -68,6 +75,12 @@ func (c *counters) Drops(d Drop, n uint64) { c.cells[c.layout.drops+int(d)].Add(
 
 // Drop counts one thing dropped.
 func (c *counters) Drop(d Drop) { c.Drops(d, 1) }
+
+// EVERecords counts n records of EVE.
+func (c *counters) EVERecords(e EVE, n uint64) { c.cells[c.layout.eve+int(e)].Add(n) }
+
+// EVEWaited counts a record of EVE that waits for its label.
+func (c *counters) EVEWaited() { c.cells[c.layout.eveWaited].Add(1) }
 
 // Shard counts for one goroutine. It may be read and written by many, but is
 // only fast while one writes.

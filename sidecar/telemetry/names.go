@@ -37,6 +37,21 @@ var dropNames = [drops]string{
 	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "tap_dropped",
 }
 
+// EVE says what became of a record of Suricata's EVE log.
+type EVE uint8
+
+// What became of a record.
+const (
+	EVEEnriched EVE = iota // it got the label of its flow
+	EVENoLabel             // its flow had none, or not yet
+	EVEOther               // of no flow, or it had a label already
+	EVETorn                // cut, and dropped
+	EVETooLong             // over 16 MiB, and dropped
+	EVEResults             // there are so many
+)
+
+var eveNames = [EVEResults]string{"enriched", "no_label", "other", "torn", "too_long"}
+
 // Queue is a place where work waits.
 type Queue uint8
 

@@ -95,6 +95,14 @@ func (m *Metrics) ReadPeers(read func() int) {
 	m.read(m.layout.peers, func() uint64 { return uint64(max(0, read())) })
 }
 
+// ReadEVE shows what the functions return of the output of EVE records: those
+// written and those dropped, counts that never go back, and those that wait.
+func (m *Metrics) ReadEVE(written, dropped func() uint64, waiting func() int) {
+	m.read(m.layout.eveWritten, written)
+	m.read(m.layout.eveDropped, dropped)
+	m.read(m.layout.eveWaiting, func() uint64 { return uint64(max(0, waiting())) })
+}
+
 func (m *Metrics) read(cell int, read func() uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -62,6 +62,11 @@ func busy() *Metrics {
 	m.ReadPeers(func() int { return 2 })
 	m.ReadLogErrors(func() uint64 { return 8 })
 	m.LogRepaired(77)
+	for e := range EVEResults {
+		m.EVERecords(e, uint64(20+e))
+	}
+	m.EVEWaited()
+	m.ReadEVE(func() uint64 { return 30 }, func() uint64 { return 31 }, func() int { return 32 })
 
 	for range 5 {
 		one.FlowOpened()

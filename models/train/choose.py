@@ -24,6 +24,7 @@ class Candidate:
 class Cascade:
     models: list  # of Candidate
     stages: list  # of calibrate.Stage, with probs of calibration flows
+    error: float  # the laxest target error of a stage
     macro: float  # on calibration
     settled: tuple  # shares of flows by stage, on calibration
 
@@ -42,10 +43,13 @@ def _say(probs, threshold):
     return np.where(probs.max(1) >= threshold, probs.argmax(1), calibrate.UNKNOWN)
 
 
-def cascade(fast, few, last, y, packets, rows, error, delta, loss):
+def cascade(fast, few, last, y, packets, rows, errors, delta, loss):
     """A cascade of one of the fast models, one of the few-packet models and the
     last: the one that settles most flows at the first stage and then at the
-    second, while macro F1 stays within loss of the last stage alone."""
+    second, while macro F1 stays within loss of the last stage alone.
+
+    errors are the target errors that a stage may have.
+    """
     truth, packets = y[rows], packets[rows]
     probs = last.probs[rows]
     abstain = calibrate.abstain(probs, truth)
@@ -54,27 +58,28 @@ def cascade(fast, few, last, y, packets, rows, error, delta, loss):
 
     def best(before, candidates, floor):
         """The stage that settles most of what the stages before leave open."""
-        found = (-1.0, None, None)
+        found = ((-1.0, 0.0),)
         reached = np.ones(len(rows), bool)
         if before:
             reached = calibrate.run(before + [end], packets).stage == len(before)
-        for c, measure, per_class in product(candidates, calibrate.MEASURES, (True, False)):
+        for c, measure, per_class, error in product(candidates, calibrate.MEASURES, (True, False), errors):
             seen = reached & (packets >= c.packets)
             t = calibrate.thresholds(c.probs[rows][seen], truth[seen], measure, per_class, error, delta)
             stage = Stage(c.packets, c.probs[rows], measure, t)
             out = calibrate.within([*before, stage, end], len(before), packets, truth, floor)
             if out is not None:
-                found = max(found, (out.share(len(before)), c, stage), key=lambda f: f[0])
+                found = max(found, ((out.share(len(before)), -error), c, stage, error), key=lambda f: f[0])
         return found[1:]
 
     # A quarter of the loss is kept for the second stage.
-    first, stage1 = best([], fast, alone - 0.75 * loss)
-    second, stage2 = best([stage1], few, alone - loss)
+    first, stage1, error1 = best([], fast, alone - 0.75 * loss)
+    second, stage2, error2 = best([stage1], few, alone - loss)
     stages = [stage1, stage2, end]
     out = calibrate.run(stages, packets)
     return Cascade(
         models=[first, second, last],
         stages=stages,
+        error=max(error1, error2),
         macro=calibrate.f1(truth, out.said, probs.shape[1]),
         settled=tuple(out.share(i) for i in range(3)),
     )

@@ -14,7 +14,7 @@ import network
 # Flows of one session that are trained on: a few devices have sessions of
 # hundreds of flows that are all alike.
 SESSION_FLOWS = 200
-THREADS = 2
+THREADS = 1  # on a busy machine more threads wait for each other
 
 BOOSTING = {
     "objective": "multiclass",

@@ -134,7 +134,7 @@ def datasheet(recipe, table, figures):
         "",
         f"Flows are Zeek's, of {' and '.join(p.upper() for p in table.protocols)}; the models know no others, and the sidecar leaves those unserved.",
         "They count in none of the figures below. Most flows are short: a flow of fewer packets than a stage wants goes to the last stage when it",
-        "ends, and is part of the training of every stage as it is.",
+        f"ends or has been quiet for {recipe['quiet']} s, and is part of the training of every stage as it then is.",
         "",
         "## Models",
         "",

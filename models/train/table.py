@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "calibration", "test")
+MISSING, MISSING_PAYLOAD = -1, -65536  # as package feature writes them
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 _PACKET = re.compile(r"(?:p|first)(\d+)_")
 
@@ -64,36 +65,47 @@ class Table:
         return weight[self.y[rows]] / weight[self.y[rows]].mean()
 
 
-def read(path, protocols):
-    """Reads the flows of the named protocols, without the columns that are
-    constant in training or that repeat another there: a model cannot gain from
-    them."""
+def read(path, protocols, quiet):
+    """Reads the flows of the named protocols as the sidecar would see them.
+
+    A flow that is quiet for so many seconds is decided then: packets that come
+    later are taken away from its row. Columns that are constant in training
+    or that repeat another there are left out: a model cannot gain from them.
+    """
     file = pq.ParquetFile(path)
     about = json.loads(file.metadata.metadata[b"serveflow.features"])
+    most = about["packets"]
+    waits = [f"wait_{k}" for k in range(1, most + 1)]
     names = file.schema_arrow.names
-    features = names[names.index(f"wait_{about['packets']}") + 1 :]
-    info = file.read(["file", "split", "label", "packets", "proto"])
+    features = names[names.index(waits[-1]) + 1 :]
+    info = file.read(["file", "split", "label", "packets", "proto", *waits])
     served = np.isin(info["proto"].to_numpy(), [PROTOCOLS[name] for name in protocols])
-    meta = info.filter(served).to_pydict()
-    split = np.array(meta["split"])
+    info = info.filter(served)
+    packets = info["packets"].to_numpy().copy()
+    seen = _seen(np.stack([info[w].to_numpy() for w in waits], axis=1), quiet * 10**6)
+    packets[seen < np.minimum(packets, most)] = seen[seen < np.minimum(packets, most)]
+
+    split = np.array(info["split"].to_pylist())
     unknown = set(split) - set(SPLITS)
     if unknown:
         raise ValueError(f"{path}: splits {sorted(unknown)}, must be {', '.join(SPLITS)}")
     train = split == "train"
-
-    columns, kept, seen = [], [], set()
+    columns, kept, known = [], [], set()
+    sums = _sums(file, features, served, seen)
     for chunk in range(0, len(features), 1024):
         part = file.read(features[chunk : chunk + 1024])
         for name in part.schema.names:
-            values = part[name].to_numpy()[served].astype(np.float32)
-            shown = values[train]
-            key = shown.tobytes()
-            if (shown == shown[0]).all() or key in seen:
+            values = sums.get(name)
+            if values is None:
+                values = part[name].to_numpy()[served].astype(np.float32)
+                values[packet_of(name) > seen] = MISSING_PAYLOAD if name.endswith("_payload") else MISSING
+            key = values[train].tobytes()
+            if (values[train] == values[train][0]).all() or key in known:
                 continue
-            seen.add(key)
+            known.add(key)
             columns.append(name)
             kept.append(values)
-    label = np.array(meta["label"])
+    label = np.array(info["label"].to_pylist())
     labels = sorted(set(label[train].tolist()))
     strangers = sorted(set(label.tolist()) - set(labels))
     if strangers:
@@ -106,6 +118,29 @@ def read(path, protocols):
         labels=labels,
         y=np.searchsorted(labels, label),
         split=split,
-        session=np.array(meta["file"]),
-        packets=np.array(meta["packets"]),
+        session=np.array(info["file"].to_pylist()),
+        packets=packets,
     )
+
+
+def _seen(waits, quiet):
+    """How many of the first packets come before a flow is quiet; times in µs."""
+    late = (waits[:, 1:] >= 0) & (np.diff(waits, axis=1) >= quiet)
+    present = (waits >= 0).sum(axis=1)
+    return np.where(late.any(axis=1), late.argmax(axis=1) + 1, present)
+
+
+def _sums(file, features, served, seen):
+    """The columns over the first packets, first3_duration for example, which
+    stop growing with the last packet seen."""
+    by_kind = {}
+    for name in features:
+        if name.startswith("first"):
+            by_kind.setdefault(name.partition("_")[2], []).append(name)  # in the order of packets
+    sums = {}
+    for names in by_kind.values():
+        part = file.read(names)
+        values = np.stack([part[n].to_numpy()[served].astype(np.float32) for n in names], axis=1)
+        for k, name in enumerate(names):
+            sums[name] = values[np.arange(len(seen)), np.minimum(k, seen - 1)]
+    return sums

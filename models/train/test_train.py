@@ -3,14 +3,20 @@
     .venv/bin/python -m unittest discover -s models/train
 """
 
+import json
+import tempfile
 import unittest
+from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from sklearn.tree import DecisionTreeClassifier
 
 import calibrate
 import lighttext
+import table
 
 
 def sample(seed=1, n=800):
@@ -73,6 +79,53 @@ class Text(unittest.TestCase):
         rows = lighttext.edges(e, np.random.default_rng(0), 50)
         self.assertEqual(rows.shape, (50, 1))
         self.assertEqual({bool(v <= 0.1) for v in rows[rows != -1].astype(float)}, {True, False})
+
+
+class Flows(unittest.TestCase):
+    def test_read(self):
+        """The third flow is quiet after its second packet, the fourth is ICMP."""
+        columns = {
+            "file": ["a", "b", "c", "d", "e"],
+            "split": ["train", "train", "calibration", "train", "test"],
+            "label": ["x", "y", "x", "y", "y"],
+            "flow": [1, 1, 1, 1, 1],
+            "start_us": [0] * 5,
+            "packets": [3, 1, 9, 3, 2],
+            "wait_1": [0] * 5,
+            "wait_2": [5, -1, 5, 5, 9_999_999],
+            "wait_3": [6, -1, 10_000_005, 6, -1],
+            "proto": np.float32([6, 17, 6, 1, 17]),
+            "p1_payload": np.float32([1, 2, 3, 4, 5]),
+            "first1_duration": np.float32([0.5, 1.5, 2.5, 3.5, 4.5]),
+            "p2_ipv4_ttl_0": pa.array([1, -1, 1, 1, 0], pa.int8()),
+            "p1_tcp_psh_0": pa.array([0, 0, 0, 1, 1], pa.int8()),  # constant in TCP and UDP training
+            "first2_duration": np.float32([10, 1.5, 20, 30, 40]),
+            "p3_payload": np.float32([7, -65536, 70, 8, -65536]),
+            "p3_dir": np.float32([1, -1, 0, 1, -1]),
+            "first3_duration": np.float32([11, 1.5, 21, 31, 40]),
+        }
+        schema = pa.table(columns).replace_schema_metadata(
+            {"serveflow.features": json.dumps({"packets": 3, "events": "packet"})}
+        )
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "flows.parquet"
+            pq.write_table(schema, path)
+            t = table.read(path, ["tcp", "udp"], 10)
+        self.assertEqual(t.labels, ["x", "y"])
+        self.assertEqual(t.session.tolist(), ["a", "b", "c", "e"])
+        self.assertEqual(t.packets.tolist(), [3, 1, 2, 2])
+        self.assertNotIn("p1_tcp_psh_0", t.columns)
+
+        def values(name):
+            return t.x[:, t.columns.index(name)].tolist()
+
+        self.assertEqual(values("p2_ipv4_ttl_0"), [1, -1, 1, 0])
+        self.assertEqual(values("p3_payload"), [7, -65536, -65536, -65536])
+        self.assertEqual(values("first2_duration"), [10, 1.5, 20, 40])
+        self.assertEqual(values("first3_duration"), [11, 1.5, 20, 40])
+        # p3_dir repeats p2_ipv4_ttl_0 in training.
+        self.assertNotIn("p3_dir", t.columns)
+        self.assertEqual([table.packet_of(c) for c in ("proto", "p12_gap", "first3_duration")], [1, 12, 3])
 
 
 class Promise(unittest.TestCase):

@@ -97,25 +97,17 @@ def candidates(table):
     )
 
 
-def cascades(packet, meta, promise):
-    """The cascades for both kinds of events, with the target error that lets
-    most flows of the first settle at packet 1."""
-    tried = []
-    made = []
-    for t in (packet, meta):
-        fast, few, slow = candidates(t)
-        made.append((t, fast, few, choose.slow(slow, t.y, t.rows("calibration"))))
-    for error in promise["target_errors"]:
-        both = [
-            choose.cascade(
-                fast, few, last, t.y, t.packets, t.rows("calibration"), error, promise["delta"], promise["loss"]
-            )
-            for t, fast, few, last in made
-        ]
-        for c in both:
-            say(f"target error {error}: {[m.name for m in c.models]}, settled {c.settled}, macro F1 {c.macro:.4f}")
-        tried.append((both[0].settled[0], error, both))
-    return max(tried, key=lambda t: t[0])[1:]
+def cascade(table, promise):
+    """The cascade for one kind of events."""
+    fast, few, slow = candidates(table)
+    rows = table.rows("calibration")
+    last = choose.slow(slow, table.y, rows)
+    made = choose.cascade(
+        fast, few, last, table.y, table.packets, rows, promise["target_errors"], promise["delta"], promise["loss"]
+    )
+    shares = ", ".join(f"{m.name} ({m.about}) {share:.1%}" for m, share in zip(made.models, made.settled))
+    say(f"settled by {shares}; target error {made.error}, macro F1 {made.macro:.4f}")
+    return made
 
 
 def best_network(table, names):
@@ -141,12 +133,13 @@ def main():
     args = args.parse_args()
 
     recipe = tomllib.loads(args.recipe.read_text())
-    packet, meta = (tables.read(path, recipe["protocols"]) for path in (args.packet, args.meta))
+    packet, meta = (tables.read(path, recipe["protocols"], recipe["quiet"]) for path in (args.packet, args.meta))
     if packet.labels != meta.labels:
         raise ValueError("the two tables have other labels")
     say(f"{len(packet.y)} flows, {len(packet.columns)} columns with headers, {len(meta.columns)} without")
 
-    error, (by_packet, by_meta) = cascades(packet, meta, recipe["promise"])
+    by_packet, by_meta = (cascade(table, recipe["promise"]) for table in (packet, meta))
+    error = max(by_packet.error, by_meta.error)
     slow = by_packet.models[-1]
     names = lgb.Booster(model_str=slow.text).feature_name()
     net, net_probs, net_about = best_network(packet, names)

@@ -12,8 +12,8 @@ import (
 	"serveflow/sidecar/wire"
 )
 
-// decidedBytes is how much of the end of a label log is read: what was decided
-// before that is no longer sent by any tap.
+// decidedBytes is how much of the end of a label log is read, with the logs
+// before it: what was decided earlier is no longer sent by any tap.
 const decidedBytes = 64 << 20
 
 // Decided are flows that stand in a label log already.
@@ -35,26 +35,40 @@ func (d *Decided) Has(sensor string, id wire.FlowID) bool {
 // Len is the number of flows.
 func (d *Decided) Len() int { return len(d.flows) }
 
-// ReadDecided reads from the end of the label log at path which flows it has
-// decided last. A sidecar that was killed needs it: a tap goes on sending
-// packets of a flow whose label did not reach it, and the flow must not be
-// decided twice. Lines that cannot be read are passed over; a log that is not
-// there is empty.
+// ReadDecided reads from the end of the label log at path, and of those that
+// were rotated away from it, which flows were decided last. A sidecar that was
+// killed needs it: a tap goes on sending packets of a flow whose label did not
+// reach it, and the flow must not be decided twice. Lines that cannot be read
+// are passed over; a log that is not there, or is no file, is empty.
 func ReadDecided(path string) (*Decided, error) {
 	d := &Decided{flows: map[decidedFlow]struct{}{}}
+	left := int64(decidedBytes)
+	for name, i := path, 1; left > 0; name, i = path+"."+strconv.Itoa(i), i+1 {
+		n, err := d.readEnd(name, left)
+		if errors.Is(err, fs.ErrNotExist) && i > 1 {
+			break
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		left -= n
+	}
+	return d, nil
+}
+
+// readEnd reads the end of a file, so many bytes at most, and returns how many.
+func (d *Decided) readEnd(path string, most int64) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() { // a FIFO could only be waited for
+		return 0, err
+	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return d, nil
-	} else if err != nil {
-		return nil, err
+	if err != nil {
+		return 0, err
 	}
 	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.Seek(max(size-decidedBytes, 0), io.SeekStart); err != nil {
-		return nil, err
+	most = min(most, info.Size())
+	if _, err := f.Seek(info.Size()-most, io.SeekStart); err != nil {
+		return 0, err
 	}
 	sensors := map[string]string{} // one copy of each
 	r := bufio.NewReaderSize(f, 1<<16)
@@ -63,9 +77,9 @@ func ReadDecided(path string) (*Decided, error) {
 		if err == nil {
 			d.read(line, sensors)
 		} else if err == io.EOF {
-			return d, nil // a torn last line was not decided
+			return most, nil // a torn last line was not decided
 		} else if !errors.Is(err, bufio.ErrBufferFull) {
-			return nil, err
+			return 0, err
 		}
 	}
 }

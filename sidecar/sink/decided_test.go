@@ -3,6 +3,7 @@ package sink
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"serveflow/sidecar/wire"
@@ -54,5 +55,51 @@ func TestReadDecided(t *testing.T) {
 	}
 	if d.Len() != 3 {
 		t.Errorf("%d flows, want 3", d.Len())
+	}
+}
+
+// TestReadDecidedOfRotatedLogs: a flow may have been decided just before the
+// log was rotated.
+func TestReadDecidedOfRotatedLogs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "labels.jsonl")
+	write := func(name string, id uint64) {
+		t.Helper()
+		line := (&Record{Sensor: "a", Flow: wire.UintID(id)}).Append(nil)
+		if err := os.WriteFile(path+name, line, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(want ...uint64) {
+		t.Helper()
+		d, err := ReadDecided(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range want {
+			if !d.Has("a", wire.UintID(id)) {
+				t.Errorf("flow %d is not known", id)
+			}
+		}
+		if d.Len() != len(want) {
+			t.Errorf("%d flows, want %v", d.Len(), want)
+		}
+	}
+	write(".1", 1) // rotated, and killed before there was a new one
+	has(1)
+	write("", 0)
+	write(".2", 2)
+	write(".4", 4) // somebody else's: there is no .3
+	has(0, 1, 2)
+}
+
+// TestReadDecidedOfFIFO: there is nothing to read from where nobody keeps what
+// is written, and nothing to wait for.
+func TestReadDecidedOfFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := ReadDecided(path); err != nil || d.Len() != 0 {
+		t.Errorf("%v, %v", d, err)
 	}
 }

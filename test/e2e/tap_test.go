@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"serveflow/sidecar/packet"
+	"serveflow/sidecar/wire"
+)
+
+// tap is a tap that does as it is told.
+type tap struct {
+	t testing.TB
+	*net.UnixConn
+	*wire.Encoder
+	in *wire.Decoder
+}
+
+func (p *place) dial() *tap {
+	p.t.Helper()
+	c, err := net.Dial("unix", p.socket)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(2 * patience))
+	return &tap{p.t, c.(*net.UnixConn), wire.NewEncoder(c), wire.NewDecoder(c)}
+}
+
+// hello dials and has itself welcomed.
+func (p *place) hello(h wire.Hello) *tap {
+	p.t.Helper()
+	c := p.dial()
+	c.do(c.Hello(&h))
+	if m := c.next(); m.Kind != wire.KindWelcome {
+		p.t.Fatalf("HELLO was answered by %+v", m)
+	}
+	return c
+}
+
+func (c *tap) do(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// next reads a message.
+func (c *tap) next() wire.Message {
+	c.t.Helper()
+	var m wire.Message
+	if err := c.in.Next(&m); err != nil {
+		c.t.Fatalf("reading from the sidecar: %v", err)
+	}
+	return m
+}
+
+// rest reads up to the end of the connection: labels, and the error said last.
+func (c *tap) rest() (labels []wire.Label, code wire.ErrorCode, text string) {
+	c.t.Helper()
+	for {
+		var m wire.Message
+		switch err := c.in.Next(&m); {
+		case errors.Is(err, io.EOF):
+			return labels, code, text
+		case err != nil:
+			c.t.Fatalf("reading from the sidecar: %v", err)
+		case m.Kind == wire.KindLabel:
+			labels = append(labels, m.Label)
+		case m.Kind == wire.KindError:
+			code, text = m.Code, m.Text
+		}
+	}
+}
+
+// sync sends SYNC and reads up to SYNCED.
+func (c *tap) sync(final bool) (labels []wire.Label) {
+	c.t.Helper()
+	c.do(c.Sync(1, final))
+	for {
+		switch m := c.next(); m.Kind {
+		case wire.KindLabel:
+			labels = append(labels, m.Label)
+		case wire.KindSynced:
+			return labels
+		default:
+			c.t.Fatalf("while waiting for SYNCED: %+v", m)
+		}
+	}
+}
+
+// begin is the packet time of a flow's first packet.
+const begin = 1_700_000_000_000_000
+
+// packet sends a packet of a flow from its originator, index from 1, to a port:
+// of the toy bundle, 53 is decided at once and others at the third packet.
+func (c *tap) packet(id, index uint64, port uint16) error {
+	return c.Packet(&wire.Message{
+		Flow: wire.UintID(id), Time: begin + int64(index), OrigPkts: index,
+		WireLen: 40, Link: uint32(packet.RawIP), Raw: udpFrame(uint32(id), port),
+	})
+}
+
+// udpFrame is an IPv4 packet with a UDP header from 10.x to 192.0.2.1.
+func udpFrame(host uint32, port uint16) []byte {
+	b := make([]byte, 28)
+	b[0], b[3], b[8], b[9], b[12] = 0x45, 40, 64, packet.UDP, 10
+	b[13], b[14], b[15] = byte(host>>16), byte(host>>8), byte(host)
+	b[16], b[18], b[19] = 192, 2, 1
+	binary.BigEndian.PutUint16(b[20:], 40000)
+	binary.BigEndian.PutUint16(b[22:], port)
+	binary.BigEndian.PutUint16(b[24:], 20)
+	return b
+}

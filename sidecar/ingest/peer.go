@@ -42,7 +42,8 @@ var events = [wire.KindStats + 1]telemetry.Event{
 	wire.KindStats:  telemetry.EventStats,
 }
 
-// lingering is how long a tap that has hung up half-way has to take its labels.
+// lingering is how long a tap has to take its labels when it has hung up
+// half-way, or when the server hangs up.
 const lingering = 5 * time.Second
 
 func newPeer(s *Server, conn *net.UnixConn, log zerolog.Logger) *peer {

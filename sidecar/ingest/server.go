@@ -81,15 +81,17 @@ func (s *Server) Stop() error {
 	return err
 }
 
-// Close sends what the shards have decided, for as long as ctx allows, and
-// hangs up. It comes after Stop and after the shards have returned.
+// Close sends what the shards have decided, for as long as ctx allows and no
+// longer than a tap may take, and hangs up. It comes after Stop and after the
+// shards have returned.
 func (s *Server) Close(ctx context.Context) {
-	until, bounded := ctx.Deadline()
+	until := time.Now().Add(lingering)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
 	s.mu.Lock()
 	for p := range s.peers {
-		if bounded {
-			p.conn.SetWriteDeadline(until)
-		}
+		p.conn.SetWriteDeadline(until)
 		p.out.fail(wire.CodeShutdown, "the sidecar is stopping: connect again later")
 		p.out.finish()
 	}

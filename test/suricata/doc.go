@@ -1,0 +1,9 @@
+// Package suricata runs captures through Suricata 7 and 8 with a sidecar beside
+// them, and compares what comes out with what "serveflow replay" says of the
+// same captures.
+//
+// The tests need bin/serveflow ("make build") and the engines ("make engines").
+// They run when SERVEFLOW_E2E is set, as "make e2e-suricata7" and the like do.
+// With the folder of labelled captures (SERVEFLOW_DATA) they run some of those
+// as well.
+package suricata

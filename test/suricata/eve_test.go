@@ -1,0 +1,141 @@
+package suricata
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+func TestSuricata7EVE(t *testing.T) {
+	for _, tap := range []string{"output", "rule"} {
+		t.Run(tap, func(t *testing.T) { enriched(t, engine{version: "7", command: "suricata", tap: tap}) })
+	}
+}
+
+func TestSuricata8EVE(t *testing.T) {
+	enriched(t, suricata8(t))
+}
+
+// added is what the sidecar adds to a record: an object without objects inside,
+// before the record's last brace.
+var added = regexp.MustCompile(`,"serveflow":(\{[^{}]*\})\}$`)
+
+// enriched: the records that Suricata sends to the sidecar come out with labels,
+// and are otherwise those that it writes to its own eve.json.
+func enriched(t *testing.T, e engine) {
+	e.need(t)
+	for threads := 1; threads <= 2; threads++ {
+		t.Run(fmt.Sprintf("%d_threads", threads), func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "eve")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(dir)
+			socket, output := filepath.Join(dir, "eve.sock"), filepath.Join(dir, "eve.json")
+			s := startSidecar(t, filepath.Join(root(t), "test/bundle/toy"),
+				fmt.Sprintf("[eve]\nlisten = %q\noutput = %q\n", socket, output))
+			with := e
+			with.args = append(slices.Clone(e.args),
+				"--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
+
+			var plain []byte
+			for _, c := range append(committed(t), labelled(t, 12)...) {
+				eve, _ := with.run(t, c, threads, s.Socket, "suricata")
+				plain = append(plain, eve...)
+			}
+			s.stop(t)
+			data, err := os.ReadFile(output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareRecords(t, e, plain, data, s.decisions(t)["suricata"])
+		})
+	}
+}
+
+// label is the object that the sidecar adds, as far as the label log says it too.
+type label struct {
+	Label  string  `json:"label"`
+	Score  float64 `json:"score"`
+	Reason string  `json:"reason"`
+}
+
+var flowTime = regexp.MustCompile(`^\{"timestamp":"[^"]*"(,.*"event_type":"flow",)`)
+
+// comparable is the line itself, but for two things that Suricata does not write
+// alike into two logs: the grouped answers of a DNS record are in another order
+// each time, and a flow record has the time when it was written.
+func comparable(t *testing.T, line []byte) string {
+	t.Helper()
+	line = flowTime.ReplaceAll(line, []byte(`{$1`))
+	if !bytes.Contains(line, []byte(`"event_type":"dns"`)) {
+		return string(line)
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	sorted, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sorted)
+}
+
+func compareRecords(t *testing.T, e engine, plain, enriched []byte, made []decision) {
+	t.Helper()
+	decided := map[uint64]label{}
+	for _, d := range made {
+		decided[d.Flow] = label{d.Label, d.Score, d.Reason}
+	}
+	want := map[string]int{}
+	for line := range bytes.Lines(plain) {
+		want[comparable(t, bytes.TrimSpace(line))]++
+	}
+	records, flows, labelled, others := 0, 0, 0, 0
+	for line := range bytes.Lines(enriched) {
+		line = bytes.TrimSpace(line)
+		records++
+		var f flow
+		if err := json.Unmarshal(line, &f); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		isFlow := f.Type == "flow" && (f.Proto == "TCP" || f.Proto == "UDP")
+		if isFlow {
+			flows++
+		}
+		if at := added.FindSubmatchIndex(line); at != nil {
+			var got label
+			if err := json.Unmarshal(line[at[2]:at[3]], &got); err != nil {
+				t.Fatalf("%v: %s", err, line)
+			}
+			if got != decided[f.ID] {
+				t.Errorf("a record says %+v, the label log %+v: %s", got, decided[f.ID], line)
+			}
+			if isFlow {
+				labelled++
+			} else if f.Type != "flow" {
+				others++
+			}
+			line = append(line[:at[0]:at[0]], '}')
+		} else if isFlow {
+			t.Errorf("no label: %s", line)
+		}
+		want[comparable(t, line)]--
+	}
+	for line, n := range maps.All(want) {
+		if n != 0 {
+			t.Errorf("%+d in eve.json: %s", n, line)
+		}
+	}
+	t.Logf("eve suricata %s (%s): records %d, flows %d, labelled %d, other records with a label %d",
+		e.version, e.tap, records, flows, labelled, others)
+}

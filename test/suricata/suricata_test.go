@@ -1,0 +1,219 @@
+package suricata
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// engine is a Suricata with a way for packets into the sidecar.
+type engine struct {
+	version string
+	command string
+	tap     string // "output" (serveflow.lua) or "rule" (serveflow-rule.lua)
+	events  string // what the tap sees, in the words of replay --events
+	args    []string
+}
+
+func TestSuricata7(t *testing.T) {
+	whole(t, engine{version: "7", command: "suricata", tap: "output", events: "meta"})
+}
+
+func TestSuricata7Rule(t *testing.T) {
+	whole(t, engine{version: "7", command: "suricata", tap: "rule", events: "packet"})
+}
+
+func TestSuricata8(t *testing.T) {
+	whole(t, suricata8(t))
+}
+
+func TestSuricata7Absent(t *testing.T) {
+	for _, tap := range []string{"output", "rule"} {
+		t.Run(tap, func(t *testing.T) { absent(t, engine{version: "7", command: "suricata", tap: tap}) })
+	}
+}
+
+func TestSuricata8Absent(t *testing.T) {
+	absent(t, suricata8(t))
+}
+
+func suricata8(t *testing.T) engine {
+	build := filepath.Join(root(t), "build")
+	return engine{
+		version: "8", command: filepath.Join(build, "suricata8.sh"), tap: "output", events: "packet",
+		// Its own libraries want its own luasocket.
+		args: []string{"--set", "outputs.1.lua.cpath=" + filepath.Join(build, "suricata8/usr/lib/x86_64-linux-gnu/lua/5.4/?.so")},
+	}
+}
+
+// need skips a test that nobody asked for or whose engine is not there.
+func (e engine) need(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SERVEFLOW_E2E") == "" {
+		t.Skip("SERVEFLOW_E2E is not set: use make e2e-suricata7 or e2e-suricata8")
+	}
+	out, err := exec.Command(e.command, "-V").Output()
+	if err != nil || !bytes.Contains(out, []byte("version "+e.version+".")) {
+		t.Skipf("SKIPPED: NO SURICATA %s HERE (%s): make engines installs it", e.version, e.command)
+	}
+}
+
+// flow is a flow record of EVE.
+type flow struct {
+	Type        string `json:"event_type"`
+	ID          uint64 `json:"flow_id"`
+	Proto       string `json:"proto"`
+	Port        uint16 `json:"dest_port"`
+	CommunityID string `json:"community_id"`
+	Flow        struct {
+		ToServer uint64  `json:"pkts_toserver"`
+		ToClient uint64  `json:"pkts_toclient"`
+		Start    string  `json:"start"`
+		Age      float64 `json:"age"`
+	} `json:"flow"`
+}
+
+func (f *flow) packets() uint64 { return f.Flow.ToServer + f.Flow.ToClient }
+
+// start is when the flow began, in microseconds.
+func (f *flow) start(t *testing.T) int64 {
+	t.Helper()
+	at, err := time.Parse("2006-01-02T15:04:05.000000-0700", f.Flow.Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.UnixMicro()
+}
+
+// fault is what the scripts say when they are wrong.
+var fault = regexp.MustCompile(`a fault in the script.*|failed to run script.*|no flow will be labelled.*`)
+
+// run reads a capture with 1 or 2 worker threads and returns the EVE log and
+// what Suricata said.
+func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string) (eve []byte, said string) {
+	t.Helper()
+	scripts := filepath.Join(root(t), "suricata-lua")
+	dir := t.TempDir()
+	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-r", c.path, "-l", dir}
+	args = append(args, e.args...)
+	switch e.tap {
+	case "rule":
+		args = append(args, "--set", "outputs.1.lua.enabled=no", "--set", "security.lua.allow-rules=yes",
+			"--set", "default-rule-path="+scripts, "-S", filepath.Join(scripts, "serveflow.rules"))
+	case "output":
+		args = append(args, "--set", "outputs.1.lua.scripts-dir="+scripts, "-S", os.DevNull)
+	case "none":
+		args = append(args, "--set", "outputs.1.lua.enabled=no", "-S", os.DevNull)
+	}
+	if threads == 1 {
+		args = append(args, "--runmode", "single")
+	} else {
+		// Worker threads are counted by the processor.
+		args = append(args, "--runmode", "autofp", "--set",
+			fmt.Sprintf("threading.detect-thread-ratio=%f", float64(threads)/float64(runtime.NumCPU())))
+	}
+	cmd := exec.Command(e.command, args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+socket, "SERVEFLOW_SENSOR="+sensor)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("suricata -r %s: %v\n%s", c.path, err, out.String())
+	}
+	if m := fault.FindString(out.String()); m != "" {
+		t.Errorf("%s: %s", c.name, m)
+	}
+	eve, err := os.ReadFile(filepath.Join(dir, "eve.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return eve, out.String()
+}
+
+// flows are the flow records of TCP and UDP in an EVE log.
+func flows(t *testing.T, eve []byte) (all []flow) {
+	t.Helper()
+	for _, f := range lines[flow](t, eve) {
+		if f.Type == "flow" && (f.Proto == "TCP" || f.Proto == "UDP") {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// whole runs captures through the engine and holds its decisions against those
+// of replay.
+func whole(t *testing.T, e engine) {
+	e.need(t)
+	bundles := []string{filepath.Join(root(t), "test/bundle/toy")}
+	if iot := filepath.Join(root(t), "models/iot-device"); exists(filepath.Join(iot, "manifest.toml")) {
+		bundles = append(bundles, iot)
+	} else {
+		t.Log("the bundle iot-device is not there: the toy bundle alone")
+	}
+	all := append(committed(t), labelled(t, 1)...)
+	for _, bundle := range bundles {
+		for threads := 1; threads <= 2; threads++ {
+			name := fmt.Sprintf("%s/%d_threads", filepath.Base(bundle), threads)
+			t.Run(name, func(t *testing.T) { e.compare(t, bundle, all, threads) })
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (e engine) compare(t *testing.T, bundle string, all []capture, threads int) {
+	s := startSidecar(t, bundle, "")
+	found, truth := map[string][]flow{}, map[string][]decision{}
+	for _, c := range all {
+		eve, _ := e.run(t, c, threads, s.Socket, "suricata "+c.name)
+		found[c.name] = flows(t, eve)
+		truth[c.name] = s.replay(t, c.path, e.events)
+	}
+	s.stop(t)
+	made := s.decisions(t)
+
+	real, hard := newTally(), newTally()
+	for _, c := range all {
+		tally := real
+		if c.hard {
+			tally = hard
+		}
+		tally.add(t, c.name, found[c.name], made["suricata "+c.name], truth[c.name])
+	}
+	t.Logf("e2e suricata %s (%s): %s", e.version, e.tap, real)
+	t.Logf("hand-made packets: %s", hard)
+	real.check(t, 0.001, 0.02)
+	// What is a flow among these, engines have different views of.
+	if hard.labelled != hard.flows || hard.twice > 0 {
+		hard.check(t, 0, 0)
+	}
+}
+
+// absent: without a sidecar Suricata writes what it writes without the script.
+func absent(t *testing.T, e engine) {
+	e.need(t)
+	plain := e
+	plain.tap = "none"
+	for _, c := range committed(t) {
+		for threads := 1; threads <= 2; threads++ {
+			eve, said := e.run(t, c, threads, filepath.Join(t.TempDir(), "nobody"), "")
+			without, _ := plain.run(t, c, threads, "", "")
+			if got, want := starts(t, eve), starts(t, without); got != want {
+				t.Errorf("%s, %d threads: flows\n%swithout the script\n%s", c.name, threads, got, want)
+			}
+			if len(flows(t, eve)) > 0 && !strings.Contains(said, "no sidecar at") {
+				t.Errorf("%s: nothing was said of the missing sidecar:\n%s", c.name, said)
+			}
+		}
+	}
+}

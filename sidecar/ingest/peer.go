@@ -101,6 +101,7 @@ func (p *peer) greet() error {
 	if m.Kind != wire.KindHello {
 		return &orderError{m.Kind, "the first message is HELLO"}
 	}
+	p.counts[wire.KindHello]++
 	h := &m.Hello
 	number, err := p.server.sensors.number(h)
 	if err != nil {

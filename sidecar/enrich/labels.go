@@ -95,7 +95,7 @@ func Load(r io.Reader) (*Labels, error) {
 
 // add reads one line, and returns false if it is no decision.
 func (l *Labels) add(line []byte, shared map[string]uint32) bool {
-	if !json.Valid(line) || jsonline.FirstByte(line) != '{' {
+	if !jsonline.Valid(line) || jsonline.FirstByte(line) != '{' {
 		return false
 	}
 	var flow, community, label, stage, model, reason []byte

@@ -3,7 +3,6 @@ package enrich
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -120,7 +119,7 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 
 // json enriches one line of JSON, of Zeek or of Suricata.
 func (e *enricher) json(line []byte) []byte {
-	if !json.Valid(line) {
+	if !jsonline.Valid(line) {
 		e.stats.Broken++
 		return line
 	}

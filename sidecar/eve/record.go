@@ -2,7 +2,6 @@ package eve
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 
 	"serveflow/sidecar/flow"
@@ -23,7 +22,7 @@ type record struct {
 }
 
 // valid says whether a line is a whole record.
-func valid(line []byte) bool { return jsonline.FirstByte(line) == '{' && json.Valid(line) }
+func valid(line []byte) bool { return jsonline.FirstByte(line) == '{' && jsonline.Valid(line) }
 
 // begin is what every record of Suricata begins with.
 var begin = []byte(`{"timestamp":`)

@@ -22,7 +22,7 @@ func FirstByte(b []byte) byte {
 	return 0
 }
 
-// Members iterates over the keys of an object that json.Valid has approved, without their quotes and with
+// Members iterates over the keys of an object that Valid has approved, without their quotes and with
 // any escapes they have, and their values as they are written.
 func Members(b []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {

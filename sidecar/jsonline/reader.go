@@ -5,11 +5,11 @@
 //	in := jsonline.NewReader(conn)
 //	line, err := in.Next()
 //	body, end := jsonline.CutEnd(line)
-//	if json.Valid(body) && jsonline.FirstByte(body) == '{' {
+//	if jsonline.Valid(body) && jsonline.FirstByte(body) == '{' {
 //		for key, value := range jsonline.Members(body) { … }
 //	}
 //
-// Members, Unquote and IsString read what json.Valid has approved; they do not
+// Members, Unquote and IsString read what Valid has approved; they do not
 // look for mistakes.
 package jsonline
 

@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/serveflow
@@ -50,6 +50,22 @@ bench: ## run all benchmarks
 .PHONY: deps
 deps: ## bring libonnxruntime into build/onnxruntime
 	packaging/onnxruntime.sh
+
+.PHONY: engines
+engines: ## install Suricata 7 and 8 for the end-to-end tests (Debian 12)
+	test/engines.sh
+
+.PHONY: test-lua
+test-lua: ## lint the Lua scripts and test them outside Suricata
+	luacheck --quiet suricata-lua
+	luajit suricata-lua/test/run.lua
+	lua5.4 suricata-lua/test/run.lua
+
+.PHONY: e2e-suricata7 e2e-suricata8
+e2e-suricata7: build ## run captures through Suricata 7 and the sidecar
+	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata7' ./test/suricata
+e2e-suricata8: build ## run captures through Suricata 8 and the sidecar
+	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata8' ./test/suricata
 
 .PHONY: train-deps
 train-deps: .venv/complete ## make .venv with what models/train needs

@@ -67,10 +67,13 @@ local function send(link, message, ts)
   end
 end
 
--- made_up says whether Suricata made the packet up to end a stream: it is newer
--- than the flow's last packet.
-local function made_up(s, us, _, last_s, _, last_us)
-  return s > last_s or s == last_s and us > last_us
+-- made_up says whether Suricata made the packet up to end a stream, from its time
+-- and from that of the flow's newest packet. Such a packet has a time of its own
+-- and is not one of the flow. Packets that overtook each other on their way into
+-- Suricata are older than the newest too, but not by a second.
+local function made_up(s, us, _, newest_s, _, newest_us)
+  local late = (newest_s - s) * 1000000 + newest_us - us
+  return late < 0 or late > 1000000
 end
 
 local function packet7()

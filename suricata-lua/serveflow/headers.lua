@@ -16,14 +16,20 @@ end
 local ETHERNET = { [0x0800] = 4, [0x86dd] = 6 }
 local VLAN = { [0x8100] = true, [0x88a8] = true, [0x9100] = true }
 
--- An IP header of that version that could begin behind so many bytes.
-local function ip_at(raw, skip, version)
+-- begins says whether an IP header of that version could begin behind so many
+-- bytes, and fits whether the whole packet could follow.
+local function begins(raw, skip, version)
   local first = byte(raw, skip + 1)
-  if not first or (first - first % 16) / 16 ~= version then
+  return first and (first - first % 16) / 16 == version
+end
+
+local function fits(raw, skip, version)
+  if not begins(raw, skip, version) then
     return false
   end
   local length = short(raw, skip + (version == 4 and 3 or 5))
-  return length and length + (version == 4 and 0 or 40) <= #raw - skip or length == 0
+  -- 0 where the sender leaves segmentation to its network card.
+  return length and (length == 0 or length + (version == 4 and 0 or 40) <= #raw - skip)
 end
 
 -- The number of bytes before the IP header and its version, or nil.
@@ -35,12 +41,14 @@ local function network(raw)
     kind = short(raw, at)
   end
   local version = ETHERNET[kind]
-  if version and ip_at(raw, at + 1, version) then
+  if version and fits(raw, at + 1, version) then
     return at + 1, version
-  elseif ip_at(raw, 0, 4) then
+  elseif fits(raw, 0, 4) then
     return 0, 4
-  elseif ip_at(raw, 0, 6) then
+  elseif fits(raw, 0, 6) then
     return 0, 6
+  elseif version and begins(raw, at + 1, version) then
+    return at + 1, version -- cut short
   end
   return nil, nil
 end

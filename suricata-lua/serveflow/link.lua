@@ -226,7 +226,7 @@ end
 function Link:add(message, ts)
   if self.bytes + #self.flight + #message > settings.buffer_bytes then
     self.dropped = self.dropped + 1
-    return
+    return self:flush()
   end
   if self.count == 0 then
     self.since = ts

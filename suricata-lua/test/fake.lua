@@ -25,7 +25,7 @@ function fake.new()
   function socket:settimeout(seconds)
     self.seconds = seconds
   end
-  function socket:connect()
+  function socket.connect()
     world.connects = world.connects + 1
     if world.refuse then
       return nil, world.refuse

@@ -123,7 +123,8 @@ function tests.begins_again_with_hello_when_the_connection_broke()
 end
 
 function tests.heeds_errors()
-  for code, pause in pairs { [1] = 300, [2] = math.huge, [3] = 300, [4] = math.huge, [5] = 1, [7] = 1, [8] = 1, [99] = 1 } do
+  local pauses = { [1] = 300, [2] = math.huge, [3] = 300, [4] = math.huge, [5] = 1, [7] = 1, [8] = 1, [99] = 1 }
+  for code, pause in pairs(pauses) do
     local link, world = begin()
     world.answers = fake.error(code, "no")
     add(link, 1)

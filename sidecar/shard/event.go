@@ -108,7 +108,7 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 	case h != nil:
 		rec.Tuple = h.Tuple
 	}
-	if e.Dir == packet.Responder || e.Dir == packet.Unknown && e.OrigPkts == 0 {
+	if e.Dir == packet.Responder || e.Dir == packet.Unknown && (e.OrigPkts == 0 || answers(h)) {
 		rec.Tuple = rec.Tuple.Reverse()
 	}
 	s.options.Metrics.FlowOpened()
@@ -119,6 +119,13 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 		s.decide(r, none, cascade.Unserved, e.Time)
 	}
 	return r
+}
+
+// answers says whether a packet is a SYN-ACK: the SYN before it was missed, and
+// whoever sent it is the responder.
+func answers(h *packet.Headers) bool {
+	const synAck = 0x12
+	return h != nil && h.Window != packet.Missing && h.TCPFlags&synAck == synAck
 }
 
 // direction is the direction of a packet by the ends of the flow's first one:

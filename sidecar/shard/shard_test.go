@@ -134,6 +134,14 @@ func frame(src, dst byte, sport, dport uint16, payload int) []byte {
 	return b
 }
 
+// tcp is a segment without payload.
+func tcp(src, dst byte, sport, dport uint16, flags byte) []byte {
+	b := append(frame(src, dst, sport, dport, 0), make([]byte, 12)...)
+	b[3], b[9] = 40, 6
+	b[32], b[33] = 5<<4, flags
+	return b
+}
+
 func (r *rig) batch(fill func(*flow.Batch)) {
 	b := flow.NewBatch(r.source, time.Now())
 	fill(b)
@@ -384,6 +392,7 @@ func TestDirectionIsTheFirstPacketsWord(t *testing.T) {
 	forth, back := frame(1, 2, 1000, 53, 0), frame(2, 1, 53, 1000, 0)
 	local, localBack := frame(1, 1, 1000, 53, 0), frame(1, 1, 53, 1000, 0)
 	same := frame(1, 1, 53, 53, 0)
+	synAck, ack := tcp(2, 1, 80, 1000, 0x12), tcp(1, 2, 1000, 80, 0x10)
 	o, d, u := packet.Originator, packet.Responder, packet.Unknown
 	tests := []struct {
 		name   string
@@ -395,6 +404,8 @@ func TestDirectionIsTheFirstPacketsWord(t *testing.T) {
 		{"flipped on the way", []packet.Dir{o, d, d, o}, [][]byte{forth, back, forth, back}, []packet.Dir{o, d, o, d}},
 		{"the responder was first", []packet.Dir{d, o}, [][]byte{forth, back}, []packet.Dir{d, o}},
 		{"unknown", []packet.Dir{u, u, u}, [][]byte{forth, back, forth}, []packet.Dir{o, d, o}},
+		{"unknown, the SYN was missed", []packet.Dir{u, u}, [][]byte{synAck, ack}, []packet.Dir{d, o}},
+		{"given, the SYN was missed", []packet.Dir{o, d}, [][]byte{synAck, ack}, []packet.Dir{o, d}},
 		{"one address", []packet.Dir{u, u}, [][]byte{local, localBack}, []packet.Dir{o, d}},
 		{"one address and one port", []packet.Dir{o, d}, [][]byte{same, same}, []packet.Dir{o, d}},
 	}

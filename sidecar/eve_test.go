@@ -225,9 +225,6 @@ func testEVE(t *testing.T, path, order string, capture bool) {
 		close(sent)
 	}
 	<-sent
-	for deadline := time.Now().Add(10 * time.Second); len(s.output()) < len(in) && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
 	s.stop()
 	labels := map[uint64]wire.Label{}
 	for _, f := range found {

@@ -84,7 +84,8 @@ const maxForget = 4096
 
 func (s *Sink) expire(now time.Time) {
 	limit := s.options.Wait
-	switch taps, capture := s.flows.Taps(s.options.Sensor); {
+	taps, capture := s.flows.Taps(s.options.Sensor)
+	switch {
 	case taps == 0:
 		limit = min(limit, absentWait)
 	case capture:
@@ -92,11 +93,18 @@ func (s *Sink) expire(now time.Time) {
 	}
 	s.mu.Lock()
 	s.labels.expire(now, maxForget)
-	s.waiting.expire(now, limit)
+	vain := s.waiting.expire(now, limit)
+	s.tapped = s.tapped || taps > 0
+	lonely := vain && !s.tapped && !s.lonely
+	s.lonely = s.lonely || lonely
 	asks := len(s.waiting.asks) > 0
 	s.mu.Unlock()
 	if asks {
 		wake(s.ask)
+	}
+	if lonely {
+		s.options.Log.Warn().Str("sensor", s.options.Sensor).
+			Msg("EVE records come, but no tap of their sensor: is eve.sensor the name that the tap in Suricata gives itself?")
 	}
 }
 

@@ -56,6 +56,8 @@ type Sink struct {
 	labels  labels
 	waiting waiting
 	conns   map[*net.UnixConn]struct{}
+	tapped  bool // the sensor has had a tap
+	lonely  bool // it was said that it has none
 
 	work    chan struct{} // records may be written
 	ask     chan struct{} // shards are to be told something

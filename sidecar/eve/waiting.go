@@ -109,8 +109,9 @@ func (w *waiting) release(h *held) {
 }
 
 // expire does what is due when a record may wait for so long: it releases
-// records, and notes what the shards are to be told.
-func (w *waiting) expire(now time.Time, limit time.Duration) {
+// records, and notes what the shards are to be told. It says whether a record
+// has waited in vain.
+func (w *waiting) expire(now time.Time, limit time.Duration) (vain bool) {
 	answer := min(answerTime, limit/4)
 	left := w.queue[:0]
 	for _, h := range w.queue {
@@ -119,6 +120,7 @@ func (w *waiting) expire(now time.Time, limit time.Duration) {
 		case !h.final.IsZero():
 			if now.Sub(h.final) >= answer {
 				w.release(h)
+				vain = true
 			}
 		case now.Sub(h.since) >= limit-answer:
 			h.final = now
@@ -134,6 +136,7 @@ func (w *waiting) expire(now time.Time, limit time.Duration) {
 	}
 	clear(w.queue[len(left):])
 	w.queue = left
+	return vain
 }
 
 // lastClosed lets the shards decide on what there is.

@@ -3,8 +3,11 @@ package eve
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/sink"
@@ -106,6 +109,43 @@ func TestWaitIsBoundedInTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// That there is no tap at all is said, once.
+func TestNoTapIsSaid(t *testing.T) {
+	for _, taps := range []int{0, 1} {
+		said := &said{}
+		r := start(t, func(o *Options) { o.Wait, o.Log = 100*time.Millisecond, zerolog.New(said) })
+		r.mu.Lock()
+		r.taps = taps
+		r.mu.Unlock()
+		r.send(flowRecord(1))
+		r.want(flowRecord(1))
+		r.send(flowRecord(2))
+		r.want(flowRecord(1), flowRecord(2))
+		if n := said.count("eve.sensor"); n != 1-taps {
+			t.Errorf("with %d taps it was said %d times", taps, n)
+		}
+	}
+}
+
+// said is a log.
+type said struct {
+	mu  sync.Mutex
+	log []byte
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, b...)
+	return len(b), nil
+}
+
+func (s *said) count(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(string(s.log), what)
 }
 
 // The decision on what there is comes in time.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,19 +15,26 @@ type Listener struct {
 	listener *net.UnixListener
 	path     string
 	place    os.FileInfo // of the socket
+	serving  sync.Mutex  // held by Serve
 }
 
 // acceptPause is how long to wait when no connection can be accepted, as when
 // file descriptors are exhausted.
 const acceptPause = 100 * time.Millisecond
 
+// backlog is how long those who have connected already are let in when
+// listening ends.
+const backlog = 20 * time.Millisecond
+
 // Serve gives every connection to handle, one after the other, until Close.
 // failing is told when connections cannot be accepted, once until one can.
 func (l *Listener) Serve(handle func(*net.UnixConn), failing func(error)) {
+	l.serving.Lock()
+	defer l.serving.Unlock()
 	failed := false
 	for {
 		conn, err := l.listener.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
@@ -43,13 +51,16 @@ func (l *Listener) Serve(handle func(*net.UnixConn), failing func(error)) {
 }
 
 // Close stops listening and removes the socket, unless somebody else has taken
-// its place over.
+// its place over. Who has connected before is still served.
 func (l *Listener) Close() error {
-	err := l.listener.Close()
+	var err error
 	if there, e := os.Lstat(l.path); e == nil && os.SameFile(l.place, there) {
-		err = errors.Join(err, os.Remove(l.path))
+		err = os.Remove(l.path)
 	}
-	return err
+	err = errors.Join(err, l.listener.SetDeadline(time.Now().Add(backlog)))
+	l.serving.Lock()
+	defer l.serving.Unlock()
+	return errors.Join(err, l.listener.Close())
 }
 
 // Credentials are the process id and user of the other end, as they were when

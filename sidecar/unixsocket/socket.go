@@ -1,6 +1,7 @@
 // Package unixsocket makes the Unix sockets that the sidecar listens on, by one
 // set of rules: nobody can connect before mode and owner are right, a socket
-// that nobody answers on any more is replaced, and nothing else ever is.
+// that nobody answers on any more is replaced, and nothing else ever is. Who has
+// connected when listening ends is still served.
 //
 //	l, err := unixsocket.Socket{Path: "/run/serveflow/eve.sock", Mode: 0o660}.Listen()
 //	…

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
@@ -160,4 +161,34 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	<-done
+}
+
+// Who has connected when the listener is closed is served.
+func TestCloseServesTheBacklog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := Socket{Path: path, Mode: 0o600}.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 20
+	for range n {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	served := make(chan int)
+	go func() {
+		n := 0
+		l.Serve(func(conn *net.UnixConn) { conn.Close(); n++ }, func(err error) { t.Error(err) })
+		served <- n
+	}()
+	time.Sleep(time.Millisecond)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := <-served; got != n {
+		t.Errorf("%d connections were served, want %d", got, n)
+	}
 }

@@ -54,8 +54,12 @@ func Serve(ctx context.Context, o Options) error {
 			o.Log.Error().Err(err).Msg("watchdog")
 		}
 	}()
-	o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
-		Str("labels", o.Config.Labels.Path).Str("eve", o.Config.EVE.Listen).Str("metrics", address).Msg("ready")
+	ready := o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
+		Str("labels", o.Config.Labels.Path).Str("metrics", address)
+	if o.Config.EVE.Listen != "" {
+		ready = ready.Str("eve", o.Config.EVE.Listen)
+	}
+	ready.Msg("ready")
 	if err := notify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}

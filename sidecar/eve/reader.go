@@ -81,14 +81,18 @@ func (r *reader) line(line []byte) {
 // the connection or in front of the one that the line ends with.
 func (r *reader) cut(body, end []byte) {
 	at := part(body)
-	for _, piece := range [][]byte{body[:at], body[at:]} {
-		switch {
-		case len(piece) == 0:
-		case valid(piece):
-			r.take(piece, end)
-		default:
-			r.tear()
-		}
+	if at > 0 {
+		r.piece(body[:at], nil)
+	}
+	r.piece(body[at:], end)
+}
+
+// piece deals with a part of a line.
+func (r *reader) piece(body, end []byte) {
+	if valid(body) {
+		r.take(body, end)
+	} else {
+		r.tear()
 	}
 }
 

@@ -185,14 +185,18 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	pid, uid, err := unixsocket.Credentials(conn)
 	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil || len(s.conns) >= maxConnections {
-		log.Warn().Err(err).Int("connections", len(s.conns)).Msg("EVE connection refused")
+	n := len(s.conns)
+	refused := err != nil || n >= maxConnections
+	if !refused {
+		s.conns[conn] = struct{}{}
+	}
+	s.mu.Unlock()
+	if refused {
+		log.Warn().Err(err).Int("connections", n).Msg("EVE connection refused")
 		s.options.Metrics.Drop(telemetry.DropLimit)
 		conn.Close()
 		return
 	}
-	s.conns[conn] = struct{}{}
 	s.readers.Go(func() {
 		log.Info().Msg("EVE connected")
 		r := newReader(s, conn)

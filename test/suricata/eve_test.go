@@ -100,6 +100,7 @@ func compareRecords(t *testing.T, e engine, plain, enriched []byte, made []decis
 	for line := range bytes.Lines(plain) {
 		want[comparable(t, bytes.TrimSpace(line))]++
 	}
+	schema := schema(t)
 	records, flows, labelled, others := 0, 0, 0, 0
 	for line := range bytes.Lines(enriched) {
 		line = bytes.TrimSpace(line)
@@ -113,6 +114,9 @@ func compareRecords(t *testing.T, e engine, plain, enriched []byte, made []decis
 			flows++
 		}
 		if at := added.FindSubmatchIndex(line); at != nil {
+			if err := schema.validate(line[at[2]:at[3]]); err != nil {
+				t.Errorf("not in the schema: %v: %s", err, line)
+			}
 			var got label
 			if err := json.Unmarshal(line[at[2]:at[3]], &got); err != nil {
 				t.Fatalf("%v: %s", err, line)

@@ -8,6 +8,9 @@
 // best be spared (a decided one, else one with a single packet, else the one
 // unheard of for longest).
 //
+// Of a flow that is removed a trace remains, for as long as the table has room for
+// it: what still comes of the flow opens no other.
+//
 // Time is kept in lanes. Each connection of a tap is a lane: a live one runs on
 // the wall clock, a capture on the time of its own packets, so that two
 // captures read at once, or two threads of one, do not age each other's flows.

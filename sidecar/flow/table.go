@@ -16,6 +16,11 @@ type Key struct {
 	ID     wire.FlowID
 }
 
+// hash is never 0.
+func (k Key) hash() uint64 {
+	return (k.ID.Hash()^uint64(k.Sensor)*0x9e3779b97f4a7c15)*0xbf58476d1ce4e5b9 | 1
+}
+
 // Ref is the place of a flow in its table; None is no flow.
 type Ref uint32
 
@@ -76,12 +81,13 @@ type Table struct {
 	free  []Ref
 	packs packs
 	ages  [ages]list
+	gone  []uint64 // hashes of flows that were removed, each at its place
 }
 
 // NewTable returns a table for at most max flows, which holds the first
 // packets packets of each.
 func NewTable(max, packets int) *Table {
-	return &Table{max: max, index: make(map[Key]Ref), packs: newPacks(packets), used: 1}
+	return &Table{max: max, index: make(map[Key]Ref), packs: newPacks(packets), used: 1, gone: make([]uint64, max)}
 }
 
 // Len is the number of flows, decided ones included.
@@ -128,6 +134,21 @@ func (t *Table) Remove(r Ref) {
 	rec.lane = nil
 	delete(t.index, rec.Key)
 	t.free = append(t.free, r)
+	hash := rec.Key.hash()
+	*t.trace(hash) = hash
+}
+
+// Forgot says whether a flow was removed of late: about as many are remembered
+// as the table has room for.
+func (t *Table) Forgot(k Key) bool {
+	hash := k.hash()
+	return *t.trace(hash) == hash
+}
+
+// trace is where a removed flow leaves its hash.
+func (t *Table) trace(hash uint64) *uint64 {
+	i, _ := bits.Mul64(hash, uint64(len(t.gone)))
+	return &t.gone[i]
 }
 
 // Touch notes that the flow was heard of on lane l, now.

@@ -210,6 +210,34 @@ func TestSpareTakesWhatIsLeastWorth(t *testing.T) {
 
 // TestAgainstAMap drives a table at random beside maps that say what it must
 // hold.
+// TestForgot: what was removed of late is remembered, and nothing else is.
+func TestForgot(t *testing.T) {
+	const max = 1000
+	table, lane := NewTable(max, 3), live()
+	for n := range 10 * max {
+		table.Remove(table.Open(key(n), lane))
+		if !table.Forgot(key(n)) {
+			t.Fatalf("flow %d was removed just now", n)
+		}
+	}
+	remembered := 0
+	for n := 9 * max; n < 10*max; n++ {
+		if table.Forgot(key(n)) {
+			remembered++
+		}
+	}
+	if remembered < max/2 { // places are shared
+		t.Errorf("%d of the last %d flows are remembered", remembered, max)
+	}
+	for n := range 10 * max {
+		other := key(n)
+		other.Sensor++
+		if table.Forgot(other) || table.Forgot(key(n+10*max)) {
+			t.Fatalf("flow %d of another sensor, or %d, was never there", n, n+10*max)
+		}
+	}
+}
+
 func TestAgainstAMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const max, want = 50, 7

@@ -27,6 +27,7 @@ type peer struct {
 	source  *flow.Source  // nil before HELLO
 	pending []*flow.Batch // one for each shard, nil when empty
 	arrived time.Time     // when the newest bytes were read
+	newest  int64         // packet time seen
 	counts  [wire.KindStats + 1]uint64
 	unknown uint64 // messages of unknown type, as counted last
 	dropped uint64 // by the tap, as it said last
@@ -152,6 +153,7 @@ func (p *peer) event(m *wire.Message) {
 	b := p.batch(i)
 	e := b.Add()
 	e.ID, e.Time = m.Flow, m.Time
+	p.newest = max(p.newest, m.Time)
 	e.Dir = packet.Dir(m.Dir)
 	e.OrigPkts, e.RespPkts = m.OrigPkts, m.RespPkts
 	switch m.Kind {
@@ -192,9 +194,16 @@ func (p *peer) stats(m *wire.Message) {
 		p.server.options.Metrics.Drops(telemetry.DropTap, m.Dropped-p.dropped)
 	}
 	p.dropped = m.Dropped
+	p.newest = max(p.newest, m.Time)
+	p.clock()
+}
+
+// clock lets every shard know the newest time, also those whose flows it is not
+// of.
+func (p *peer) clock() {
 	for i := range p.pending {
 		e := p.batch(i).Add()
-		e.Kind, e.Time = flow.Clock, m.Time
+		e.Kind, e.Time = flow.Clock, p.newest
 		if p.pending[i].Full() {
 			p.hand(i)
 		}
@@ -203,6 +212,9 @@ func (p *peer) stats(m *wire.Message) {
 
 // barrier sends a barrier through all shards, behind what they were sent.
 func (p *peer) barrier(final bool, pass func()) {
+	if final {
+		p.clock() // by which open flows are ended
+	}
 	b := flow.NewBarrier(len(p.pending), final, pass)
 	for i := range p.pending {
 		p.batch(i).Barrier = b

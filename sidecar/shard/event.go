@@ -42,6 +42,9 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame [
 	}
 	rec := s.table.At(r)
 	s.table.Touch(r, l)
+	if rec.State == flow.Waiting {
+		s.lapse(r, e.Time)
+	}
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Decided {
 		s.unwanted(rec, e)
@@ -88,10 +91,10 @@ func (s *Shard) count(rec *flow.Record, e *flow.Event) {
 }
 
 // open begins a flow. It returns None for a flow that is not to be followed:
-// one that was decided before the sidecar was started.
+// one that was decided and forgotten, or decided before the sidecar was started.
 func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers) flow.Ref {
 	partial := e.Index() > 1
-	if partial && s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID) {
+	if partial && (s.table.Forgot(key) || s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID)) {
 		s.options.Metrics.Drop(telemetry.DropLate)
 		return flow.None
 	}
@@ -161,6 +164,9 @@ func (s *Shard) end(l *flow.Lane, e *flow.Event) {
 	s.table.Touch(r, l)
 	rec := s.table.At(r)
 	rec.Ended = true
+	if rec.State == flow.Waiting {
+		s.lapse(r, e.Time)
+	}
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Waiting {
 		s.finish(r, cascade.FlowEnd, e.Time)

@@ -177,14 +177,24 @@ func (s *Shard) batch(b *flow.Batch) {
 	}
 }
 
-// expire decides what has gone quiet on a lane and forgets what is stale.
+// disorder is by how much the packet times of a capture may step back from one
+// flow to the next without any flow being told something else.
+const disorder = 1_000_000 // µs
+
+// expire decides what has gone quiet on a lane and forgets what is stale. What
+// a capture's flow is told depends on the times of its own packets, see lapse;
+// those of other flows only say when to look.
 func (s *Shard) expire(l *flow.Lane) {
+	after := s.quiet
+	if l.Source.Capture {
+		after += disorder
+	}
 	for {
-		r := l.Quiet(s.table, s.quiet)
+		r := l.Quiet(s.table, after)
 		if r == flow.None {
 			break
 		}
-		s.finish(r, cascade.Timeout, s.table.At(r).Touched+s.quiet)
+		s.finish(r, cascade.Timeout, s.table.At(r).Last+s.quiet)
 	}
 	for {
 		r := l.Stale(s.table, s.forget)
@@ -195,6 +205,17 @@ func (s *Shard) expire(l *flow.Lane) {
 	}
 }
 
+// lapse decides a flow that is waiting if it is a capture's and was quiet for
+// too long by the time that something happens to it.
+func (s *Shard) lapse(r flow.Ref, at int64) bool {
+	rec := s.table.At(r)
+	if !rec.Lane().Source.Capture || at-rec.Last < s.quiet {
+		return false
+	}
+	s.finish(r, cascade.Timeout, rec.Last+s.quiet)
+	return true
+}
+
 // barrier passes a SYNC: nothing that came before it may be left undecided
 // that could be decided.
 func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
@@ -202,7 +223,9 @@ func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
 	if b.Final {
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
 			s.table.At(r).Ended = true
-			s.finish(r, cascade.FlowEnd, l.Now())
+			if !s.lapse(r, l.Now()) {
+				s.finish(r, cascade.FlowEnd, l.Now())
+			}
 		}
 		s.settle(l)
 		l.End(s.table)

@@ -249,6 +249,10 @@ func TestDecisions(t *testing.T) {
 		{"the flow goes quiet", func(r *rig) { r.orig(1, 1, 100); r.clock(11) }, []string{"1 a slow 1 timeout 10000"}},
 		{"not quiet yet", func(r *rig) { r.orig(1, 1, 100); r.clock(9) }, nil},
 		{"a packet after a quiet time comes too late", func(r *rig) { r.orig(1, 1, 100); r.time += 11e6; r.orig(1, 2, 1) }, []string{"1 a slow 1 timeout 10000"}},
+		{"by its own packets' time, not others'", func(r *rig) { r.orig(2, 1, 1); r.time -= 5e6; r.orig(1, 1, 100); r.clock(20) }, []string{"2 b fast 1 accepted 0", "1 a slow 1 timeout 10000"}},
+		{"a packet in time, behind others' time", func(r *rig) { r.orig(1, 1, 100); r.clock(10); r.time -= 5e5; r.orig(1, 2, 9); r.orig(1, 3, 101) }, []string{"1 c slow 3 last_stage 9502"}},
+		{"an end after a quiet time comes too late", func(r *rig) { r.orig(1, 1, 100); r.time += 10e6; r.end(1) }, []string{"1 a slow 1 timeout 10000"}},
+		{"and so does that of the capture", func(r *rig) { r.orig(1, 1, 100); r.clock(10); r.sync(true) }, []string{"1 a slow 1 timeout 10000"}},
 		{"decided once", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1); r.clock(11) }, []string{"1 b fast 1 accepted 0"}},
 		{"duplicates count once", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 2, 1) }, nil},
 		{"a gap is waited for", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101) }, nil},
@@ -256,6 +260,8 @@ func TestDecisions(t *testing.T) {
 		{"what is before a gap counts", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 300); r.end(1) }, []string{"1 a slow 1 flow_end 2"}},
 		{"mid-stream", func(r *rig) { r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1) }, []string{"1 unknown  0 partial 0"}},
 		{"decided before a restart", func(r *rig) { r.known[1] = true; r.orig(1, 2, 1); r.orig(2, 2, 1) }, []string{"2 unknown  0 partial 0"}},
+		{"decided and forgotten", func(r *rig) { r.orig(1, 1, 1); r.clock(61); r.orig(1, 2, 1); r.orig(1, 3, 1) }, []string{"1 b fast 1 accepted 0"}},
+		{"an id is used again when it is forgotten", func(r *rig) { r.orig(1, 1, 1); r.clock(61); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"an id is used again after its end", func(r *rig) { r.orig(1, 1, 1); r.end(1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"an id is not used again before", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0"}},
 		{"unreadable first packet", func(r *rig) { r.send(1, 1, packet.Originator, []byte{1, 2, 3}); r.end(1) }, []string{"1 unknown  0 partial 1"}},
@@ -325,6 +331,8 @@ func TestTheFlowToGiveUpIsTheOneWorthLeast(t *testing.T) {
 	r.orig(5, 1, 100) // in place of 2
 	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3")
 	r.orig(1, 3, 101)
+	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3", "1 c slow 3 last_stage 6")
+	r.orig(2, 2, 100) // was told to be evicted, and that was its label
 	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3", "1 c slow 3 last_stage 6")
 }
 
@@ -454,6 +462,17 @@ func TestLiveFlowsGrowQuietWithoutPackets(t *testing.T) {
 	}
 	if len(r.records) != 1 || r.records[0].Reason != "timeout" || r.records[0].LatencyUS < 20000 {
 		t.Errorf("decided %+v, want one timeout after 20 ms", r.records)
+	}
+}
+
+// TestLatencyOfALiveFlowThatEnds: the end is the newest that is known of a flow.
+func TestLatencyOfALiveFlowThatEnds(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 10, false)
+	r.orig(1, 1, 100)
+	r.time += 30e6 // which a live flow does not grow quiet by
+	r.end(1)
+	if len(r.records) != 1 || r.records[0].Reason != "flow_end" || r.records[0].LatencyUS < 30e6 {
+		t.Errorf("%+v", r.records)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type traffic struct {
 	flows, packets int   // flows, and packets of each
 	every, gap     int64 // µs between flows, and between the packets of one
+	jitter         int64 // by how many µs packets come out of order
 	next           int
 	order          []instant
 }
@@ -43,6 +44,7 @@ func (c *traffic) Next(r *replay.Record) error {
 	i := c.order[c.next]
 	c.next++
 	port := []uint16{53, 80, 9}[i.flow%3]
-	*r = replay.Record{Time: i.at, Link: packet.RawIP, Frame: udpFrame(i.flow, port), WireLen: 40}
+	early := int64(uint32(c.next)*2654435761) % (c.jitter + 1)
+	*r = replay.Record{Time: i.at - early, Link: packet.RawIP, Frame: udpFrame(i.flow, port), WireLen: 40}
 	return nil
 }

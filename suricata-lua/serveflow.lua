@@ -40,16 +40,23 @@ local function link_of(thread)
   return link
 end
 
--- let_go is all that is done about a packet past those that are wanted: what
--- waits may be due, and the clock of a capture goes on.
-local function let_go(thread, timestamp, packet)
-  local link = links[1]
+-- watched says whether the time of a packet past those that are wanted is of
+-- interest: live while something waits to be written. In a capture, whose clock
+-- goes on with such packets too, it is that of one in 64.
+local passed = 0
+
+local function watched()
   if hello.capture then
-    link = link_of(thread)
-  elseif not link or link:idle() then
-    return
+    passed = passed + 1
+    return passed % 64 == 0
   end
-  local s, us = timestamp(packet)
+  local link = links[1]
+  return link and not link:idle()
+end
+
+-- let_go is what is done about such a packet: what waits may be due.
+local function let_go(thread, s, us)
+  local link = link_of(thread)
   newest = s * 1000000 + us
   if hello.capture and newest >= link.stats_due then
     link:tell(newest)
@@ -82,7 +89,10 @@ local function packet7()
     return -- a packet without a flow
   end
   if orig_pkts + resp_pkts > need.packets then
-    return let_go(SCThreadInfo, SCPacketTimestamp)
+    if watched() then
+      let_go(SCThreadInfo, SCPacketTimestamp())
+    end
+    return
   end
   local s, us = SCPacketTimestamp()
   if made_up(s, us, SCFlowTimestamps()) then
@@ -106,10 +116,13 @@ local function packet8()
     return -- a packet without a flow
   end
   local orig_pkts, _, resp_pkts = flow:stats()
-  local packet = get_packet()
   if orig_pkts + resp_pkts > need.packets then
-    return let_go(thread8, packet.timestamp, packet)
+    if watched() then
+      let_go(thread8, get_packet():timestamp())
+    end
+    return
   end
+  local packet = get_packet()
   local s, us = packet:timestamp()
   if made_up(s, us, flow:timestamps()) then
     return

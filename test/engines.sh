@@ -15,6 +15,7 @@ cd "$(dirname "$0")/.."
 readonly want7=7.0.10 want8=8.0.8
 readonly apt=$PWD/build/apt tree=$PWD/build/suricata8 run8=$PWD/build/suricata8.sh
 
+# shellcheck source=/dev/null
 . /etc/os-release
 if [ "${VERSION_CODENAME-}" != bookworm ] || [ "$(dpkg --print-architecture)" != amd64 ]; then
 	echo "engines: these packages are for Debian 12 on amd64" >&2

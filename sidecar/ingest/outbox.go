@@ -3,6 +3,9 @@ package ingest
 import (
 	"io"
 	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/telemetry"
 	"serveflow/sidecar/wire"
@@ -22,6 +25,7 @@ const (
 // wait; one goroutine writes.
 type outbox struct {
 	metrics *telemetry.Metrics
+	log     zerolog.Logger
 	mu      sync.Mutex
 	work    sync.Cond // there is something to write, or it is over
 	room    sync.Cond // there is less to write, or it is over
@@ -50,11 +54,11 @@ func (a *appender) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// patient makes it the outbox of a capture, which loses nothing.
-func (o *outbox) patient() {
+// of says whose outbox it is. That of a capture loses nothing.
+func (o *outbox) of(capture bool, log zerolog.Logger) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.capture = true
+	o.capture, o.log = capture, log
 }
 
 // Labels implements flow.Labels.
@@ -81,6 +85,9 @@ func (o *outbox) limit() int {
 }
 
 func (o *outbox) drop(n uint64) {
+	if o.dropped == 0 && !o.over && !o.broken {
+		o.log.Warn().Msg("tap does not read its labels: they are dropped")
+	}
 	o.dropped += n
 	o.metrics.Drops(telemetry.DropReplyFull, n)
 }
@@ -117,13 +124,29 @@ func (o *outbox) put(do func()) {
 	o.room.Signal()
 }
 
+// stalled is how long a capture may take no labels before the log says so.
+const stalled = 2 * time.Second
+
 // wait waits until a capture that does not take its labels has taken some.
 func (o *outbox) wait() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.capture && len(o.buf) > outboxRoom && !o.hurried && !o.over && !o.broken {
+	if !o.full() {
+		return
+	}
+	log := o.log
+	late := time.AfterFunc(stalled, func() {
+		log.Warn().Msg("tap does not read its labels: it is not read from until it does")
+	})
+	defer late.Stop()
+	for o.full() {
 		o.room.Wait()
 	}
+}
+
+// full says that a capture has to take labels before it is read from.
+func (o *outbox) full() bool {
+	return o.capture && len(o.buf) > outboxRoom && !o.hurried && !o.over && !o.broken
 }
 
 // write sends until it is over. A peer that takes no more is not hung up on:

@@ -115,9 +115,9 @@ func (p *peer) greet() error {
 	mode := "live"
 	if h.Capture {
 		mode = "capture"
-		p.out.patient()
 	}
 	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", strings.TrimSpace(h.Engine+" "+h.EngineVersion)).Str("mode", mode).Logger()
+	p.out.of(h.Capture, p.log)
 	p.source = source
 	p.server.sensors.count(source, 1)
 	p.out.welcome(p.server.options.Needs)

@@ -34,11 +34,12 @@ func (l *logLines) read(r io.Reader) {
 	}
 }
 
-// String is the log as it was written.
+// String is the end of the log as it was written.
 func (l *logLines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.String()
+	lines := strings.SplitAfter(l.text.String(), "\n")
+	return strings.Join(lines[max(len(lines)-50, 0):], "")
 }
 
 // find returns the lines with a message whose fields hold the texts: field,

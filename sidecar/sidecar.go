@@ -73,6 +73,10 @@ func Start(o Options) (*Sidecar, error) {
 }
 
 func (s *Sidecar) start(o Options) error {
+	if trained := time.Duration(o.Bundle.Manifest.Features.Quiet) * time.Second; trained != 0 && trained != o.Config.Flow.Quiet {
+		o.Log.Warn().Stringer("quiet", o.Config.Flow.Quiet).Stringer("trained", trained).
+			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
+	}
 	decisions := o.Decisions
 	var known shard.Known
 	if decisions == nil {

@@ -68,6 +68,7 @@ class Writer:
             "[features]",
             f"packets = {table.about['packets']}",
             f"protocols = {_toml(table.protocols)}",
+            f"quiet = {recipe['quiet']}",
             f"sections = {_toml(table.about['sections'])}",
             f"masks = {_toml(table.about['masks'])}",
         ]

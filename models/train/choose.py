@@ -9,6 +9,9 @@ import calibrate
 from calibrate import Stage
 
 
+WORTHWHILE = 0.01  # share of flows
+
+
 @dataclass
 class Candidate:
     """A model that could be a stage: its text and what it says of every flow."""
@@ -74,12 +77,16 @@ def cascade(fast, few, last, y, packets, rows, errors, delta, loss):
     # A quarter of the loss is kept for the second stage.
     first, stage1, error1 = best([], fast, alone - 0.75 * loss)
     second, stage2, error2 = best([stage1], few, alone - loss)
-    stages = [stage1, stage2, end]
+    all_ = [(first, stage1, error1), (second, stage2, error2), (last, end, 0.0)]
+    out = calibrate.run([stage for _, stage, _ in all_], packets)
+    # A stage that settles next to nothing is not worth its computation.
+    kept = [parts for i, parts in enumerate(all_) if parts[0] is last or out.share(i) >= WORTHWHILE]
+    models, stages, errors = zip(*kept)
     out = calibrate.run(stages, packets)
     return Cascade(
-        models=[first, second, last],
+        models=models,
         stages=stages,
-        error=max(error1, error2),
+        error=max(errors),
         macro=calibrate.f1(truth, out.said, probs.shape[1]),
-        settled=tuple(out.share(i) for i in range(3)),
+        settled=tuple(out.share(i) for i in range(len(stages))),
     )

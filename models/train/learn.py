@@ -22,14 +22,18 @@ BOOSTING = {
     "num_threads": THREADS,
     "deterministic": True,
     "force_col_wise": True,
-    # Sizes and ports are told apart exactly where there is data for it.
-    "max_bin": 1023,
-    "min_data_in_bin": 1,
-    "min_data_in_leaf": 5,
     "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
+}
+
+# How finely boosting looks. Sessions of a device differ in details that fine
+# bins and small leaves learn; but where sizes are all there is to see, telling
+# them apart exactly is worth more.
+DETAIL = {
+    "coarse": {"max_bin": 63, "min_data_in_leaf": 20},
+    "fine": {"max_bin": 1023, "min_data_in_bin": 1, "min_data_in_leaf": 5},
 }
 
 
@@ -52,28 +56,18 @@ def tree(table, packets, power, min_leaf, seed=1):
     return lighttext.from_tree(fitted.tree_, probs, [table.columns[c] for c in columns], infos)
 
 
-def boosted(table, packets, rounds, leaves, rate, power, bags=1, seed=1):
-    """Gradient boosting on the first packets, as an Ensemble: the mean of as
-    many fits as there are bags."""
+def boosted(table, packets, rounds, leaves, rate, detail, power, seed=1):
+    """Gradient boosting on the first packets, as an Ensemble."""
+    rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
     columns = table.upto(packets)
-    names = [table.columns[c] for c in columns]
-    fits = []
-    for bag in range(bags):
-        rows = table.capped(table.rows("train"), SESSION_FLOWS, seed + bag)
-        data = lgb.Dataset(
-            table.x[np.ix_(rows, columns)],
-            table.y[rows],
-            weight=table.weights(rows, power),
-            feature_name=names,
-        )
-        params = BOOSTING | {
-            "num_class": len(table.labels),
-            "num_leaves": leaves,
-            "learning_rate": rate,
-            "seed": seed + bag,
-        }
-        fits.append(lighttext.from_booster(lgb.train(params, data, num_boost_round=rounds)))
-    return lighttext.average(fits)
+    data = lgb.Dataset(
+        table.x[np.ix_(rows, columns)],
+        table.y[rows],
+        weight=table.weights(rows, power),
+        feature_name=[table.columns[c] for c in columns],
+    )
+    params = {"num_class": len(table.labels), "num_leaves": leaves, "learning_rate": rate, "seed": seed}
+    return lighttext.from_booster(lgb.train(BOOSTING | DETAIL[detail] | params, data, num_boost_round=rounds))
 
 
 def net(table, names, hidden, power, seed=1):

@@ -115,17 +115,6 @@ def _tree_of_class(tree, score):
     return out
 
 
-def average(ensembles):
-    """One ensemble whose raw score is the mean of the scores of several."""
-    first = ensembles[0]
-    trees = [
-        Tree(t.feature, t.threshold, t.left, t.right, [v / len(ensembles) for v in t.leaf])
-        for e in ensembles
-        for t in e.trees
-    ]
-    return Ensemble(first.columns, first.infos, first.classes, trees)
-
-
 def write(ensemble):
     """Returns the canonical text."""
     used = sorted({f for t in ensemble.trees for f in t.feature})

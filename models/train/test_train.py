@@ -44,16 +44,6 @@ class Text(unittest.TestCase):
         )
         np.testing.assert_allclose(booster.predict(probe), again.predict(probe[:, columns]), atol=1e-6)
 
-    def test_average(self):
-        x, y = sample()
-        params = {"objective": "multiclass", "num_class": 3, "verbose": -1, "num_threads": 1}
-        one, two = (lgb.train(params, lgb.Dataset(x, y), rounds) for rounds in (3, 7))
-        both = lighttext.average([lighttext.from_booster(one), lighttext.from_booster(two)])
-        again = lgb.Booster(model_str=lighttext.write(both))
-        columns = [int(name.removeprefix("Column_")) for name in again.feature_name()]
-        want = (one.predict(x, raw_score=True) + two.predict(x, raw_score=True)) / 2
-        np.testing.assert_allclose(again.predict(x[:, columns], raw_score=True), want, atol=1e-5)
-
     def test_tree(self):
         x, y = sample()
         fitted = DecisionTreeClassifier(max_depth=6, random_state=0).fit(x, y)

@@ -103,6 +103,7 @@ func TestRefuses(t *testing.T) {
 		{"stage beyond features", manifest("packets = 3", "packets = 2"), "more than features.packets"},
 		{"mask", manifest("masks = [", "masks = [\"faces\", "), "features.masks"},
 		{"protocol", manifest("[features]\n", "[features]\nprotocols = [\"tpc\"]\n"), "features.protocols[0]: \"tpc\": use tcp"},
+		{"quiet", manifest("[features]\n", "[features]\nquiet = -1\n"), "features.quiet: -1: give seconds"},
 		{"kind", manifest(`kind = "lightgbm"`, `kind = "xgboost"`), `packet.stage[0].kind: "xgboost"`},
 		{"confidence", manifest(`confidence = "max_probability"`, `confidence = "gut"`), "packet.stage[0].confidence"},
 		{"model that is not listed", manifest(`model = "fast.txt"`, `model = "other.txt"`), "not listed under [files]"},

@@ -108,7 +108,7 @@ func Default() Config {
 		},
 		Flow: Flow{
 			MaxFlows: 1_000_000,
-			Quiet:    60 * time.Second,
+			Quiet:    10 * time.Second,
 			Forget:   5 * time.Minute,
 		},
 		Labels: Labels{

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -36,28 +37,26 @@ var spec = feature.Spec{
 // writes for training with what a model is asked about in serving, over the
 // socket.
 func TestTrainingAndServingSeeTheSame(t *testing.T) {
+	files := captureFiles(t)
 	for _, meta := range []bool{false, true} {
-		for _, path := range captureFiles(t) {
+		s := spec
+		s.NoHeaders = meta
+		columns := s.Columns()
+		offline := extracted(t, files, s, columns)
+		for i, path := range files {
 			t.Run(fmt.Sprintf("%s/meta=%v", filepath.Base(path), meta), func(t *testing.T) {
-				s := spec
-				s.NoHeaders = meta
-				columns := s.Columns()
-				if meta {
-					columns = seqColumns(columns)
-				}
-				offline := extracted(t, path, s, columns)
 				served := served(t, path, columns, meta)
-				if len(served) != len(offline) {
-					t.Fatalf("%d flows served, %d extracted", len(served), len(offline))
+				if len(served) != len(offline[i]) {
+					t.Fatalf("%d flows served, %d extracted", len(served), len(offline[i]))
 				}
-				for flow, want := range offline {
+				for flow, want := range offline[i] {
 					got := served[flow]
 					if got == nil {
 						t.Fatalf("flow %d was not served", flow)
 					}
-					for i, name := range columns {
-						if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-							t.Errorf("flow %d, %s: served %v, extracted %v", flow, name, got[i], want[i])
+					for c, name := range columns {
+						if math.Float32bits(got[c]) != math.Float32bits(want[c]) {
+							t.Errorf("flow %d, %s: served %v, extracted %v", flow, name, got[c], want[c])
 						}
 					}
 				}
@@ -97,28 +96,23 @@ func captureFiles(t *testing.T) []string {
 	return files
 }
 
-func seqColumns(columns []string) (seq []string) {
-	for _, c := range columns {
-		if plan, err := feature.Compile([]string{c}, feature.MaskAll); err == nil && !plan.NeedsHeaders() {
-			seq = append(seq, c)
-		}
-	}
-	return seq
-}
-
-// extracted is the rows that extract writes, by flow.
-func extracted(t *testing.T, path string, s feature.Spec, columns []string) map[uint64][]float32 {
+// extracted is the rows that extract writes of each capture, by flow.
+func extracted(t *testing.T, files []string, s feature.Spec, columns []string) []map[uint64][]float32 {
 	t.Helper()
 	dir := t.TempDir()
 	manifest, table := filepath.Join(dir, "manifest.csv"), filepath.Join(dir, "flows.parquet")
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
+	list := "file,class,split\n"
+	for i, path := range files {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(absolute, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+		list += fmt.Sprintf("%d,x,train\n", i)
 	}
-	if err := os.Symlink(absolute, filepath.Join(dir, "capture")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(manifest, []byte("file,class,split\ncapture,x,train\n"), 0o600); err != nil {
+	if err := os.WriteFile(manifest, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := extract.Run(context.Background(), extract.Options{Manifest: manifest, Label: "class", Spec: s, Output: table}); err != nil {
@@ -141,7 +135,10 @@ func extracted(t *testing.T, path string, s feature.Spec, columns []string) map[
 	for i, c := range file.Schema().Columns() {
 		at[c[0]] = i
 	}
-	rows := map[uint64][]float32{}
+	rows := make([]map[uint64][]float32, len(files))
+	for i := range rows {
+		rows[i] = map[uint64][]float32{}
+	}
 	for _, group := range file.RowGroups() {
 		r := group.Rows()
 		defer r.Close()
@@ -153,7 +150,11 @@ func extracted(t *testing.T, path string, s feature.Spec, columns []string) map[
 				for i, name := range columns {
 					row[i] = number(buf[0][at[name]])
 				}
-				rows[uint64(buf[0][at["flow"]].Int64())] = row
+				capture, atoiErr := strconv.Atoi(buf[0][at["file"]].String())
+				if atoiErr != nil {
+					t.Fatal(atoiErr)
+				}
+				rows[capture][uint64(buf[0][at["flow"]].Int64())] = row
 			}
 			if err == io.EOF {
 				break

@@ -12,6 +12,7 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/captures"
+	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/config"
 	"serveflow/sidecar/evaluate"
 	"serveflow/sidecar/replay"
@@ -126,7 +127,9 @@ func (r replayCmd) play(ctx context.Context, socket string, list []captures.Capt
 		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums})
 		for i := range flows {
 			out.row(c, &flows[i])
-			truth, given = append(truth, c.Label), append(given, flows[i].Label.Label)
+			if l := flows[i].Label; l.Reason != cascade.Unserved.String() {
+				truth, given = append(truth, c.Label), append(given, l.Label)
+			}
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
 			fmt.Fprintf(os.Stderr, "%v; what comes before was played\n", err)
@@ -145,7 +148,8 @@ func (r replayCmd) play(ctx context.Context, socket string, list []captures.Capt
 		len(list), total.Capture.Packets, total.Capture.Flows, total.Events, total.Labels)
 	if r.Manifest != "" {
 		s := evaluate.Score(truth, given)
-		fmt.Fprintf(os.Stderr, "against the truth: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n", s.Macro, s.Weighted)
+		fmt.Fprintf(os.Stderr, "against the truth, of %d flows that are served: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n",
+			len(truth), s.Macro, s.Weighted)
 	}
 	return nil
 }

@@ -173,10 +173,7 @@ func (b *Bundle) load(s Stage, files map[string][]byte, o Options) (model.Model,
 		return nil, err
 	}
 	b.models = append(b.models, m)
-	if err := model.CheckGolden(m, bytes.NewReader(files[s.Model+goldenSuffix]), goldenTolerance); err != nil {
-		return nil, fmt.Errorf("golden rows: %w", err)
-	}
-	return m, nil
+	return m, model.CheckGolden(m, bytes.NewReader(files[s.Model+goldenSuffix]), goldenTolerance)
 }
 
 // readFiles reads the listed files and checks their digests.

@@ -29,27 +29,13 @@ func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
 	}
 	text(`"ml_stage":`, d.stage)
 	dst = strconv.AppendInt(append(dst, `"ml_pkts":`...), int64(d.packets), 10)
-	dst = append(appendInterval(append(dst, `,"ml_latency":`...), d.latency), ',')
+	dst = append(sink.AppendSeconds(append(dst, `,"ml_latency":`...), d.latency), ',')
 	text(`"ml_model":`, d.model)
 	text(`"ml_reason":`, d.reason)
 	return dst[:len(dst)-1]
 }
 
 func finite(f float32) bool { return f-f == 0 }
-
-// appendInterval writes microseconds as seconds with 6 decimals, as Zeek does.
-func appendInterval(dst []byte, us int64) []byte {
-	u := uint64(us)
-	if us < 0 {
-		dst = append(dst, '-')
-		u = -u
-	}
-	dst = strconv.AppendUint(dst, u/1e6, 10)
-	at := len(dst)
-	dst = strconv.AppendUint(dst, 1e6+u%1e6, 10)
-	dst[at] = '.'
-	return dst
-}
 
 // appendDouble writes a number as Zeek's TSV does: up to 6 decimals.
 func appendDouble(dst []byte, f float32) []byte {

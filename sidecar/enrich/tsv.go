@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+
+	"serveflow/sidecar/sink"
 )
 
 // The columns that are added, and their types in Zeek.
@@ -181,7 +183,7 @@ func (t *table) values(l *Labels, d *decision) {
 		case 3:
 			b = strconv.AppendInt(b, int64(d.packets), 10)
 		case 4:
-			b = appendInterval(b, d.latency)
+			b = sink.AppendSeconds(b, d.latency)
 		case 5:
 			b = t.appendText(b, l.words[d.model].text)
 		case 6:

@@ -43,7 +43,7 @@ type Record struct {
 // Where no address or no protocol is known, what needs it is left out.
 func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, `{"ts":`...)
-	dst = appendSeconds(dst, r.Start)
+	dst = AppendSeconds(dst, r.Start)
 	dst = append(dst, `,"sensor":`...)
 	dst = appendString(dst, r.Sensor)
 	dst = append(dst, `,"flow":`...)
@@ -114,8 +114,9 @@ func appendProto(dst []byte, proto uint8) []byte {
 	return strconv.AppendUint(dst, uint64(proto), 10)
 }
 
-// appendSeconds writes microseconds as seconds with 6 decimals.
-func appendSeconds(dst []byte, us int64) []byte {
+// AppendSeconds appends microseconds as seconds with 6 decimals, as Zeek writes
+// times and intervals.
+func AppendSeconds(dst []byte, us int64) []byte {
 	u := uint64(us)
 	if us < 0 {
 		dst = append(dst, '-')

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,15 +30,22 @@ func TestSameEveryTime(t *testing.T) {
 	for _, file := range globbed(t, captures+"/*.pcap*") {
 		plays = append(plays, fromFile(file))
 	}
-	// Packets whose times step back, as those of two network cards do, and
-	// flows that go quiet or are open to the end.
-	plays = append(plays, played{"jitter", func(*testing.T) (replay.Packets, func() error) {
-		return &traffic{flows: 3000, packets: 2, every: 20_000, gap: 4_000_000, jitter: 70_000}, nothing
-	}})
-	same(t, toy, plays)
+	// Packets whose times step back, as those of two network cards do: flows
+	// that go quiet, and that go on when it is nearly, or just, too late.
+	plays = append(plays,
+		madeUp(traffic{flows: 3000, packets: 2, every: 20_000, gap: 4_000_000, jitter: 70_000}),
+		madeUp(traffic{flows: 3000, packets: 3, every: 20_000, gap: quiet.Microseconds(), jitter: 70_000}))
+	same(t, toy, plays, []way{{1, 1}, {1, 1}, {4, 1}, {4, 2}, {1, 2}})
 }
 
-func nothing() error { return nil }
+// TestSameAtTheEnd: flows that are still open when the capture is over are ended
+// by its last packet, whichever shard that is on.
+func TestSameAtTheEnd(t *testing.T) {
+	t.Parallel()
+	open := madeUp(traffic{flows: 1000, packets: 2, every: 20_000, gap: 4_000_000, jitter: 70_000})
+	open.unended = true
+	same(t, toy, []played{open}, []way{{1, 1}, {4, 1}, {7, 1}})
+}
 
 // TestSameEveryTimeOfDevices does the same with a bundle that is in use, on
 // captures of devices.
@@ -55,17 +63,31 @@ func TestSameEveryTimeOfDevices(t *testing.T) {
 	for i := 0; i < len(files); i += len(files)/12 + 1 {
 		plays = append(plays, fromFile(files[i]))
 	}
-	same(t, "iot-device", plays)
+	same(t, "iot-device", plays, []way{{1, 1}, {1, 1}, {4, 1}, {4, 2}, {1, 2}})
 }
+
+// quiet is how long an undecided flow may be quiet.
+const quiet = 10 * time.Second
+
+// way is how captures are played.
+type way struct{ shards, connections int }
 
 // played is a capture by its sensor's name.
 type played struct {
-	sensor string
-	open   func(*testing.T) (from replay.Packets, done func() error)
+	sensor  string
+	open    func(*testing.T) (from replay.Packets, done func() error)
+	unended bool // the tap does not tell when flows end
+}
+
+func madeUp(c traffic) played {
+	return played{sensor: fmt.Sprintf("made up %d", c.packets), open: func(*testing.T) (replay.Packets, func() error) {
+		again := c
+		return &again, func() error { return nil }
+	}}
 }
 
 func fromFile(path string) played {
-	return played{filepath.Base(path), func(t *testing.T) (replay.Packets, func() error) {
+	return played{sensor: filepath.Base(path), open: func(t *testing.T) (replay.Packets, func() error) {
 		t.Helper()
 		source, err := replay.Open(path)
 		if err != nil {
@@ -84,7 +106,8 @@ func globbed(t *testing.T, pattern string) []string {
 	return files
 }
 
-func same(t *testing.T, name string, plays []played) {
+// same plays captures in several ways and compares what the label log has.
+func same(t *testing.T, name string, plays []played, ways []way) {
 	t.Helper()
 	b, err := bundle.Open(name, bundle.Options{})
 	if err != nil {
@@ -92,9 +115,8 @@ func same(t *testing.T, name string, plays []played) {
 	}
 	defer b.Close()
 	var first []string
-	type way struct{ shards, connections int }
-	for i, way := range []way{{1, 1}, {1, 1}, {4, 1}, {4, 2}, {1, 2}} {
-		lines := labelled(t, b, plays, way.shards, way.connections)
+	for i, way := range ways {
+		lines := labelled(t, b, plays, way)
 		if i == 0 {
 			first = lines
 			if len(first) < len(plays) {
@@ -117,19 +139,19 @@ func same(t *testing.T, name string, plays []played) {
 }
 
 // labelled plays captures and returns the sorted lines of the label log.
-func labelled(t *testing.T, b *bundle.Bundle, plays []played, shards, connections int) []string {
+func labelled(t *testing.T, b *bundle.Bundle, plays []played, w way) []string {
 	t.Helper()
 	p := newPlace(t, "")
 	c := config.Default()
-	c.Listen.Socket, c.Labels.Path, c.Flow.Shards = p.socket, p.labels, shards
-	c.Flow.Quiet = 10 * time.Second
+	c.Listen.Socket, c.Labels.Path, c.Flow.Shards = p.socket, p.labels, w.shards
+	c.Flow.Quiet = quiet
 	s, err := sidecar.Start(sidecar.Options{Config: c, Bundle: b, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, one := range plays {
 		from, done := one.open(t)
-		p.play(one.sensor, replay.NewFlows(from, replay.Options{IgnoreChecksums: true}), connections)
+		p.play(one, replay.NewFlows(from, replay.Options{IgnoreChecksums: true}), w.connections)
 		done()
 	}
 	if err := s.Stop(context.Background()); err != nil {
@@ -146,18 +168,18 @@ func labelled(t *testing.T, b *bundle.Bundle, plays []played, shards, connection
 
 // play sends flows over some connections, each flow over one of them, as the
 // threads of an IDS would.
-func (p *place) play(sensor string, flows *replay.Flows, connections int) {
+func (p *place) play(one played, flows *replay.Flows, connections int) {
 	p.t.Helper()
 	taps := make([]*tap, connections)
 	var labels sync.WaitGroup
 	for i := range taps {
-		c := p.hello(wire.Hello{Sensor: sensor, PID: os.Getpid(), Capture: true, Reply: true})
+		c := p.hello(wire.Hello{Sensor: one.sensor, PID: os.Getpid(), Capture: true, Reply: true})
 		defer c.Close()
 		taps[i] = c
 		labels.Go(func() { // so that the sidecar reads on
 			for m := (wire.Message{}); m.Kind != wire.KindSynced; {
 				if err := c.in.Next(&m); err != nil {
-					p.t.Errorf("%s: %v", sensor, err)
+					p.t.Errorf("%s: %v", one.sensor, err)
 					return
 				}
 			}
@@ -170,13 +192,14 @@ func (p *place) play(sensor string, flows *replay.Flows, connections int) {
 		e := wire.NewEncoder(&out[to])
 		id := wire.UintID(ev.Flow)
 		var err error
-		if ev.Kind == replay.EndEvent {
-			err = e.End(id, ev.Time)
-		} else {
+		switch {
+		case ev.Kind != replay.EndEvent:
 			err = e.Packet(&wire.Message{
 				Flow: id, Time: ev.Time, Dir: uint8(ev.Dir), OrigPkts: ev.OrigPkts, RespPkts: ev.RespPkts,
 				WireLen: uint32(ev.WireLen), Link: uint32(ev.Link), Raw: ev.Frame[:min(len(ev.Frame), 192)],
 			})
+		case !one.unended:
+			err = e.End(id, ev.Time)
 		}
 		if err != nil {
 			p.t.Fatal(err)
@@ -184,7 +207,7 @@ func (p *place) play(sensor string, flows *replay.Flows, connections int) {
 	}
 	for i, c := range taps {
 		if _, err := c.UnixConn.Write(out[i].Bytes()); err != nil {
-			p.t.Fatalf("%s: %v", sensor, err)
+			p.t.Fatalf("%s: %v", one.sensor, err)
 		}
 		c.do(c.Sync(1, true))
 	}

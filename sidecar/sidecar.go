@@ -77,6 +77,14 @@ func (s *Sidecar) start(o Options) error {
 		o.Log.Warn().Stringer("quiet", o.Config.Flow.Quiet).Stringer("trained", trained).
 			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
 	}
+	c := o.Config
+	socket := unixsocket.Socket{
+		Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
+	}
+	// Before any log is touched, which another sidecar may be writing.
+	if err := socket.Free(); err != nil {
+		return fmt.Errorf("listening on %s: %w", socket.Path, err)
+	}
 	decisions := o.Decisions
 	var known shard.Known
 	if decisions == nil {
@@ -86,7 +94,6 @@ func (s *Sidecar) start(o Options) error {
 		}
 		decisions = s.labels
 	}
-	c := o.Config
 	var err error
 	if c.EVE.Listen != "" {
 		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
@@ -130,9 +137,7 @@ func (s *Sidecar) start(o Options) error {
 		}()
 	}
 	s.server, err = ingest.Listen(ingest.Options{
-		Socket: unixsocket.Socket{
-			Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
-		},
+		Socket:         socket,
 		AllowUIDs:      c.Listen.AllowUIDs,
 		MaxConnections: c.Listen.MaxConnections,
 		HelloTimeout:   c.Listen.HelloTimeout,

@@ -260,6 +260,9 @@ func (p *peer) leave(err error) {
 		return // the shards will be told by the end of their input
 	}
 	log := p.log.Info()
+	if p.source == nil { // somebody who only looked whether we are there
+		log = p.log.Debug()
+	}
 	if code, bad := p.blame(err); bad {
 		log = p.log.Warn().Err(err)
 		p.out.fail(code, err.Error())

@@ -43,7 +43,7 @@ func (s Socket) Listen() (*Listener, error) {
 			return nil, fmt.Errorf("%w (create the socket's directory, or name another socket)", err)
 		}
 	}
-	if err := s.free(); err != nil {
+	if err := s.Free(); err != nil {
 		return nil, err
 	}
 	beside := fmt.Sprintf("%s.%d", s.Path, os.Getpid())
@@ -79,9 +79,9 @@ func (s Socket) moveIn(beside string, uid, gid int) (os.FileInfo, error) {
 	return place, os.Rename(beside, s.Path)
 }
 
-// free returns nil if the socket's place is empty or holds a socket that
-// nobody answers on.
-func (s Socket) free() error {
+// Free returns nil if the socket's place is empty or holds a socket that nobody
+// answers on. Listen asks it, too.
+func (s Socket) Free() error {
 	info, err := os.Lstat(s.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

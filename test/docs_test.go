@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"serveflow/test/program"
 )
 
 const root = ".."
@@ -152,24 +154,7 @@ func checkServeflow(t *testing.T, c command) {
 var serveflow string
 
 func TestMain(m *testing.M) {
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "serveflow-test")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	serveflow = filepath.Join(dir, "serveflow")
-	build := exec.Command("go", "build", "-o", serveflow, "./cmd/serveflow")
-	build.Dir, build.Stdout, build.Stderr = root, os.Stdout, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "building serveflow:", err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(program.Main(m, root, &serveflow))
 }
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)

@@ -10,7 +10,7 @@ do not. Each is a decision tree on the first packet, gradient boosting on a few
 and gradient boosting on ten. A small network on the same features as the last
 of them lies beside, as an alternative last stage. Models are trained on the
 training sessions, chosen on the calibration sessions, and measured on the test
-sessions, on which no choice rests. The same input gives the same bundle.
+sessions, on which it chooses nothing. The same input gives the same bundle.
 """
 
 import argparse

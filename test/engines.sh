@@ -41,10 +41,10 @@ version() { # of a Suricata
 }
 
 # With lists of its own, so that the machine's next "apt-get upgrade" knows
-# nothing of backports.
+# nothing of backports. Another apt-get that is at work is waited for.
 aptget() {
 	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet \
-		-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o DPkg::Lock::Timeout=600 -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o Dir::State::Lists="$apt/lists" "$@"
 }
 

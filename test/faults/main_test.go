@@ -1,7 +1,7 @@
-// Package e2e runs the sidecar as people do, as a process, and treats it badly:
+// Package faults runs the sidecar as people do, as a process, and treats it badly:
 // it is killed, told to stop while it works, has its log taken away, and is
 // talked to by taps that break every rule.
-package e2e
+package faults
 
 import (
 	"os"

@@ -83,4 +83,10 @@ def net(table, names, hidden, power, seed=1):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the choice here
         fitted.fit((x - mean) / scale, table.y[rows], sample_weight=table.weights(rows, power))
-    return network.Network(list(names), mean, scale, fitted.coefs_, fitted.intercepts_)
+    # A class that no row has gets no output; here it gets one that never wins.
+    weights, biases = [*fitted.coefs_], [*fitted.intercepts_]
+    last, bias = weights[-1], biases[-1]
+    weights[-1] = np.zeros((last.shape[0], len(table.labels)))
+    biases[-1] = np.full(len(table.labels), -30.0)
+    weights[-1][:, fitted.classes_], biases[-1][fitted.classes_] = last, bias
+    return network.Network(list(names), mean, scale, weights, biases)

@@ -10,6 +10,7 @@ under `serveflow.columns`.
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
 COLUMNS_KEY = "serveflow.columns"
@@ -64,6 +65,21 @@ def export(n):
     helper.set_model_props(model, {COLUMNS_KEY: "\n".join(n.columns)})
     checker.check_model(model)
     return model
+
+
+def load(data):
+    """The network in the bytes of a model that export made."""
+    model = onnx.load_from_string(data)
+    tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    layers = sum(name.startswith("weight") for name in tensors)
+    (columns,) = (p.value.split("\n") for p in model.metadata_props if p.key == COLUMNS_KEY)
+    return Network(
+        columns=columns,
+        mean=tensors["mean"],
+        scale=tensors["scale"],
+        weights=[tensors[f"weight{i}"] for i in range(layers)],
+        biases=[tensors[f"bias{i}"] for i in range(layers)],
+    )
 
 
 def forward(n, rows):

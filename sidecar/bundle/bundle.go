@@ -39,11 +39,14 @@ type Options struct {
 	Batch int
 }
 
+// GoldenSuffix is what the file of a model's golden rows ends in, after the name
+// of the model's own.
+const GoldenSuffix = ".golden.json"
+
 // The limits of what is read: a bundle may come from anywhere.
 const (
-	maxManifest  = 1 << 20
-	maxFile      = 256 << 20
-	goldenSuffix = ".golden.json"
+	maxManifest = 1 << 20
+	maxFile     = 256 << 20
 	// goldenTolerance is how far a probability may be from its golden row:
 	// the models compute in different widths of float.
 	goldenTolerance = 1e-5
@@ -61,7 +64,7 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
 	}
-	files, err := readFiles(fsys, m.Files)
+	files, err := ReadFiles(fsys, m.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -161,23 +164,35 @@ func (b *Bundle) cascade(name string, stages []Stage, files map[string][]byte, o
 }
 
 func (b *Bundle) load(s Stage, files map[string][]byte, o Options) (model.Model, error) {
+	m, err := LoadModel(s.Kind, files[s.Model], files[s.Model+GoldenSuffix], len(b.Manifest.Labels), o)
+	if m != nil {
+		b.models = append(b.models, m)
+	}
+	return m, err
+}
+
+// LoadModel loads a model of a kind that stages can have, and checks it against
+// its golden rows unless there are none. If only these are wrong, the model is
+// returned with the error, to be closed.
+func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.Model, error) {
 	var m model.Model
 	var err error
-	switch classes := len(b.Manifest.Labels); s.Kind {
+	switch kind {
 	case "lightgbm":
-		m, err = leaves.Load(files[s.Model], leaves.Options{Classes: classes})
+		m, err = leaves.Load(data, leaves.Options{Classes: classes})
 	case "onnx":
-		m, err = onnx.Load(files[s.Model], onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
+		m, err = onnx.Load(data, onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
+	default:
+		err = fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
 	}
-	if err != nil {
-		return nil, err
+	if err != nil || golden == nil {
+		return m, err
 	}
-	b.models = append(b.models, m)
-	return m, model.CheckGolden(m, bytes.NewReader(files[s.Model+goldenSuffix]), goldenTolerance)
+	return m, model.CheckGolden(m, bytes.NewReader(golden), goldenTolerance)
 }
 
 // readFiles reads the listed files and checks their digests.
-func readFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error) {
+func ReadFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error) {
 	files := make(map[string][]byte, len(digests))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(digests)) {
@@ -190,14 +205,19 @@ func readFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error)
 			errs = append(errs, err)
 			continue
 		}
-		sum := sha256.Sum256(data)
-		if got := "sha256:" + hex.EncodeToString(sum[:]); got != digests[name] {
+		if got := Digest(data); got != digests[name] {
 			errs = append(errs, fmt.Errorf("%s: its digest is %s and the manifest says %s: the file was changed or cut; copy the bundle again", name, got, digests[name]))
 			continue
 		}
 		files[name] = data
 	}
 	return files, errors.Join(errs...)
+}
+
+// Digest is the digest of a file as manifests write it.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func read(fsys fs.FS, name string, limit int64) ([]byte, error) {

@@ -64,8 +64,10 @@ type Stage struct {
 	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
 }
 
-// Calibration says what the thresholds were chosen on: the error among
-// accepted flows stays under TargetError with confidence 1 - Delta.
+// Calibration says what the promise of the thresholds rests on: with confidence
+// 1 - Delta, the error among accepted flows, those that a stage before the last
+// settles, is at most TargetError. A session is drawn at random, then a flow of
+// it: see package tune. TargetError is 0 where nothing is promised.
 type Calibration struct {
 	Sessions    int     `toml:"sessions"`
 	Flows       int     `toml:"flows"`
@@ -197,7 +199,7 @@ func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, str
 			bad(at+"model", "missing: name the file of the model")
 			continue
 		}
-		for _, file := range []string{s.Model, s.Model + goldenSuffix} {
+		for _, file := range []string{s.Model, s.Model + GoldenSuffix} {
 			if _, ok := m.Files[file]; !ok {
 				bad(at+"model", "%s is not listed under [files] with its SHA-256", file)
 			}

@@ -1,0 +1,72 @@
+package bundle
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Write writes a bundle of these files into dir, which is made if it is not
+// there, and lists their digests in the manifest. Files of an older bundle in
+// dir that are not among them are removed. The manifest goes last, so what a
+// crash leaves behind does not load.
+func Write(dir string, m *Manifest, files map[string][]byte) error {
+	listed := *m
+	listed.Files = make(map[string]string, len(files))
+	for name, data := range files {
+		listed.Files[name] = Digest(data)
+	}
+	var text bytes.Buffer
+	out := toml.NewEncoder(&text)
+	out.Indent = ""
+	if err := out.Encode(listed); err != nil {
+		return fmt.Errorf("%s: %w", ManifestFile, err)
+	}
+	if _, err := parseManifest(text.Bytes()); err != nil {
+		return fmt.Errorf("%s: %w", ManifestFile, err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := clear(dir, listed.Files); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, ManifestFile), text.Bytes(), 0o644)
+}
+
+// clear removes the manifest in dir, and the files it lists that stay not. A
+// directory with files and no manifest is somebody's own.
+func clear(dir string, stay map[string]string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return fmt.Errorf("%s has files and no %s: name a new directory, or one with a bundle to replace", dir, ManifestFile)
+	}
+	old := new(Manifest)
+	if _, err := toml.Decode(string(text), old); err != nil {
+		return fmt.Errorf("%s in %s: %w", ManifestFile, dir, err)
+	}
+	errs := []error{os.Remove(filepath.Join(dir, ManifestFile))}
+	for name := range old.Files {
+		if _, ok := stay[name]; !ok && filepath.IsLocal(name) {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

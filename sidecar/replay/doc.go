@@ -1,5 +1,5 @@
 // Package replay reads captures as a tap would: packets become flows, counted
-// as Zeek counts them, and flows become the messages that the sidecar takes
+// as Zeek counts them, or Suricata, and flows become the messages that the sidecar takes
 // over its socket. It is the load generator, the engine of those who have no
 // IDS at hand, and what training data is extracted with, so that training and
 // serving see the same flows.
@@ -23,8 +23,9 @@
 //
 // # Flows
 //
-// A flow is what Zeek calls a connection; the rules are those of Zeek 8 with
-// its default settings, read from its source and documentation:
+// A flow is what Zeek calls a connection, unless Options say otherwise; the rules
+// are those of Zeek 8 with its default settings, read from its source and
+// documentation:
 //
 //   - Both directions of a 5-tuple are one flow. The originator is the sender
 //     of the first packet; if that is a TCP SYN-ACK, its receiver, since the
@@ -42,6 +43,17 @@
 //   - A SYN that is not a retransmission of the flow's own first packet, or
 //     that comes when an end has closed, begins a new flow: the old one ends.
 //
+// With the rules of Suricata 8 and the times of the suricata.yaml that comes with
+// it, which 7 has too:
+//
+//   - A TCP flow ends after 60 s without packets before its handshake is over
+//     and after it was closed, else after 10 minutes; others after 30 s while
+//     one end alone was heard, else after 5 minutes.
+//   - A SYN begins a new flow only if the old one was closed by a FIN from both
+//     ends or by a RST, or if its handshake was missed. Otherwise, and if it has
+//     the number of the flow's own SYN, it belongs to the flow.
+//   - A VXLAN tunnel is a flow, beside the flows inside.
+//
 // Flows are numbered 1, 2, 3… in order of their first packet. The same capture
 // always gives the same events.
 //
@@ -49,7 +61,7 @@
 //
 // VXLAN (port 4789), GRE (IP and Ethernet inside), IP-in-IP and 6in4 are
 // opened, two levels deep: the inner flow is the one that counts, the tunnel is
-// none of its own. A packet whose inside cannot be read as IP belongs to the
+// none of its own (but see above). A packet whose inside cannot be read as IP belongs to the
 // flow of its outer headers.
 //
 // The first fragment of an IP packet counts as a packet of its flow. The later

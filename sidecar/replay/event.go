@@ -19,7 +19,7 @@ const (
 	NotEnded    EndCause = iota
 	Closed               // TCP: FIN of both ends, or of one that heard nothing of the other
 	Reset                // TCP: RST
-	Unanswered           // TCP: nothing but SYNs for 5 s
+	Unanswered           // TCP: nothing but SYNs until their time was up
 	Quiet                // no packet for the protocol's inactivity time
 	Reused               // TCP: a SYN began a new flow between the same ports
 	CaptureOver          // the capture stopped before the flow did

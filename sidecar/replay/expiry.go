@@ -10,11 +10,20 @@ const (
 	lingering  = 5 * second   // tcp_close_delay
 )
 
+// lists are where open flows wait to end.
+type lists struct {
+	attempts      waiting // TCP flows without an answer
+	tcp           waiting // TCP flows that packets keep open
+	closing       waiting // TCP flows that were closed
+	single, other waiting // flows of other protocols: one end was heard, or both
+}
+
 // waiting is a list of flows in the order in which their time is up. Flows are
 // added at the end only, and the clock never goes back, so one constant per
 // list keeps it sorted.
 type waiting struct {
 	after       int64 // µs from being added until the time is up
+	fixed       bool  // these run from what brought the flow here, not from its newest packet
 	first, last *flow
 }
 

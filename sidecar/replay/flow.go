@@ -28,6 +28,7 @@ type flow struct {
 type tcpState struct {
 	isn    uint32  // sequence number that a retransmission of the originator's SYN has
 	opened bool    // the responder was heard, or the flow began in mid-stream
+	shook  uint8   // steps of the handshake that were seen
 	fin    [2]bool // by direction
 	rst    bool
 }
@@ -38,6 +39,13 @@ const (
 	flagRST = 0x04
 	flagACK = 0x10
 )
+
+const handshaken = 3
+
+var handshake = [handshaken]struct {
+	dir   packet.Dir
+	flags uint16
+}{{packet.Originator, flagSYN}, {packet.Responder, flagSYN | flagACK}, {packet.Originator, flagACK}}
 
 // begin fills in what the flow's first packet tells.
 func (fl *flow) begin(id uint64, key packet.Tuple, reverse bool, l *layer) {
@@ -71,22 +79,23 @@ func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 		t.opened = t.opened || dir == packet.Responder
 		t.fin[dir] = t.fin[dir] || h.TCPFlags&flagFIN != 0
 		t.rst = t.rst || h.TCPFlags&flagRST != 0
+		t.shake(dir, h.TCPFlags)
 	}
 	return dir
 }
 
-// closed says whether TCP has ended the flow.
-func (fl *flow) closed() bool {
-	t := &fl.tcp
-	return t.rst || t.fin[0] && t.fin[1] ||
-		t.fin[0] && fl.pkts[1] == 0 || t.fin[1] && fl.pkts[0] == 0
+// shake takes note of a step of the handshake.
+func (t *tcpState) shake(dir packet.Dir, flags uint16) {
+	if t.shook < handshaken && dir == handshake[t.shook].dir && flags&(flagSYN|flagACK) == handshake[t.shook].flags {
+		t.shook++
+	}
 }
 
 // reusedBy says whether a packet between the flow's ends begins a new flow.
-func (fl *flow) reusedBy(l *layer) bool {
-	h, t := &l.headers, &fl.tcp
+func (fl *flow) reusedBy(l *layer, r Rules) bool {
+	h := &l.headers
 	if h.Tuple.Proto != packet.TCP || h.TCPFlags&(flagSYN|flagACK) != flagSYN {
 		return false
 	}
-	return t.fin[0] || t.fin[1] || t.rst || binary.BigEndian.Uint32(l.frame[h.TransOff+4:]) != t.isn
+	return r.reused(fl, binary.BigEndian.Uint32(l.frame[h.TransOff+4:]) == fl.tcp.isn)
 }

@@ -20,6 +20,8 @@ type Options struct {
 	// captures of a host's own traffic, whose checksums the network card
 	// fills in after the capture.
 	IgnoreChecksums bool
+	// Rules say which packets are one flow.
+	Rules Rules
 }
 
 // Flows turns packets into events of flows; the package comment says by which
@@ -30,28 +32,24 @@ type Flows struct {
 	counts  Counts
 	clock   int64 // latest time seen
 
-	open       map[packet.Tuple]*flow
-	attempts   waiting // TCP flows of SYNs without an answer
-	tcp, other waiting // flows that packets keep open
-	closing    waiting // TCP flows that were closed
-	spare      *flow   // ended flows, linked by next, to be used again
+	open map[packet.Tuple]*flow
+	lists
+	spare *flow // ended flows, linked by next, to be used again
 
-	rec     Record
-	layers  [1 + maxTunnels]layer
-	pending bool  // rec is read and not yet dealt with
-	err     error // what ended the capture
+	rec    Record
+	layers [1 + maxTunnels]layer
+	found  [1 + maxTunnels]*layer
+	todo   []*layer // of found, what is not yet dealt with
+	err    error    // what ended the capture
 }
 
 // NewFlows returns the flows of the packets in from.
 func NewFlows(from Packets, o Options) *Flows {
 	return &Flows{
-		from:     from,
-		options:  o,
-		open:     make(map[packet.Tuple]*flow),
-		attempts: waiting{after: unanswered},
-		tcp:      waiting{after: tcpQuiet},
-		other:    waiting{after: otherQuiet},
-		closing:  waiting{after: lingering},
+		from:    from,
+		options: o,
+		open:    make(map[packet.Tuple]*flow),
+		lists:   o.Rules.lists(),
 	}
 }
 
@@ -60,7 +58,7 @@ func NewFlows(from Packets, o Options) *Flows {
 // comes last: io.EOF, or what the source met with.
 func (f *Flows) Next(ev *Event) error {
 	for {
-		if f.err == nil && !f.pending {
+		if f.err == nil && len(f.todo) == 0 {
 			f.read()
 		}
 		if fl := f.soonest(); fl != nil {
@@ -80,7 +78,8 @@ func (f *Flows) Next(ev *Event) error {
 		if f.err != nil {
 			return f.err
 		}
-		if f.take(ev) {
+		if len(f.todo) > 0 {
+			f.take(ev)
 			return nil
 		}
 	}
@@ -95,29 +94,25 @@ func (f *Flows) read() {
 	}
 	f.counts.Packets++
 	f.clock = max(f.clock, f.rec.Time)
-	f.pending = true
+	f.locate()
 }
 
-// take deals with the packet in rec. It is false if there is no event in it.
-func (f *Flows) take(ev *Event) bool {
-	l := f.locate()
-	if l == nil {
-		f.pending = false
-		return false
-	}
+// take makes ev of the first packet to do: a packet of a flow, or the end of
+// the flow that has to make room for it.
+func (f *Flows) take(ev *Event) {
+	l := f.todo[0]
 	key, reverse := flowKey(l.headers.Tuple)
 	fl := f.open[key]
-	if fl != nil && fl.reusedBy(l) {
+	if fl != nil && fl.reusedBy(l, f.options.Rules) {
 		f.end(ev, fl, Reused, f.rec.Time) // the packet comes again, to a key without a flow
-		return true
+		return
 	}
-	f.pending = false
+	f.todo = f.todo[1:]
 	if fl == nil {
 		fl = f.begin(key, reverse, l)
 	}
 	dir := fl.count(reverse, l)
 	f.wait(fl)
-	f.counts.Events++
 
 	h := l.headers
 	*ev = Event{
@@ -129,46 +124,50 @@ func (f *Flows) take(ev *Event) bool {
 	h.TransOff -= h.NetOff
 	h.NetOff = 0
 	ev.Headers = h
-	return true
 }
 
-// locate finds the packet in rec that belongs to a flow: the innermost that
-// can be read. It returns nil, having counted the cause, if there is none.
-func (f *Flows) locate() *layer {
+// locate finds what is to do about rec: the packet that belongs to a flow, the
+// innermost that can be read, and those around it that do, too. If there is
+// none, the cause is counted.
+func (f *Flows) locate() {
 	skipped := &f.counts.Skipped
+	f.todo = f.found[:0]
 	l := &f.layers[0]
 	*l = layer{link: f.rec.Link, frame: f.rec.Frame, wireLen: f.rec.WireLen}
 	switch err := l.parse(); {
 	case err == nil:
 	case errors.Is(err, packet.ErrNotIP):
 		skipped.NotIP++
-		return nil
+		return
 	case errors.Is(err, packet.ErrTruncated):
 		skipped.Truncated++
-		return nil
+		return
 	default:
 		skipped.Malformed++
-		return nil
+		return
 	}
 	for depth := 1; ; depth++ {
 		if !f.options.IgnoreChecksums && !packet.ChecksumsOK(&l.headers, l.frame) {
 			skipped.Checksum++
-			return nil
+			return
 		}
 		if depth == len(f.layers) || !l.open(&f.layers[depth]) {
 			break
+		}
+		if f.options.Rules.outer(l) {
+			f.todo = append(f.todo, l)
 		}
 		l = &f.layers[depth]
 	}
 	switch {
 	case l.headers.Fragment:
 		skipped.Fragment++
-		return nil
 	case !l.complete():
 		skipped.Truncated++
-		return nil
+	default:
+		f.counts.Events++
+		f.todo = append(f.todo, l)
 	}
-	return l
 }
 
 func (f *Flows) begin(key packet.Tuple, reverse bool, l *layer) *flow {
@@ -186,22 +185,22 @@ func (f *Flows) begin(key packet.Tuple, reverse bool, l *layer) *flow {
 
 // wait puts a flow that had a packet into the list where its end is awaited.
 func (f *Flows) wait(fl *flow) {
+	rules := f.options.Rules
 	to := &f.other
-	if fl.key.Proto == packet.TCP {
-		switch {
-		case fl.closed():
-			to = &f.closing
-		case !fl.tcp.opened:
-			to = &f.attempts
-		default:
-			to = &f.tcp
-		}
+	switch {
+	case fl.key.Proto == packet.TCP && rules.closed(fl):
+		to = &f.closing
+	case fl.key.Proto == packet.TCP && rules.opened(fl):
+		to = &f.tcp
+	case fl.key.Proto == packet.TCP:
+		to = &f.attempts
+	case fl.pkts[0] == 0 || fl.pkts[1] == 0:
+		to = &f.single
 	}
 	switch {
 	case fl.list == nil:
 		to.add(fl, f.clock)
-	case fl.list == to && (to == &f.closing || to == &f.attempts):
-		// These run from the packet that closed, or the first SYN.
+	case fl.list == to && to.fixed:
 	default:
 		fl.list.remove(fl)
 		to.add(fl, f.clock)
@@ -211,7 +210,7 @@ func (f *Flows) wait(fl *flow) {
 // soonest returns the flow whose time is up first, nil if none is open.
 func (f *Flows) soonest() *flow {
 	var first *flow
-	for _, w := range [...]*waiting{&f.attempts, &f.closing, &f.other, &f.tcp} {
+	for _, w := range [...]*waiting{&f.attempts, &f.closing, &f.single, &f.other, &f.tcp} {
 		if fl := w.first; fl != nil && (first == nil || fl.due < first.due) {
 			first = fl
 		}
@@ -222,7 +221,7 @@ func (f *Flows) soonest() *flow {
 // cause tells why a flow ends whose time is up.
 func (f *Flows) cause(fl *flow) EndCause {
 	switch {
-	case fl.list == &f.attempts:
+	case fl.list == &f.attempts && fl.pkts[packet.Responder] == 0:
 		return Unanswered
 	case fl.list != &f.closing:
 		return Quiet

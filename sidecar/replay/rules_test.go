@@ -1,0 +1,66 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestSuricata: what Suricata counts otherwise than Zeek.
+func TestSuricata(t *testing.T) {
+	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "a", flags, seq, 500, payload) }
+	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "b", flags, seq, 101, payload) }
+	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
+	inside := append([]byte{0x08, 0, 0, 0, 0, 0, 7, 0}, ask...) // VXLAN 7
+	tunnel := udp(t, "192.0.2.8", "192.0.2.9", 7777, vxlanPort, inside)
+	for _, c := range []struct {
+		name   string
+		frames []at
+		want   string
+	}{
+		{"SYNs without an answer are one flow", []at{
+			{0, a("S", 100, 0)}, {1, a("S", 100, 0)}, {3, a("S", 100, 0)}, {7, a("S", 100, 0)}, {70, ask},
+		}, "1o1/0 1o2/0 1o3/0 1o4/0 1end@67:unanswered 2o1/0 2end@70:capture_over"},
+		{"half of a handshake", []at{
+			{0, a("S", 100, 0)}, {50, b("SA", 499, 0)}, {111, a("A", 101, 0)},
+		}, "1o1/0 1r1/1 1end@110:quiet 2o1/0 2end@111:capture_over"},
+		{"a handshake, half-closed", []at{
+			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {0, a("A", 101, 0)}, {1, a("FA", 101, 0)}, {600, b("PA", 500, 10)},
+			{1201, ask},
+		}, "1o1/0 1r1/1 1o2/1 1o3/1 1r3/2 1end@1200:quiet 2o1/0 2end@1201:capture_over"},
+		{"closed, and packets that keep it", []at{
+			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {0, a("R", 101, 0)}, {59, b("PA", 500, 10)}, {118, b("PA", 500, 10)}, {179, ask},
+		}, "1o1/0 1r1/1 1o2/1 1r2/2 1r2/3 1end@178:reset 2o1/0 2end@179:capture_over"},
+		{"SYN after the close", []at{
+			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("FA", 101, 0)}, {1, b("FA", 500, 0)}, {2, a("S", 900, 0)},
+		}, "1o1/0 1r1/1 1o2/1 1r2/2 1end@2:reused 2o1/0 2end@2:capture_over"},
+		{"the same SYN after the close", []at{
+			{0, a("S", 100, 0)}, {0, b("RA", 0, 0)}, {2, a("S", 100, 0)},
+		}, "1o1/0 1r1/1 1o2/1 1end@2:reset"},
+		{"another SYN while it is open", []at{
+			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("S", 777, 0)},
+		}, "1o1/0 1r1/1 1o2/1 1end@1:capture_over"},
+		{"SYN after mid-stream", []at{
+			{0, a("PA", 100, 9)}, {1, a("S", 777, 0)},
+		}, "1o1/0 1end@1:reused 2o1/0 2end@1:capture_over"},
+		{"UDP of one end", []at{{0, ask}, {31, ask}}, "1o1/0 1end@30:quiet 2o1/0 2end@31:capture_over"},
+		{"UDP of both", []at{{0, ask}, {1, answer}, {300, ask}}, "1o1/0 1r1/1 1o2/1 1end@300:capture_over"},
+		{"a tunnel", []at{{0, tunnel}, {1, tunnel}},
+			"1o1/0 2o1/0 1o2/0 2o2/0 1end@1:capture_over 2end@1:capture_over"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &list{}
+			for _, f := range c.frames {
+				l.add(f.second, f.frame)
+			}
+			f := NewFlows(l, Options{Rules: Suricata})
+			if got := summary(t, f); !slices.Equal(got, strings.Fields(c.want)) {
+				t.Errorf("events\n got %s\nwant %s", strings.Join(got, " "), c.want)
+			}
+			if n := f.Counts(); n.Packets != uint64(len(c.frames)) || n.Events != n.Packets {
+				t.Errorf("%+v", n)
+			}
+		})
+	}
+}

@@ -20,23 +20,24 @@ import (
 )
 
 type replayCmd struct {
-	Captures        []string `arg:"" name:"capture" optional:"" type:"existingfile" help:"Captures: pcap or pcapng, also .gz or .zst."`
-	Socket          string   `xor:"sidecar" placeholder:"PATH" help:"Socket of a running sidecar. Default: the one of the default configuration."`
-	Bundle          string   `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a sidecar of its own with this bundle instead."`
-	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
-	Live            bool     `help:"Be a live tap: timeouts run on the wall clock, and a broken connection is made again."`
-	Speed           speed    `default:"max" help:"max, real, or a factor such as 2x."`
-	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
-	JSON            bool     `help:"Print one JSON object a flow."`
-	Manifest        string   `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Take the captures from this manifest, and compare with its labels."`
-	Label           string   `and:"manifest" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
-	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits of the manifest."`
-	Every           int      `default:"1" placeholder:"N" help:"Only every Nth capture of the manifest."`
+	Captures        []string     `arg:"" name:"capture" optional:"" type:"existingfile" help:"Captures: pcap or pcapng, also .gz or .zst."`
+	Socket          string       `xor:"sidecar" placeholder:"PATH" help:"Socket of a running sidecar. Default: the one of the default configuration."`
+	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a sidecar of its own with this bundle instead."`
+	Events          string       `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
+	Flows           replay.Rules `enum:"zeek,suricata" default:"zeek" help:"Whose flows to build: zeek or suricata, with the timeouts that they come with."`
+	Live            bool         `help:"Be a live tap: timeouts run on the wall clock, and a broken connection is made again."`
+	Speed           speed        `default:"max" help:"max, real, or a factor such as 2x."`
+	VerifyChecksums bool         `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	JSON            bool         `help:"Print one JSON object a flow."`
+	Manifest        string       `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Take the captures from this manifest, and compare with its labels."`
+	Label           string       `and:"manifest" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
+	Split           []string     `placeholder:"SPLIT" help:"Only captures of these splits of the manifest."`
+	Every           int          `default:"1" placeholder:"N" help:"Only every Nth capture of the manifest."`
 }
 
 // Help is the text below the flags.
 func (replayCmd) Help() string {
-	return `Builds flows as Zeek would and sends their first packets over the sidecar's
+	return `Builds flows as Zeek or Suricata would and sends their first packets over the sidecar's
 socket, in its protocol. Prints every flow with its label.`
 }
 
@@ -124,7 +125,7 @@ func (r replayCmd) play(ctx context.Context, socket string, list []captures.Capt
 		flows, report, err := replay.LabelFile(ctx, socket, c.Path, replay.TapOptions{
 			Sensor: filepath.Base(c.File), Capture: !r.Live, Reconnect: r.Live,
 			Meta: r.Events == "meta", Speed: float64(r.Speed),
-		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums})
+		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums, Rules: r.Flows})
 		for i := range flows {
 			out.row(c, &flows[i])
 			if l := flows[i].Label; l.Reason != cascade.Unserved.String() {

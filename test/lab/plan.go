@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// session says everything about a session that is drawn before it.
+type session struct {
+	File    string // of the capture, below the output directory
+	Label   string
+	Program string
+	Split   string
+	Seed    uint64 // what the program draws from
+	Port    int    // of the server
+	Client  endpoint
+	Server  endpoint
+	Path    drawnPath
+	AtServe bool // recorded at the server's end of the wire, not the client's
+	Packets int  // to keep of each flow, 0 for all
+}
+
+// endpoint is one end of the wire.
+type endpoint struct {
+	Address  string // IPv4
+	Settings settings
+}
+
+// ports are where services are found, of every protocol and label: a session
+// has one of them or, one in three, another above 1024.
+var ports = []int{
+	22, 53, 80, 110, 123, 143, 443, 443, 465, 587, 853, 993, 995, 1194, 1883, 2222, 3128, 3389, 4500, 5060, 5222,
+	5432, 5900, 6379, 6881, 8000, 8080, 8388, 8443, 8883, 9001, 51820,
+}
+
+// splits in the shares that they have of a label's sessions: of ten, six train.
+var splits = []string{
+	"train", "test", "train", "calibration", "train", "train", "test", "train", "calibration", "train",
+}
+
+// plan draws n sessions of a label. The first m of them are the same for any n.
+func plan(l *label, seed uint64, n int) []session {
+	name := fnv.New64a()
+	name.Write([]byte(l.name))
+	rng := rand.New(rand.NewPCG(seed, name.Sum64()))
+	turn := map[string]int{}
+	all := make([]session, n)
+	for i := range all {
+		split := splits[i%len(splits)]
+		p := l.next(split, turn[split])
+		turn[split]++
+		wires := slices.DeleteFunc(slices.Clone(paths), func(w path) bool { return !suits(w.only, split) })
+		wire := wires[rng.IntN(len(wires))]
+		all[i] = session{
+			Label: l.name, Program: p.name, Split: split,
+			Seed: rng.Uint64(), Port: drawPort(rng),
+			Client:  endpoint{drawAddress(rng, "10", "192.168", "172.16"), drawSettings(rng)},
+			Server:  endpoint{drawAddress(rng, "198.51", "203.0", "198.18"), drawSettings(rng)},
+			Path:    wire.draw(rng),
+			AtServe: rng.IntN(2) == 0,
+			File:    fmt.Sprintf("pcap/%s-%04d-%s.pcap.zst", l.name, i, p.name),
+		}
+	}
+	return all
+}
+
+// suits tells whether what is kept for a split, or for none, is for the given one.
+// Test sessions have wires that no other session has.
+func suits(only, split string) bool {
+	if split == "test" {
+		return only == "test"
+	}
+	return only == "" || only == split
+}
+
+// next is the program of the label's session that is the i-th of a split. Every
+// other session of calibration and test has a program that is kept for it, where
+// there is one.
+func (l *label) next(split string, i int) *program {
+	var kept, shared []*program
+	for k := range l.programs {
+		switch p := &l.programs[k]; p.only {
+		case "":
+			shared = append(shared, p)
+		case split:
+			kept = append(kept, p)
+		}
+	}
+	if len(kept) > 0 && i%2 == 0 {
+		return kept[i/2%len(kept)]
+	}
+	if len(kept) > 0 {
+		i /= 2
+	}
+	return shared[i%len(shared)]
+}
+
+func drawPort(rng *rand.Rand) int {
+	if rng.IntN(3) == 0 {
+		return 1024 + rng.IntN(31000)
+	}
+	return ports[rng.IntN(len(ports))]
+}
+
+func drawAddress(rng *rand.Rand, prefixes ...string) string {
+	address := prefixes[rng.IntN(len(prefixes))]
+	for strings.Count(address, ".") < 3 {
+		address += fmt.Sprintf(".%d", 1+rng.IntN(254))
+	}
+	return address
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	etherHeader = 14
+	maxFrame    = etherHeader + 65535
+	etherIPv4   = 0x0800
+	// What a router holds back at most before it drops.
+	maxQueue = 250 * time.Millisecond
+)
+
+// wire carries frames one way: after a delay with jitter, in their order, at a
+// rate, and with losses. It does what the kernel's netem does, which not every
+// kernel has.
+type wire struct {
+	path drawnPath
+	rng  *rand.Rand
+	free time.Time // when the frame before has gone out at the rate
+	last time.Time // when the frame before arrives
+}
+
+type frame struct {
+	data []byte
+	due  time.Time
+}
+
+// due returns when a frame of so many bytes that came at now arrives, false if
+// it is lost.
+func (w *wire) due(now time.Time, bytes int) (time.Time, bool) {
+	if w.rng.Float64() < w.path.Loss {
+		return time.Time{}, false
+	}
+	if w.free.Before(now) {
+		w.free = now
+	}
+	if w.free.Sub(now) > maxQueue {
+		return time.Time{}, false
+	}
+	w.free = w.free.Add(time.Duration(float64(bytes) / float64(w.path.Rate) * float64(time.Second)))
+	jitter := w.rng.NormFloat64()
+	if jitter > 0 {
+		jitter *= 0.5 + w.rng.ExpFloat64() // long waits are likelier than a normal distribution has them
+	}
+	jitter = max(jitter*float64(w.path.Jitter), -float64(w.path.Delay)/2)
+	due := w.free.Add(w.path.Delay + time.Duration(jitter))
+	if due.Before(w.last) {
+		due = w.last
+	}
+	w.last = due
+	return due, true
+}
+
+// carry copies frames from one end to the other until reading fails.
+func (w *wire) carry(from io.Reader, to io.Writer) {
+	queue := make(chan frame, 4096)
+	go func() {
+		for f := range queue {
+			time.Sleep(time.Until(f.due))
+			to.Write(f.data) // an end that is down loses frames, as on a real wire
+		}
+	}()
+	defer close(queue)
+	buffer := make([]byte, maxFrame)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		data := append([]byte(nil), buffer[:n]...)
+		now := time.Now()
+		if len(data) < etherHeader+20 || binary.BigEndian.Uint16(data[12:]) != etherIPv4 {
+			queue <- frame{data, now} // ARP
+			continue
+		}
+		if due, ok := w.due(now, n); ok {
+			w.route(data[etherHeader:])
+			queue <- frame{data, due}
+		}
+	}
+}
+
+// route changes an IPv4 header as routers do.
+func (w *wire) route(ip []byte) {
+	header := int(ip[0]&0x0f) * 4
+	if header < 20 || header > len(ip) {
+		return
+	}
+	ip[8] = max(ip[8], byte(w.path.Hops)+1) - byte(w.path.Hops)
+	if w.path.BleachDSCP {
+		ip[1] &= 0x03
+	}
+	ip[10], ip[11] = 0, 0
+	binary.BigEndian.PutUint16(ip[10:], ^sum(ip[:header]))
+}
+
+// sum is the ones' complement sum of RFC 1071.
+func sum(b []byte) uint16 {
+	var s uint32
+	for ; len(b) >= 2; b = b[2:] {
+		s += uint32(b[0])<<8 | uint32(b[1])
+	}
+	if len(b) > 0 {
+		s += uint32(b[0]) << 8
+	}
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return uint16(s)
+}

@@ -44,7 +44,14 @@ fuzz: ## run each fuzz target for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## run all benchmarks
+bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench
+	@mkdir -p build; manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
+	if [ -e "$$manifest" ]; then set -- --manifest "$$manifest" --label class_family --split test; \
+	else set -- test/captures/*.pcap; fi; \
+	bin/serveflow bench --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
+
+.PHONY: microbench
+microbench: ## run the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: deps

@@ -28,10 +28,13 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the sidecar: listen for taps, label their flows."`
 	Replay  replayCmd  `cmd:"" help:"Play captures to a sidecar as a tap would, and show the labels."`
 	Eval    evalCmd    `cmd:"" help:"Measure a bundle on labelled captures: how often it is right, how soon."`
+	Bench   benchCmd   `cmd:"" help:"Measure what a sidecar can take, and how soon its labels come."`
 	Extract extractCmd `cmd:"" help:"Turn labelled captures into a table of features to train on."`
 	Enrich  enrichCmd  `cmd:"" help:"Join labels into a Zeek conn.log or a Suricata eve.json."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and say what they come to."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	BenchSidecar benchSidecarCmd `cmd:"" hidden:"" help:"The sidecar that bench measures."`
 }
 
 // configError is an error that trying again does not help.

@@ -20,7 +20,7 @@ import (
 )
 
 type replayCmd struct {
-	Captures        []string     `arg:"" name:"capture" optional:"" type:"existingfile" help:"Captures: pcap or pcapng, also .gz or .zst."`
+	captureList
 	Socket          string       `xor:"sidecar" placeholder:"PATH" help:"Socket of a running sidecar. Default: the one of the default configuration."`
 	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a sidecar of its own with this bundle instead."`
 	Events          string       `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
@@ -29,10 +29,6 @@ type replayCmd struct {
 	Speed           speed        `default:"max" help:"max, real, or a factor such as 2x."`
 	VerifyChecksums bool         `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
 	JSON            bool         `help:"Print one JSON object a flow."`
-	Manifest        string       `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Take the captures from this manifest, and compare with its labels."`
-	Label           string       `and:"manifest" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
-	Split           []string     `placeholder:"SPLIT" help:"Only captures of these splits of the manifest."`
-	Every           int          `default:"1" placeholder:"N" help:"Only every Nth capture of the manifest."`
 }
 
 // Help is the text below the flags.
@@ -42,19 +38,7 @@ socket, in its protocol. Prints every flow with its label.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.
-func (r replayCmd) Validate() error {
-	switch {
-	case r.Manifest == "" && len(r.Captures) == 0:
-		return errors.New("nothing to play: name captures, or a --manifest with its --label")
-	case r.Manifest != "" && len(r.Captures) > 0:
-		return errors.New("name captures or a --manifest, not both")
-	case r.Manifest == "" && (len(r.Split) > 0 || r.Every != 1):
-		return errors.New("--split and --every choose from a --manifest")
-	case r.Every < 1:
-		return fmt.Errorf("--every %d: at least 1", r.Every)
-	}
-	return nil
-}
+func (r replayCmd) Validate() error { return r.validate("play") }
 
 // speed is a factor of a capture's own pace, 0 for no pace at all.
 type speed float64
@@ -99,21 +83,6 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 		socket = own.Socket
 	}
 	return r.play(ctx, socket, list)
-}
-
-// list is the captures to play.
-func (r replayCmd) list() (list []captures.Capture, err error) {
-	for _, path := range r.Captures {
-		list = append(list, captures.Capture{File: path, Path: path})
-	}
-	if r.Manifest == "" {
-		return list, nil
-	}
-	all, err := captures.Read(r.Manifest, r.Label, r.Split)
-	for i := 0; i < len(all); i += r.Every {
-		list = append(list, all[i])
-	}
-	return list, err
 }
 
 // play plays the captures one after the other and prints their flows.

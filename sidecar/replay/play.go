@@ -95,7 +95,7 @@ func (t *Tap) send(ev *Event) error {
 		metaMessage(m, ev, need)
 		return t.encode.Meta(m)
 	}
-	packetMessage(m, ev, need)
+	PacketMessage(m, ev, need)
 	return t.encode.Packet(m)
 }
 

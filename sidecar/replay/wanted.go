@@ -51,8 +51,9 @@ func (w *wanted) ended(flow uint64) {
 	delete(w.flows, flow)
 }
 
-// packetMessage fills in PACKET.
-func packetMessage(m *wire.Message, ev *Event, need *wire.Welcome) {
+// PacketMessage fills in what PACKET says of ev's packet to a sidecar that needs
+// so much of it; the message's flow, time and counters are the caller's to set.
+func PacketMessage(m *wire.Message, ev *Event, need *wire.Welcome) {
 	h := &ev.Headers
 	m.WireLen, m.Link = uint32(ev.WireLen), uint32(ev.Link)
 	headers := h.TransOff + h.TransLen

@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Options are the names that metrics are labelled with.
@@ -71,6 +72,9 @@ func (m *Metrics) NewShard() *Shard {
 	m.shards = append(m.shards, s)
 	return s
 }
+
+// Gather implements prometheus.Gatherer.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) { return m.registry.Gather() }
 
 // LogRepaired counts bytes of a torn line that were cut off the label log.
 func (m *Metrics) LogRepaired(bytes uint64) { m.cells[m.layout.repaired].Add(bytes) }

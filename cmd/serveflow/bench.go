@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"serveflow/sidecar/bench"
+	"serveflow/sidecar/replay"
+)
+
+type benchCmd struct {
+	captureList
+	Bundle   string        `default:"iot-device" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
+	Mode     []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Which stages are asked: cascade, slow (the last, about every flow), fast (the first). Measured in turn (${default})."`
+	Rate     flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second; max, as many as it takes; or a share of that such as 50%, which measures both (${default})."`
+	Duration time.Duration `default:"10s" help:"How long each measurement lasts (${default})."`
+	Warmup   time.Duration `default:"2s" help:"How long flows come before it begins (${default})."`
+	Repeat   int           `default:"3" placeholder:"N" help:"Measurements of each mode (${default})."`
+	Cores    int           `placeholder:"N" help:"Bind the sidecar to N processors and the generator to the others."`
+	Shards   int           `placeholder:"N" help:"As flow.shards: 0 is one for each processor."`
+	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the sidecars to FILE.0, FILE.1 and so on."`
+	JSON     bool          `help:"Print the report as JSON."`
+	HTML     string        `placeholder:"FILE" help:"Write the report with its plots to this page too."`
+}
+
+// Help is the text below the flags.
+func (benchCmd) Help() string {
+	return `Plays captures over and over, from a process of its own, to a sidecar that is
+started for it, and tells what the sidecar made of its CPU time. With a --manifest
+it also tells how often the labels are right.`
+}
+
+// Validate implements kong's interface: what it refuses is a wrong command line.
+func (b benchCmd) Validate() error {
+	switch {
+	case b.Repeat < 1:
+		return fmt.Errorf("--repeat %d: at least 1", b.Repeat)
+	case b.Cores < 0 || b.Shards < 0:
+		return errors.New("--cores and --shards are at least 0")
+	case b.Duration <= 0 || b.Warmup < 0:
+		return errors.New("--duration must be more than 0, --warmup at least that")
+	}
+	return b.validate("measure")
+}
+
+// flowRate is new flows per second, 0 for as many as possible, and then perhaps
+// a share of that.
+type flowRate struct{ flows, share float64 }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *flowRate) UnmarshalText(text []byte) error {
+	word := string(text)
+	*r = flowRate{}
+	if word == "max" {
+		return nil
+	}
+	number, percent := strings.CutSuffix(word, "%")
+	f, err := strconv.ParseFloat(number, 64)
+	switch {
+	case err != nil || !(f > 0 && f <= 1e9) || percent && f > 100:
+		return fmt.Errorf("%q: say max, flows per second, or a share such as 50%%", word)
+	case percent:
+		r.share = f / 100
+	default:
+		r.flows = f
+	}
+	return nil
+}
+
+func (b benchCmd) Run(ctx context.Context) error {
+	list, err := b.list()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o := bench.Options{
+		Captures: list, Replay: replay.Options{IgnoreChecksums: true}, Bundle: b.Bundle, Modes: b.Mode,
+		Repeat: b.Repeat, Rate: b.Rate.flows, Share: b.Rate.share, Warmup: b.Warmup, Duration: b.Duration,
+		Cores: b.Cores, Shards: b.Shards, Profile: b.Profile,
+		Command: []string{program, "bench-sidecar"}, Progress: func(string) {},
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		o.Progress = func(what string) { fmt.Fprintf(os.Stderr, "measuring: %s\n", what) }
+	}
+	report, err := bench.Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	if b.HTML != "" {
+		if err := writeFile(b.HTML, report.WriteHTML); err != nil {
+			return err
+		}
+	}
+	if b.JSON {
+		out := json.NewEncoder(os.Stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(report)
+	}
+	return report.WriteText(os.Stdout)
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// benchSidecarCmd is the sidecar that benchCmd measures.
+type benchSidecarCmd struct{}
+
+func (benchSidecarCmd) Run() error { return bench.Serve(os.Stdin, os.Stdout) }

@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// WriteText writes the report for people; its last line is the one figure that
+// says it all.
+func (r *Report) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s, %d captures, %s\n\n", r.Bundle, r.Captures, r.bound())
+	fmt.Fprint(t, "mode\tflows/CPU s\t(min, max)\tflows/s\tevents/s\tGC\tallocs/flow\tRSS MiB\ttracked\tB/tracked\tF1 macro\tF1 weighted\n")
+	for i := range r.Modes {
+		m := &r.Modes[i]
+		p := r.typical(m.Mode)
+		fmt.Fprintf(t, "%s\t%.0f\t(%.0f, %.0f)\t%.0f\t%.0f\t%.1f %%\t%.2f\t%d\t%d\t%.0f\t%s\n", m.Mode,
+			m.FlowsPerCPU.Median, m.FlowsPerCPU.Min, m.FlowsPerCPU.Max, m.FlowsPerSecond.Median, m.EventsPerSecond.Median,
+			100*p.GCShare, p.AllocsPerFlow, p.RSS>>20, p.Tracked, p.BytesPerFlow, m.Quality.text())
+	}
+	fmt.Fprintf(t, "\nmode\tescalated\tdecided by\n")
+	for _, m := range r.Modes {
+		fmt.Fprintf(t, "%s\t%.1f %%\t%s\n\t\t%s\n", m.Mode, 100*m.Escalated, list(m.Stages), list(m.Reasons))
+	}
+	fmt.Fprintf(t, "\nmode\tdrops\n")
+	for _, m := range r.Modes {
+		fmt.Fprintf(t, "%s\t%s\n", m.Mode, drops(r.typical(m.Mode)))
+	}
+	r.writeOpen(t)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, p := range r.Passes {
+		if p.Missing != 0 || p.Twice > 0 || p.Differing > 0 {
+			fmt.Fprintf(w, "\nWRONG: %s: of all flows, labels missing %d, twice %d, differing %d\n", p.Mode, p.Missing, p.Twice, p.Differing)
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", r.headline())
+	return err
+}
+
+// writeOpen writes the latencies.
+func (r *Report) writeOpen(w io.Writer) {
+	head := "\nmode\tat flows/s\tlatency ms\tp50\tp90\tp99\tp99.9\n"
+	for _, m := range r.Modes {
+		if m.Open == nil {
+			continue
+		}
+		fmt.Fprint(w, head)
+		head = ""
+		fmt.Fprintf(w, "%s\t%.0f\tcompute\t%s\n", m.Mode, m.Open.Rate.Median, m.Open.Compute.text())
+		fmt.Fprintf(w, "\t\tround trip\t%s\n", m.Open.RoundTrip.text())
+	}
+}
+
+// headline is flows per CPU second, and the ratio.
+func (r *Report) headline() string {
+	line := "flows per CPU second:"
+	for i, m := range r.Modes {
+		if i > 0 {
+			line += ","
+		}
+		line += fmt.Sprintf(" %s %.0f", m.Mode.title(), m.FlowsPerCPU.Median)
+	}
+	for i, x := range r.Ratios {
+		if i == 0 {
+			line += ", ratio"
+		}
+		line += fmt.Sprintf(" %.2f", x.Ratio.Median)
+	}
+	return line
+}
+
+func (m Mode) title() string {
+	if m == Cascade {
+		return string(m)
+	}
+	return string(m) + "-only"
+}
+
+// typical is the last pass of a mode flat out, or at a rate if there is none.
+func (r *Report) typical(m Mode) *Pass {
+	passes := r.of(m, false)
+	if len(passes) == 0 {
+		passes = r.of(m, true)
+	}
+	return passes[len(passes)-1]
+}
+
+func (r *Report) bound() string {
+	if r.Cores == 0 {
+		return "sidecar and generator on any processor"
+	}
+	return fmt.Sprintf("sidecar bound to %d of the processors", r.Cores)
+}
+
+func (q *Quality) text() string {
+	if q == nil {
+		return "-\t-"
+	}
+	return fmt.Sprintf("%.3f\t%.3f", q.Macro, q.Weighted)
+}
+
+func (q Quantiles) text() string {
+	return fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f", q.P50, q.P90, q.P99, q.P999)
+}
+
+// drops lists what was not used. Late packets are those of flows that have
+// their label, which a tap of a capture sends all the same.
+func drops(p *Pass) string {
+	text := ""
+	for i, d := range p.Drops {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %d", d.Name, d.N)
+	}
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+func list(shares []Share) (text string) {
+	for i, s := range shares {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %.1f %%", s.Name, 100*s.Share)
+	}
+	return text
+}

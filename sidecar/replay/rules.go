@@ -75,7 +75,7 @@ func (r Rules) reused(fl *flow, same bool) bool {
 	t := &fl.tcp
 	if r == Suricata {
 		// Of a flow from mid-stream it knows no session that might go on.
-		return !same && (t.shook == 0 || r.closed(fl))
+		return t.shook == 0 || r.closed(fl) && !same
 	}
 	return t.fin[0] || t.fin[1] || t.rst || !same
 }

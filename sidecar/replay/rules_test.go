@@ -44,6 +44,9 @@ func TestSuricata(t *testing.T) {
 		{"SYN after mid-stream", []at{
 			{0, a("PA", 100, 9)}, {1, a("S", 777, 0)},
 		}, "1o1/0 1end@1:reused 2o1/0 2end@1:capture_over"},
+		{"SYN after its SYN-ACK", []at{
+			{0, b("SA", 499, 0)}, {0, a("S", 100, 0)}, {1, a("A", 101, 0)},
+		}, "1r0/1 1end@0:reused 2o1/0 2o2/0 2end@1:capture_over"},
 		{"UDP of one end", []at{{0, ask}, {31, ask}}, "1o1/0 1end@30:quiet 2o1/0 2end@31:capture_over"},
 		{"UDP of both", []at{{0, ask}, {1, answer}, {300, ask}}, "1o1/0 1r1/1 1o2/1 1end@300:capture_over"},
 		{"a tunnel", []at{{0, tunnel}, {1, tunnel}},

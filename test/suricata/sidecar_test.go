@@ -114,7 +114,7 @@ func (s *sidecar) decisions(t *testing.T) map[string][]decision {
 // replay plays a capture to the sidecar and returns its flows.
 func (s *sidecar) replay(t *testing.T, capture, events string) []decision {
 	t.Helper()
-	cmd := exec.Command(s.program, "replay", "--json", "--events", events, "--socket", s.Socket, capture)
+	cmd := exec.Command(s.program, "replay", "--json", "--flows", "suricata", "--events", events, "--socket", s.Socket, capture)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

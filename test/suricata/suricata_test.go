@@ -70,7 +70,6 @@ type flow struct {
 	Type        string `json:"event_type"`
 	ID          uint64 `json:"flow_id"`
 	Proto       string `json:"proto"`
-	Port        uint16 `json:"dest_port"`
 	CommunityID string `json:"community_id"`
 	Flow        struct {
 		ToServer uint64  `json:"pkts_toserver"`

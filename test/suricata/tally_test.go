@@ -9,13 +9,8 @@ import (
 	"testing"
 )
 
-// vxlan is the port of tunnels, which Suricata counts as flows of their own.
-// replay opens them and knows only of the flows inside.
-const vxlan = 4789
-
 // tally counts how the decisions on an engine's flows compare with replay's.
 type tally struct {
-	tunnels                                                      int // not counted among the flows
 	flows, labelled, twice, compared, agreed, disagreed, unknown int
 	reasons, excluded                                            map[string]int
 	examples                                                     []string
@@ -40,10 +35,6 @@ func (y *tally) add(t *testing.T, name string, found []flow, made, truth []decis
 		byStart[key{d.CommunityID, int64(math.Round(d.Start * 1e6))}] = d
 	}
 	for _, f := range found {
-		if f.Proto == "UDP" && f.Port == vxlan {
-			y.tunnels++
-			continue
-		}
 		y.flows++
 		on := byFlow[f.ID]
 		switch {
@@ -66,7 +57,7 @@ func (y *tally) add(t *testing.T, name string, found []flow, made, truth []decis
 			y.excluded["replay has no flow that begins there"]++
 			y.example("%s: replay has no such flow: %+v", name, f)
 		case f.packets() != want.Total && d.Packets != want.Packets:
-			y.excluded[otherPackets(&f, &want, truth)]++
+			y.excluded["the engine counts other packets to the flow"]++
 			y.example("%s: %d packets against %d: %+v, replay %+v", name, f.packets(), want.Total, d, want)
 		default:
 			y.compared++
@@ -80,20 +71,6 @@ func (y *tally) add(t *testing.T, name string, found []flow, made, truth []decis
 	}
 }
 
-const splitFlow = "one flow of the engine is several of replay's"
-
-// otherPackets says why the engine and replay count different packets to a flow.
-func otherPackets(f *flow, want *decision, truth []decision) string {
-	for _, d := range truth {
-		if d.CommunityID == want.CommunityID && d.Start > want.Start && d.Start <= want.Start+f.Flow.Age+1 {
-			// Zeek, and so replay, gives up a SYN that nobody answers
-			// after 5 s, and begins a new flow with the next one.
-			return splitFlow
-		}
-	}
-	return "the engine counts other packets to the flow, as ICMP errors"
-}
-
 func (y *tally) example(format string, args ...any) {
 	y.examples = append(y.examples, fmt.Sprintf(format, args...))
 }
@@ -102,9 +79,6 @@ func (y *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "flows %d, labelled %d, agree %.2f %% of %d", y.flows, y.labelled,
 		100*float64(y.agreed)/float64(max(y.compared, 1)), y.compared)
-	if y.tunnels > 0 {
-		fmt.Fprintf(&b, "; %d tunnels left aside", y.tunnels)
-	}
 	for _, why := range slices.Sorted(maps.Keys(y.excluded)) {
 		fmt.Fprintf(&b, "; %d excluded: %s", y.excluded[why], why)
 	}
@@ -116,11 +90,10 @@ func (y *tally) String() string {
 }
 
 // check wants a decision on all but a share of the flows, none twice, and the
-// same as replay's on all but an excluded share. Flows that replay splits do not
-// count in that.
+// same as replay's on all but an excluded share.
 func (y *tally) check(t *testing.T, without, excluded float64) {
 	t.Helper()
-	out := -y.excluded[splitFlow]
+	out := 0
 	for _, n := range y.excluded {
 		out += n
 	}

@@ -74,6 +74,13 @@ e2e-suricata7: build ## run captures through Suricata 7 and the sidecar
 e2e-suricata8: build ## run captures through Suricata 8 and the sidecar
 	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata8' ./test/suricata
 
+# How often each run of "make cost-suricata" is made.
+COSTRUNS   ?= 5
+
+.PHONY: cost-suricata
+cost-suricata: ## measure the processor time that the taps add to Suricata
+	SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 3h -run '^TestCost$$' ./test/suricata
+
 .PHONY: train-deps
 train-deps: .venv/complete ## make .venv with what models/train needs
 

@@ -36,15 +36,19 @@ func committed(t *testing.T) (all []capture) {
 	return all
 }
 
+// dataFolder is the folder of labelled captures, which need not be there.
+func dataFolder(t *testing.T) string {
+	if data := os.Getenv("SERVEFLOW_DATA"); data != "" {
+		return data
+	}
+	return filepath.Join(root(t), "../shared/data")
+}
+
 // labelled are every nth of the test captures of the data folder's iot-device,
 // unpacked; none if there is no such folder.
 func labelled(t *testing.T, every int) (all []capture) {
 	t.Helper()
-	data := os.Getenv("SERVEFLOW_DATA")
-	if data == "" {
-		data = filepath.Join(root(t), "../shared/data")
-	}
-	folder := filepath.Join(data, "iot-device")
+	folder := filepath.Join(dataFolder(t), "iot-device")
 	f, err := os.Open(filepath.Join(folder, "manifest.csv"))
 	if err != nil {
 		t.Logf("no labelled captures: %v", err)

@@ -19,7 +19,9 @@ const calibration, test = "calibration", "test"
 
 var catalogue []label
 
-func init() { catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward} }
+func init() {
+	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel}
+}
 
 func find(labelName, programName string) *program {
 	for _, l := range catalogue {

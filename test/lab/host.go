@@ -90,7 +90,7 @@ func (h *host) configure(mtu int) error {
 		h.inside(func() error {
 			var errs []error
 			for key, value := range map[string]string{
-				"ipv6/conf/all/disable_ipv6":      "1", // no neighbour discovery
+				"ipv6/conf/wire/disable_ipv6":     "1", // no neighbour discovery
 				"ipv6/conf/default/disable_ipv6":  "1",
 				"ipv4/ip_default_ttl":             fmt.Sprint(h.Settings.TTL),
 				"ipv4/tcp_timestamps":             onOff[h.Settings.Timestamps],

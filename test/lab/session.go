@@ -33,6 +33,8 @@ type lab struct {
 	server *host
 	log    *os.File
 	dump   *process
+	to     *wire // the server
+	from   *wire
 }
 
 // runSession is a session's process: the first one in its PID namespace, with
@@ -70,8 +72,10 @@ func (s *session) run() error {
 	if l.server, err = newHost(ctx, s.Server, s.Path.MTU, log); err != nil {
 		return err
 	}
-	go (&wire{path: s.Path, rng: rand.New(rand.NewPCG(s.Seed, 1))}).carry(l.client.wire, l.server.wire)
-	go (&wire{path: s.Path, rng: rand.New(rand.NewPCG(s.Seed, 2))}).carry(l.server.wire, l.client.wire)
+	l.to = &wire{path: s.Path, rng: rand.New(rand.NewPCG(s.Seed, 1))}
+	l.from = &wire{path: s.Path, rng: rand.New(rand.NewPCG(s.Seed, 2)), source: true}
+	go l.to.carry(l.client.wire, l.server.wire)
+	go l.from.carry(l.server.wire, l.client.wire)
 	p := find(s.Label, s.Program)
 	if p == nil {
 		return fmt.Errorf("no program %s of label %s", s.Program, s.Label)
@@ -176,6 +180,16 @@ func (l *lab) captureTCP() error { return l.capture("tcp port %d", l.Port) }
 
 // captureUDP does so for datagrams.
 func (l *lab) captureUDP() error { return l.capture("udp port %d", l.Port) }
+
+// knowsOnly says that the client knows no server port but the given one. The wire
+// changes it to the session's, which is why only the server's end is recorded.
+func (l *lab) knowsOnly(port int) {
+	l.AtServe = true
+	l.to.becomes.Store(uint32(l.Port))
+	l.to.was.Store(uint32(port))
+	l.from.becomes.Store(uint32(port))
+	l.from.was.Store(uint32(l.Port))
+}
 
 func (l *lab) stopCapture() error {
 	if l.dump == nil {

@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -23,6 +26,11 @@ type wire struct {
 	rng  *rand.Rand
 	free time.Time // when the frame before has gone out at the rate
 	last time.Time // when the frame before arrives
+
+	// Ports that the wire changes, as a gateway does: of clients that know only
+	// one port of servers. 0 for none.
+	was, becomes atomic.Uint32
+	source       bool // the source port, not the destination's
 }
 
 type frame struct {
@@ -97,6 +105,31 @@ func (w *wire) route(ip []byte) {
 	}
 	ip[10], ip[11] = 0, 0
 	binary.BigEndian.PutUint16(ip[10:], ^sum(ip[:header]))
+	w.translate(ip[9], ip[header:])
+}
+
+// translate changes a port of a TCP or UDP segment.
+func (w *wire) translate(protocol byte, segment []byte) {
+	at := map[byte]int{unix.IPPROTO_TCP: 16, unix.IPPROTO_UDP: 6}[protocol] // the checksum
+	was, becomes := w.was.Load(), w.becomes.Load()
+	if was == 0 || at == 0 || len(segment) < at+2 {
+		return
+	}
+	port := segment[2:4]
+	if w.source {
+		port = segment[0:2]
+	}
+	if binary.BigEndian.Uint16(port) != uint16(was) {
+		return
+	}
+	binary.BigEndian.PutUint16(port, uint16(becomes))
+	check := segment[at : at+2]
+	if old := binary.BigEndian.Uint16(check); old != 0 { // RFC 1624; 0 stands for none in UDP
+		s := uint32(^old) + uint32(^uint16(was)) + becomes
+		s = s>>16 + s&0xffff
+		s = s>>16 + s&0xffff
+		binary.BigEndian.PutUint16(check, ^uint16(s))
+	}
 }
 
 // sum is the ones' complement sum of RFC 1071.

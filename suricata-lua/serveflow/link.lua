@@ -66,7 +66,7 @@ function Link:lose(why, pause)
   self.flight, self.flown, self.aboard, self.inbox = "", 0, 0, ""
   self.welcomed = false
   self.idle_until = clock() + (pause or self.pause)
-  self.pause = min(self.pause * 2, 30)
+  self.pause = min(self.pause * 2, 5)
 end
 
 -- give_up is how a capture's patience ends: once, not again at every attempt.

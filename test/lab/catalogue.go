@@ -20,7 +20,7 @@ const calibration, test = "calibration", "test"
 var catalogue []label
 
 func init() {
-	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel}
+	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel, echo, icmpTunnel, mqtt, database, mail, ntp, bitTorrent, voip, desktop}
 }
 
 func find(labelName, programName string) *program {

@@ -21,6 +21,7 @@ type session struct {
 	Path    drawnPath
 	AtServe bool // recorded at the server's end of the wire, not the client's
 	Packets int  // to keep of each flow, 0 for all
+	Verbose bool // prints what its programs say
 }
 
 // endpoint is one end of the wire.

@@ -25,6 +25,7 @@ type options struct {
 	packets  int
 	seed     uint64
 	labels   []string
+	verbose  bool
 	end      time.Time // no session is begun after it, if set
 }
 
@@ -104,7 +105,7 @@ func (o *options) plan() ([]session, error) {
 	var all []session
 	for i := range o.sessions {
 		for _, of := range planned {
-			of[i].Packets = o.packets
+			of[i].Packets, of[i].Verbose = o.packets, o.verbose
 			all = append(all, of[i])
 		}
 	}
@@ -170,6 +171,9 @@ func (r *recorder) session(ctx context.Context, s session) ([]string, error) {
 	}
 	if err := child.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", s.File, err, &said)
+	}
+	if s.Verbose {
+		fmt.Fprintf(os.Stderr, "%s\n%s\n", s.File, &said)
 	}
 	flows, packets, err := pack(raw, final, s.Packets)
 	if err == nil && flows == 0 {

@@ -46,10 +46,14 @@ func runSession(spec string) int {
 		err = s.run()
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", s.File, err)
+		fmt.Fprintf(os.Stderr, "%v\n", err)
+	}
+	if err != nil || s.Verbose {
 		if log, readErr := os.ReadFile(work + "/log"); readErr == nil {
-			os.Stderr.Write(log[max(0, len(log)-4000):])
+			os.Stderr.Write(log[max(0, len(log)-8000):])
 		}
+	}
+	if err != nil {
 		return 1
 	}
 	return 0
@@ -154,7 +158,7 @@ func (l *lab) capture(filter string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	c := at.command("tcpdump", "-i", device, "-n", "-U", "-s", "0", "-B", "16384", "-Z", "root", "-w", "-",
+	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "16384", "-Z", "root", "-w", "-",
 		fmt.Sprintf("ip and ("+filter+")", args...))
 	c.Stdout, c.Stderr = os.NewFile(captureFile, "capture"), into
 	if l.dump, err = at.begin(c); err != nil {
@@ -195,7 +199,7 @@ func (l *lab) stopCapture() error {
 	if l.dump == nil {
 		return errors.New("nothing was recorded")
 	}
-	// What is under way, and tcpdump's buffer.
+	// What is under way.
 	time.Sleep(4*l.Path.Delay + 300*time.Millisecond)
 	l.dump.stop(syscall.SIGINT)
 	return nil

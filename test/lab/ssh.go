@@ -201,7 +201,7 @@ func sshCopy(copying func(l *lab, big string, up bool) *exec.Cmd) func(*lab) err
 			return err
 		}
 		return l.some(2, 3, func(i int) error {
-			big := l.data(fmt.Sprintf("big%d", i), l.size(200_000, 3<<20))
+			big := l.data(fmt.Sprintf("big%d", i), l.size(200_000, 3<<19))
 			return l.client.finish(copying(l, big, l.rng.IntN(2) == 0))
 		})
 	}
@@ -264,7 +264,7 @@ func (l *lab) inner(port int) error {
 	for i := range 6 {
 		l.data(fmt.Sprintf("inner/item%d", i), l.size(100, 400_000))
 	}
-	l.data("inner/large", l.size(400_000, 2<<20))
+	l.data("inner/large", l.size(300_000, 1<<20))
 	if _, err := l.server.start("busybox", "httpd", "-f", "-p", fmt.Sprint(port), "-h", work+"/inner"); err != nil {
 		return err
 	}

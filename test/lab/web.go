@@ -31,7 +31,7 @@ var bulk = label{"bulk-tls", []program{
 		return l.client.run("curl", l.curl(one(l, "--http1.1", "--http2"), []string{url})...)
 	})},
 	{"curl-upload", "", bulkWith(func(l *lab, url string) error {
-		big := l.data("upload", l.size(1<<20, 4<<20))
+		big := l.data("upload", l.size(1<<19, 2<<20))
 		return l.client.run("curl", append([]string{"-T", big}, l.curl(one(l, "--http1.1", "--http2"), []string{url + ".put"})...)...)
 	})},
 	{"socat", "", socatTransfer},
@@ -168,7 +168,7 @@ func bulkWith(transfer func(l *lab, url string) error) func(*lab) error {
 		}
 		return l.some(2, 3, func(i int) error {
 			name := fmt.Sprintf("archive%d", i)
-			l.data("www/"+name, l.size(1<<20, 4<<20))
+			l.data("www/"+name, l.size(1<<19, 2<<20))
 			return transfer(l, base+name)
 		})
 	}
@@ -181,7 +181,7 @@ func socatTransfer(l *lab) error {
 	}
 	down := l.rng.IntN(2) == 0
 	listen := fmt.Sprintf("OPENSSL-LISTEN:%d,reuseaddr,fork,cert=both.pem,verify=0", l.Port)
-	data := l.data("data", l.size(1<<20, 4<<20))
+	data := l.data("data", l.size(1<<19, 2<<20))
 	file, sink := "OPEN:"+data+",rdonly", "CREATE:/dev/null"
 	args := []string{"-U", listen, file}
 	if !down {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// voip is calls: SIP and the RTP that it arranges.
+var voip = label{"voip", []program{
+	{"sipp-udp", "", calls("u1", "uac_pcap")},
+	{"sipp-echo", "", calls("u1", "uac")},
+	{"sipp-tcp", calibration, calls("t1", "uac_pcap")},
+	{"baresip", test, baresip},
+}}
+
+func calls(transport, scenario string) func(*lab) error {
+	return func(l *lab) error {
+		// sipp looks for the voice of its built-in scenario here.
+		if err := l.client.run("ln", "-s", "/usr/share/sip-tester", "pcap"); err != nil {
+			return err
+		}
+		at := l.Server.Address
+		protocol := map[byte]string{'u': "udp", 't': "tcp"}[transport[0]]
+		media := 10000 + 2*l.rng.IntN(10000)
+		server, err := l.server.start("sipp", "-sn", "uas", "-i", at, "-p", fmt.Sprint(l.Port), "-t", transport, "-mi", at, "-mp", fmt.Sprint(media), "-rtp_echo", "-nostdin")
+		if err != nil {
+			return err
+		}
+		defer server.stop(syscall.SIGKILL)
+		if err := l.server.listens(protocol, l.Port); err != nil {
+			return err
+		}
+		if err := l.capture("host %s and (tcp or udp)", at); err != nil {
+			return err
+		}
+		return l.some(2, 3, func(i int) error {
+			here := l.Client.Address
+			p, err := l.client.start("sipp", "-sn", scenario, "-i", here, "-p", fmt.Sprint(20000+l.rng.IntN(10000)), "-t", transport, "-mi", here,
+				"-mp", fmt.Sprint(30000+2*l.rng.IntN(1000)), "-m", "1", "-d", fmt.Sprint(l.between(500, 4000)), "-s", one(l, "service", "100", "alice"), "-nostdin",
+				fmt.Sprintf("%s:%d", at, l.Port))
+			if err != nil {
+				return err
+			}
+			select {
+			case <-p.done:
+			case <-time.After(time.Duration(l.between(3000, 9000)) * time.Millisecond):
+				p.stop(syscall.SIGKILL)
+			}
+			return nil
+		})
+	}
+}
+
+// baresip is a softphone at either end; the caller sends a tone.
+func baresip(l *lab) error {
+	phone := func(h *host, dir, user string, port int, more string) *process {
+		l.write(dir+"/config", `sip_listen %s:%d
+audio_player aufile,/dev/null
+audio_source ausine,440
+audio_alert aufile,/dev/null
+rtp_ports %d-%d
+module_path /usr/lib/baresip/modules
+module stdio.so
+module g711.so
+module ausine.so
+module aufile.so
+module_app account.so
+module_app menu.so
+`, h.Address, port, 10000+2*l.rng.IntN(5000), 22000)
+		l.write(dir+"/accounts", "<sip:%s@%s:%d>;regint=0;answermode=auto;audio_codecs=%s\n", user, h.Address, port, one(l, "PCMU", "PCMA"))
+		args := []string{"-f", work + "/" + dir}
+		if more != "" {
+			args = append(args, "-e", more, "-t", fmt.Sprint(l.between(4, 8)))
+		}
+		p, err := h.start("baresip", args...)
+		if err != nil {
+			return nil
+		}
+		return p
+	}
+	if p := phone(l.server, "phone", "bob", l.Port, ""); p != nil {
+		defer p.stop(syscall.SIGTERM)
+	}
+	if err := l.server.listens("udp", l.Port); err != nil {
+		return err
+	}
+	if err := l.capture("host %s and udp", l.Server.Address); err != nil {
+		return err
+	}
+	return l.some(2, 2, func(i int) error {
+		p := phone(l.client, fmt.Sprintf("caller%d", i), "alice", 20000+l.rng.IntN(10000), fmt.Sprintf("/dial sip:bob@%s:%d", l.Server.Address, l.Port))
+		if p == nil {
+			return fmt.Errorf("no phone")
+		}
+		select {
+		case <-p.done:
+		case <-time.After(10 * time.Second):
+			p.stop(syscall.SIGTERM)
+		}
+		return nil
+	})
+}

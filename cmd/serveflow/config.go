@@ -45,7 +45,10 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 }
 
 func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
-	b, err := bundle.Open(name, bundle.Options{Library: c.ONNX.Library, Batch: c.ONNX.Batch})
+	b, err := bundle.Open(name, bundle.Options{
+		Library: c.ONNX.Library, Batch: c.ONNX.Batch,
+		Warn: func(text string) { log := logger(c.Log); log.Warn().Str("bundle", name).Msg(text) },
+	})
 	if err != nil {
 		return nil, configError{err}
 	}

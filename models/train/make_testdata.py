@@ -2,7 +2,7 @@
 
     .venv/bin/python models/train/make_testdata.py
 
-writes LightGBM texts with golden rows to sidecar/model/leaves/testdata and
+writes LightGBM texts with golden rows to sidecar/model/lightgbm/testdata and
 ONNX models with golden rows to sidecar/model/onnx/testdata. The probabilities
 in the golden rows are what LightGBM and NumPy compute, so that the Go side is
 measured against them and not against itself. The result is the same on every
@@ -51,7 +51,7 @@ def lightgbm_model(name, x, y, rows, rounds, params):
     # The importances and parameters behind the trees are no part of the model.
     text = booster.model_to_string()
     end = "end of trees\n"
-    out = MODEL / "leaves" / "testdata"
+    out = MODEL / "lightgbm" / "testdata"
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.txt").write_text(text[: text.index(end) + len(end)])
     golden(out / f"{name}.txt.golden.json", rows, probs.astype(np.float32))

@@ -14,7 +14,6 @@ import (
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/leaves"
 	"serveflow/sidecar/model/onnx"
 )
 
@@ -37,6 +36,8 @@ type Options struct {
 	Library string
 	// Batch is the most rows that an ONNX stage is asked at once.
 	Batch int
+	// Warn, if set, is told of what does not keep a bundle from serving.
+	Warn func(string)
 }
 
 // GoldenSuffix is what the file of a model's golden rows ends in, after the name
@@ -175,20 +176,21 @@ func (b *Bundle) load(s Stage, files map[string][]byte, o Options) (model.Model,
 // its golden rows unless there are none. If only these are wrong, the model is
 // returned with the error, to be closed.
 func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.Model, error) {
-	var m model.Model
-	var err error
 	switch kind {
 	case "lightgbm":
-		m, err = leaves.Load(data, leaves.Options{Classes: classes})
+		return loadTrees(data, golden, classes, o.Warn)
 	case "onnx":
-		m, err = onnx.Load(data, onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
-	default:
-		err = fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
+		m, err := onnx.Load(data, onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
+		if err != nil || golden == nil {
+			return m, err
+		}
+		return m, checkGolden(m, golden)
 	}
-	if err != nil || golden == nil {
-		return m, err
-	}
-	return m, model.CheckGolden(m, bytes.NewReader(golden), goldenTolerance)
+	return nil, fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
+}
+
+func checkGolden(m model.Model, rows []byte) error {
+	return model.CheckGolden(m, bytes.NewReader(rows), goldenTolerance)
 }
 
 // readFiles reads the listed files and checks their digests.

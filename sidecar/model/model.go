@@ -3,9 +3,12 @@
 //
 // A model names its columns (see package feature for the names), so that what
 // it was trained on can be computed again from live packets and nothing more
-// is. Implementations live below: model/leaves reads LightGBM text, model/onnx
-// runs ONNX networks.
+// is. Implementations live below: model/lightgbm reads LightGBM texts, which
+// model/forest evaluates fast and model/leaves for reference; model/onnx runs ONNX
+// networks.
 package model
+
+import "fmt"
 
 // Model is a loaded classifier. It is immutable and may be shared.
 type Model interface {
@@ -29,4 +32,14 @@ type Scorer interface {
 	Score(probs, rows []float32, n int) error
 	// Close frees the scratch memory.
 	Close() error
+}
+
+// CheckLengths returns an error unless probs and rows fit n rows of so many
+// columns and classes, as Score asks.
+func CheckLengths(probs, rows []float32, n, columns, classes int) error {
+	if n < 0 || len(rows) != n*columns || len(probs) != n*classes {
+		return fmt.Errorf("%d rows of %d columns and %d classes do not fit %d values and %d probabilities",
+			n, columns, classes, len(rows), len(probs))
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/leaves"
+	"serveflow/sidecar/model/lightgbm"
 )
 
 var update = flag.Bool("update", false, "write toy's golden rows and digests anew")
@@ -80,7 +81,11 @@ func write(t *testing.T) {
 	files := map[string][]byte{}
 	for _, name := range []string{"fast", "slow"} {
 		text := read(t, name+".txt")
-		m, err := leaves.Load(text, leaves.Options{Classes: 3})
+		e, err := lightgbm.Parse(text, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := leaves.New(e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package leaves
 
 import (
 	"bytes"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/lightgbm"
 )
 
 // models are LightGBM's own texts, with golden rows that LightGBM computed;
@@ -25,16 +25,24 @@ var models = []struct {
 
 func read(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
+	data, err := os.ReadFile(filepath.Join("../lightgbm/testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
 }
 
+func parsed(text []byte, classes int) (model.Model, error) {
+	e, err := lightgbm.Parse(text, classes)
+	if err != nil {
+		return nil, err
+	}
+	return New(e)
+}
+
 func load(t testing.TB, name string, classes int) model.Model {
 	t.Helper()
-	m, err := Load(read(t, name+".txt"), Options{Classes: classes})
+	m, err := parsed(read(t, name+".txt"), classes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +56,7 @@ func TestGoldenRows(t *testing.T) {
 			rows := read(t, test.name+".txt.golden.json")
 			for _, version := range []string{"v4", "v3"} {
 				text = bytes.Replace(text, []byte("version=v4\n"), []byte("version="+version+"\n"), 1)
-				m, err := Load(text, Options{Classes: test.classes})
+				m, err := parsed(text, test.classes)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -168,33 +176,18 @@ func TestScorersShareAModel(t *testing.T) {
 }
 
 func TestEvaluatorPanicIsAnError(t *testing.T) {
-	// A cycle that parse would refuse: built by hand, it must not bring the
+	// A cycle that Parse would refuse: built by hand, it must not bring the
 	// process down either.
-	bad := &ensemble{classes: 2, groups: 1, names: []string{"a"}, trees: []tree{{
-		feature: []int32{0}, threshold: []float64{0}, decision: []uint8{2},
-		left: []int32{5}, right: []int32{-1}, leaf: []float64{0, 1},
+	bad := &lightgbm.Ensemble{Classes: 2, Groups: 1, Columns: []string{"a"}, Trees: []lightgbm.Tree{{
+		Feature: []int32{0}, Threshold: []float64{0}, Decision: []uint8{2},
+		Left: []int32{5}, Right: []int32{-1}, Leaf: []float64{0, 1},
 	}}}
-	if _, err := build(bad); err == nil || !strings.Contains(err.Error(), "panicked") {
+	if _, err := New(bad); err == nil || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("error %v", err)
 	}
 	m := load(t, "binary", 2).(*gbdt)
-	s := &scorer{gbdt: m, raw: make([]float64, 1)} // no room for a row
-	s.trees = nil
+	s := &scorer{gbdt: &gbdt{m.Ensemble, nil}, raw: make([]float64, 1)} // without trees
 	if err := s.Score(make([]float32, 2), nil, 1); err == nil || !strings.Contains(err.Error(), "panicked") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestClassesExpected(t *testing.T) {
-	text := read(t, "multiclass.txt")
-	for _, classes := range []int{0, 1, 2, 4, MaxClasses + 1} {
-		if _, err := Load(text, Options{Classes: classes}); err == nil {
-			t.Errorf("%d classes: no error", classes)
-		}
-	}
-	_, err := Load(text, Options{Classes: 4})
-	var format *FormatError
-	if !errors.As(err, &format) || format.Tree != -1 || format.Field != "num_class" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package leaves
+package lightgbm
 
 import (
 	"bytes"
@@ -49,32 +49,45 @@ func treeError(tree int, field, format string, args ...any) error {
 	return &FormatError{Tree: tree, Field: field, Why: fmt.Sprintf(format, args...)}
 }
 
-// ensemble is a model as parsed: everything in it has been checked.
-type ensemble struct {
-	classes int // 2 for a binary model
-	groups  int // trees of one iteration: classes, or 1 for a binary model
-	names   []string
-	trees   []tree
+// Ensemble is a model as parsed: everything in it has been checked. It is
+// shared by those who evaluate it, and is not to be changed.
+type Ensemble struct {
+	Classes int      // at least 2
+	Groups  int      // trees of one iteration: Classes, or 1 for a binary model
+	Columns []string // names of the features, in the order of a row
+	Trees   []Tree   // of group i%Groups each
 }
 
-// tree holds its nodes as LightGBM numbers them: node 0 is the root, a child
+// Tree holds its nodes as LightGBM numbers them: node 0 is the root, a child
 // below zero is the leaf with the number ^child. A tree of one leaf has no
 // nodes.
-type tree struct {
-	feature     []int32
-	threshold   []float64
-	decision    []uint8
-	left, right []int32
-	leaf        []float64
+type Tree struct {
+	Feature     []int32
+	Threshold   []float64 // a value goes left that is not above it
+	Decision    []uint8   // what becomes of missing values, see GoesLeft
+	Left, Right []int32
+	Leaf        []float64
 }
 
 // fields are the lines `name=value` of a section. LightGBM writes no name
 // twice and a reader would have to guess which is meant.
 type fields map[string]string
 
-// parse reads the text up to its line "end of trees"; what follows
-// (importances, training parameters) does not bear on predictions.
-func parse(data []byte) (*ensemble, error) {
+// Parse reads a model of so many classes (2 to MaxClasses) up to its line "end
+// of trees"; what follows (importances, training parameters) does not bear on
+// predictions. The error is a *FormatError where the text is at fault.
+func Parse(data []byte, classes int) (*Ensemble, error) {
+	if classes < 2 || classes > MaxClasses {
+		return nil, fmt.Errorf("lightgbm: %d classes expected, must be 2 to %d", classes, MaxClasses)
+	}
+	e, err := parse(data)
+	if err == nil && e.Classes != classes {
+		return nil, headerError("num_class", "the model has %d classes, %d are expected", e.Classes, classes)
+	}
+	return e, err
+}
+
+func parse(data []byte) (*Ensemble, error) {
 	if len(data) > MaxBytes {
 		return nil, headerError("", "%d bytes, at most %d are read", len(data), MaxBytes)
 	}
@@ -90,9 +103,9 @@ func parse(data []byte) (*ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.trees = make([]tree, 0, trees)
+	e.Trees = make([]Tree, 0, trees)
 	for next != endOfTrees {
-		i := len(e.trees)
+		i := len(e.Trees)
 		if next != "Tree="+strconv.Itoa(i) {
 			return nil, treeError(i, "", "its section begins with %q", clip(next))
 		}
@@ -102,14 +115,14 @@ func parse(data []byte) (*ensemble, error) {
 		if f, next, rest, err = section(rest, i); err != nil {
 			return nil, err
 		}
-		t, err := parseTree(f, i, len(e.names))
+		t, err := parseTree(f, i, len(e.Columns))
 		if err != nil {
 			return nil, err
 		}
-		e.trees = append(e.trees, t)
+		e.Trees = append(e.Trees, t)
 	}
-	if len(e.trees) != trees {
-		return nil, headerError("tree_sizes", "announces %d trees, the text has %d", trees, len(e.trees))
+	if len(e.Trees) != trees {
+		return nil, headerError("tree_sizes", "announces %d trees, the text has %d", trees, len(e.Trees))
 	}
 	return e, nil
 }
@@ -149,7 +162,7 @@ func cutLine(data []byte) (string, []byte) {
 
 // parseHeader checks the header and returns the ensemble without its trees,
 // and how many it must have.
-func parseHeader(f fields) (*ensemble, int, error) {
+func parseHeader(f fields) (*Ensemble, int, error) {
 	switch v := f["version"]; v {
 	case "v3", "v4":
 	default:
@@ -158,34 +171,34 @@ func parseHeader(f fields) (*ensemble, int, error) {
 	if _, found := f["average_output"]; found {
 		return nil, 0, headerError("average_output", "random forests are not served, train with boosting=gbdt")
 	}
-	e := &ensemble{}
+	e := &Ensemble{}
 	var err error
-	if e.groups, err = f.integer(-1, "num_tree_per_iteration", 1, MaxClasses); err != nil {
+	if e.Groups, err = f.integer(-1, "num_tree_per_iteration", 1, MaxClasses); err != nil {
 		return nil, 0, err
 	}
 	numClass, err := f.integer(-1, "num_class", 1, MaxClasses)
 	if err != nil {
 		return nil, 0, err
 	}
-	if numClass != e.groups {
-		return nil, 0, headerError("num_tree_per_iteration", "%d, but num_class is %d", e.groups, numClass)
+	if numClass != e.Groups {
+		return nil, 0, headerError("num_tree_per_iteration", "%d, but num_class is %d", e.Groups, numClass)
 	}
-	if e.classes, err = checkObjective(f["objective"], numClass); err != nil {
+	if e.Classes, err = checkObjective(f["objective"], numClass); err != nil {
 		return nil, 0, err
 	}
 	last, err := f.integer(-1, "max_feature_idx", 0, MaxFeatures-1)
 	if err != nil {
 		return nil, 0, err
 	}
-	if e.names, err = featureNames(f, last+1); err != nil {
+	if e.Columns, err = featureNames(f, last+1); err != nil {
 		return nil, 0, err
 	}
 	trees := 1 + strings.Count(f["tree_sizes"], " ")
 	if f["tree_sizes"] == "" || trees > MaxTrees {
 		return nil, 0, headerError("tree_sizes", "must name 1 to %d trees", MaxTrees)
 	}
-	if trees%e.groups != 0 {
-		return nil, 0, headerError("tree_sizes", "%d trees are no multiple of num_tree_per_iteration (%d)", trees, e.groups)
+	if trees%e.Groups != 0 {
+		return nil, 0, headerError("tree_sizes", "%d trees are no multiple of num_tree_per_iteration (%d)", trees, e.Groups)
 	}
 	return e, trees, nil
 }

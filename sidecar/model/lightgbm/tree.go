@@ -1,4 +1,4 @@
-package leaves
+package lightgbm
 
 import (
 	"math"
@@ -11,14 +11,37 @@ import (
 // (0 nothing, 1 zero, 2 NaN).
 const (
 	categoricalSplit = 1
+	defaultLeft      = 2
 	missingShift     = 2
 	decisionMax      = 15
+
+	zeroIsMissing = 1
+	nanIsMissing  = 2
 )
+
+// IsZero says whether a value counts as zero where that is what is missing.
+func IsZero(v float64) bool { return v > -1e-35 && v <= 1e-35 }
+
+// GoesLeft says where node n sends a value. Where NaN is not what counts as
+// missing, it counts as zero.
+func (t *Tree) GoesLeft(n int32, v float64) bool {
+	missing := t.Decision[n] >> missingShift
+	if math.IsNaN(v) && missing != nanIsMissing {
+		v = 0
+	}
+	if missing == zeroIsMissing && IsZero(v) || missing == nanIsMissing && math.IsNaN(v) {
+		return t.Decision[n]&defaultLeft != 0
+	}
+	return v <= t.Threshold[n]
+}
+
+// ZeroIsMissing says whether node n takes zero for a missing value.
+func (t *Tree) ZeroIsMissing(n int32) bool { return t.Decision[n]>>missingShift == zeroIsMissing }
 
 // parseTree reads and checks the section of tree number i of a model with the
 // given number of features.
-func parseTree(f fields, i, features int) (tree, error) {
-	var t tree
+func parseTree(f fields, i, features int) (Tree, error) {
+	var t Tree
 	leaves, err := f.integer(i, "num_leaves", 1, MaxLeaves)
 	if err != nil {
 		return t, err
@@ -30,26 +53,26 @@ func parseTree(f fields, i, features int) (tree, error) {
 	if v, found := f["is_linear"]; found && v != "0" {
 		return t, treeError(i, "is_linear", "%q: linear trees are not served, train with linear_tree=false", clip(v))
 	}
-	if t.leaf, err = f.floats(i, "leaf_value", leaves, maxLeafValue); err != nil {
+	if t.Leaf, err = f.floats(i, "leaf_value", leaves, maxLeafValue); err != nil {
 		return t, err
 	}
 	nodes := leaves - 1
 	if nodes == 0 {
 		return t, nil
 	}
-	if t.feature, err = f.integers(i, "split_feature", nodes, 0, features-1); err != nil {
+	if t.Feature, err = f.integers(i, "split_feature", nodes, 0, features-1); err != nil {
 		return t, err
 	}
-	if t.threshold, err = f.floats(i, "threshold", nodes, math.MaxFloat64); err != nil {
+	if t.Threshold, err = f.floats(i, "threshold", nodes, math.MaxFloat64); err != nil {
 		return t, err
 	}
-	if t.left, err = f.integers(i, "left_child", nodes, -leaves, nodes-1); err != nil {
+	if t.Left, err = f.integers(i, "left_child", nodes, -leaves, nodes-1); err != nil {
 		return t, err
 	}
-	if t.right, err = f.integers(i, "right_child", nodes, -leaves, nodes-1); err != nil {
+	if t.Right, err = f.integers(i, "right_child", nodes, -leaves, nodes-1); err != nil {
 		return t, err
 	}
-	if t.decision, err = f.decisions(i, nodes); err != nil {
+	if t.Decision, err = f.decisions(i, nodes); err != nil {
 		return t, err
 	}
 	return t, t.checkShape(i)
@@ -78,9 +101,9 @@ func (f fields) decisions(tree, want int) ([]uint8, error) {
 // checkShape walks the tree from its root and makes sure that every node and
 // every leaf is reached exactly once: then there is no cycle, and evaluation
 // ends. The indexes have been checked to be in range.
-func (t *tree) checkShape(i int) error {
-	seenNode := make([]bool, len(t.feature))
-	seenLeaf := make([]bool, len(t.leaf))
+func (t *Tree) checkShape(i int) error {
+	seenNode := make([]bool, len(t.Feature))
+	seenLeaf := make([]bool, len(t.Leaf))
 	seenNode[0] = true
 	reached := 1
 	stack := []int32{0}
@@ -90,7 +113,7 @@ func (t *tree) checkShape(i int) error {
 		for _, side := range []struct {
 			field string
 			child int32
-		}{{"left_child", t.left[node]}, {"right_child", t.right[node]}} {
+		}{{"left_child", t.Left[node]}, {"right_child", t.Right[node]}} {
 			seen, index := seenNode, side.child
 			if index < 0 {
 				seen, index = seenLeaf, ^index

@@ -1,12 +1,33 @@
-package leaves
+package lightgbm
 
 import (
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// models are LightGBM's own texts, with golden rows that LightGBM computed;
+// models/train/make_testdata.py wrote them.
+var models = []struct {
+	name    string
+	classes int
+}{
+	{"multiclass", 3}, {"dart", 3}, {"constant", 3}, {"zero", 3}, {"binary", 2}, {"onecolumn", 2},
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
 
 // TestRefused forges one field after the other of a good model and asks for an
 // error that names the place.
@@ -98,7 +119,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Load([]byte(test.text), Options{Classes: 3})
+			_, err := Parse([]byte(test.text), 3)
 			var format *FormatError
 			if !errors.As(err, &format) {
 				t.Fatalf("error %v, want a *FormatError", err)
@@ -126,19 +147,19 @@ func manyFields() string {
 }
 
 func TestTooManyBytes(t *testing.T) {
-	if _, err := Load(make([]byte, MaxBytes+1), Options{Classes: 2}); err == nil || !strings.Contains(err.Error(), "at most") {
+	if _, err := Parse(make([]byte, MaxBytes+1), 2); err == nil || !strings.Contains(err.Error(), "at most") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestSigmoid(t *testing.T) {
 	text := strings.Replace(string(read(t, "binary.txt")), "sigmoid:1", "sigmoid:2", 1)
-	if _, err := Load([]byte(text), Options{Classes: 2}); err == nil || !strings.Contains(err.Error(), "sigmoid") {
+	if _, err := Parse([]byte(text), 2); err == nil || !strings.Contains(err.Error(), "sigmoid") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// TestTextReadsBack writes each model as the evaluator gets it and parses that
+// TestTextReadsBack writes each model as others get it and parses that
 // again: nothing that bears on predictions may have changed.
 func TestTextReadsBack(t *testing.T) {
 	for _, test := range models {
@@ -146,19 +167,48 @@ func TestTextReadsBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := string(want.text())
-		objective := "binary sigmoid:1"
-		if want.groups > 1 {
-			objective = fmt.Sprintf("multiclass num_class:%d", want.groups)
-		}
-		text = strings.Replace(text, "tree_sizes=",
-			"objective="+objective+"\nfeature_names="+strings.Join(want.names, " ")+"\ntree_sizes=", 1)
-		got, err := parse([]byte(text + endOfTrees + "\n"))
+		got, err := parse([]byte(header(want) + endOfTrees + "\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: read back as\n%v\nwant\n%v", test.name, got, want)
+		}
+	}
+}
+
+func TestClassesExpected(t *testing.T) {
+	text := read(t, "multiclass.txt")
+	for _, classes := range []int{0, 1, 2, 4, MaxClasses + 1} {
+		if _, err := Parse(text, classes); err == nil {
+			t.Errorf("%d classes: no error", classes)
+		}
+	}
+	_, err := Parse(text, 4)
+	var format *FormatError
+	if !errors.As(err, &format) || format.Tree != -1 || format.Field != "num_class" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestGoesLeft(t *testing.T) {
+	nan := math.NaN()
+	const nothing, zero, notANumber, left = 0, zeroIsMissing << missingShift, nanIsMissing << missingShift, defaultLeft
+	for _, test := range []struct {
+		decision  uint8
+		threshold float64
+		value     float64
+		want      bool
+	}{
+		{nothing, 1, 1, true}, {nothing, 1, 1.5, false},
+		{nothing, 1, nan, true}, {nothing | left, -1, nan, false}, // NaN counts as 0
+		{zero, 1, 0, false}, {zero | left, -1, 0, true}, {zero | left, -1, nan, true}, {zero | left, -1, 1e-36, true},
+		{zero, 1, -1, true}, {zero | left, -1, 1, false},
+		{notANumber, 1, nan, false}, {notANumber | left, -1, nan, true}, {notANumber, 1, 0, true}, {notANumber | left, -1, 0, false},
+	} {
+		tree := Tree{Threshold: []float64{test.threshold}, Decision: []uint8{test.decision}}
+		if got := tree.GoesLeft(0, test.value); got != test.want {
+			t.Errorf("%+v: goes left: %v", test, got)
 		}
 	}
 }

@@ -1,0 +1,43 @@
+package bundle
+
+import (
+	"fmt"
+
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/forest"
+	"serveflow/sidecar/model/leaves"
+	"serveflow/sidecar/model/lightgbm"
+)
+
+// loadTrees reads a LightGBM text and compiles it. Should the model then not
+// give its golden rows though the reference does, that serves it, and warn is
+// told.
+func loadTrees(text, golden []byte, classes int, warn func(string)) (model.Model, error) {
+	e, err := lightgbm.Parse(text, classes)
+	if err != nil {
+		return nil, err
+	}
+	return serving(e, forest.New(e), golden, warn)
+}
+
+// serving is the compiled form of e, or the reference where only that is right.
+func serving(e *lightgbm.Ensemble, compiled model.Model, golden []byte, warn func(string)) (model.Model, error) {
+	if golden == nil {
+		return compiled, nil
+	}
+	wrong := checkGolden(compiled, golden)
+	if wrong == nil {
+		return compiled, nil
+	}
+	reference, err := leaves.New(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkGolden(reference, golden); err != nil {
+		return reference, err
+	}
+	if warn != nil {
+		warn(fmt.Sprintf("a model is served several times slower than it could be, since it is wrong when it is compiled; please report this: %v", wrong))
+	}
+	return reference, nil
+}

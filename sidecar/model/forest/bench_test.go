@@ -1,0 +1,44 @@
+package forest
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/leaves"
+)
+
+// BenchmarkScore scores rows of small whole numbers with the models of the
+// bundle that ships, compiled and by leaves.
+func BenchmarkScore(b *testing.B) {
+	all := texts(b)
+	for _, name := range []string{"tree1", "boost2", "boost10"} {
+		e := all[filepath.Join("../../../models/iot-device", name+".txt")]
+		reference, err := leaves.New(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		const n = 256
+		r := rand.New(rand.NewPCG(1, 1))
+		width := len(e.Columns)
+		rows := make([]float32, n*width)
+		for i := range rows {
+			rows[i] = float32(max(r.IntN(24)-16, -1)) // most bits are 0 or missing
+		}
+		for _, m := range []struct {
+			name string
+			model.Model
+		}{{"forest", New(e)}, {"leaves", reference}} {
+			b.Run(name+"/"+m.name, func(b *testing.B) {
+				s, probs := scorerOf(b, m), make([]float32, e.Classes)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i = (i + 1) % n {
+					if err := s.Score(probs, rows[i*width:(i+1)*width], 1); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

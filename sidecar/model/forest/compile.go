@@ -1,0 +1,148 @@
+package forest
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"serveflow/sidecar/model/lightgbm"
+)
+
+// split is a node while it is sorted into its column.
+type split struct {
+	column    uint32
+	threshold float32
+	clearing
+	nanRight, zeroRight, zeroMissing bool
+}
+
+func compile(e *lightgbm.Ensemble) *forest {
+	f := &forest{Ensemble: e, nan: map[uint32][]clearing{}, zero: map[uint32][]split{}}
+	var splits []split
+	for i := 0; i < len(e.Trees); {
+		n := alike(e.Trees[i:min(i+e.Groups, len(e.Trees))])
+		walk := len(e.Trees[i].Leaf) > maxLeaves || n > 1 && i%e.Groups == 0 && n == e.Groups
+		if !walk {
+			splits = f.sow(splits, i)
+			i++
+			continue
+		}
+		f.walked = append(f.walked, walked{root: uint32(len(f.nodes)), tree: uint32(i), trees: uint32(n)})
+		f.plant(&e.Trees[i])
+		for _, t := range e.Trees[i : i+n] {
+			f.addLeaves(t.Leaf)
+		}
+		i += n
+	}
+	f.sort(splits)
+	return f
+}
+
+// alike is how many of the first trees are the first with other leaves.
+func alike(trees []lightgbm.Tree) int {
+	first, n := &trees[0], 1
+	for ; n < len(trees); n++ {
+		t := &trees[n]
+		if !slices.Equal(t.Feature, first.Feature) || !slices.Equal(t.Threshold, first.Threshold) ||
+			!slices.Equal(t.Decision, first.Decision) || !slices.Equal(t.Left, first.Left) || !slices.Equal(t.Right, first.Right) {
+			break
+		}
+	}
+	return n
+}
+
+func (f *forest) addLeaves(values []float64) {
+	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
+	f.leaves = append(f.leaves, values...)
+}
+
+// plant adds a tree that is walked.
+func (f *forest) plant(t *lightgbm.Tree) {
+	if len(t.Feature) == 0 {
+		f.nodes = append(f.nodes, node{left: ^0, right: ^0})
+		return
+	}
+	for n := range int32(len(t.Feature)) {
+		out := node{threshold: floor(t.Threshold[n]), column: uint16(t.Feature[n]), left: t.Left[n], right: t.Right[n]}
+		if t.GoesLeft(n, math.NaN()) {
+			out.flags |= nanLeft
+		}
+		if t.ZeroIsMissing(n) {
+			out.flags |= zeroIsMissing
+		}
+		if t.GoesLeft(n, 0) {
+			out.flags |= zeroLeft
+		}
+		f.nodes = append(f.nodes, out)
+	}
+}
+
+// sow adds tree i, which is not walked: its leaves from left to right, and its
+// nodes to splits.
+func (f *forest) sow(splits []split, i int) []split {
+	t := &f.Trees[i]
+	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
+	if len(t.Feature) == 0 {
+		f.leaves = append(f.leaves, t.Leaf[0])
+		return splits
+	}
+	var visit func(n int32, leaf int) int // returns the number of the next leaf
+	visit = func(n int32, leaf int) int {
+		if n < 0 {
+			f.leaves = append(f.leaves, t.Leaf[^n])
+			return leaf + 1
+		}
+		middle := visit(t.Left[n], leaf)
+		left := uint32(1)<<middle - uint32(1)<<leaf
+		splits = append(splits, split{
+			column: uint32(t.Feature[n]), threshold: floor(t.Threshold[n]), clearing: newClearing(i, left),
+			nanRight: !t.GoesLeft(n, math.NaN()), zeroRight: !t.GoesLeft(n, 0), zeroMissing: t.ZeroIsMissing(n),
+		})
+		return visit(t.Right[n], middle)
+	}
+	visit(0, 0)
+	return splits
+}
+
+// floor is the largest float32 that is not above v: the same float32 values are
+// above both.
+func floor(v float64) float32 {
+	f := float32(v)
+	if float64(f) > v {
+		f = math.Nextafter32(f, float32(math.Inf(-1)))
+	}
+	return f
+}
+
+// sort puts nodes in the order in which scan clears.
+func (f *forest) sort(splits []split) {
+	slices.SortStableFunc(splits, func(a, b split) int {
+		return cmp.Or(cmp.Compare(a.column, b.column), cmp.Compare(a.threshold, b.threshold))
+	})
+	for i := range splits {
+		s := &splits[i]
+		at := uint32(len(f.clears))
+		switch {
+		case i == 0 || splits[i-1].column != s.column:
+			f.columns = append(f.columns, column{index: s.column, low: s.threshold, from: at, rung: uint32(len(f.rungs))})
+		case splits[i-1].threshold != s.threshold:
+			f.rungs = append(f.rungs, rung{s.threshold, at})
+			f.columns[len(f.columns)-1].rungs++
+		}
+		c := &f.columns[len(f.columns)-1]
+		f.clears = append(f.clears, s.clearing)
+		c.to = at + 1
+		c.zero = c.zero || s.zeroMissing
+		if s.nanRight {
+			f.nan[s.column] = append(f.nan[s.column], s.clearing)
+		}
+		if c.zero { // set by this node or one before it
+			f.zero[s.column] = nil
+		}
+	}
+	for _, s := range splits {
+		if _, found := f.zero[s.column]; found {
+			f.zero[s.column] = append(f.zero[s.column], s)
+		}
+	}
+}

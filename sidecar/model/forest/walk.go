@@ -1,0 +1,58 @@
+package forest
+
+import "serveflow/sidecar/model/lightgbm"
+
+// node of a tree that is walked. Children are counted from the tree's first
+// node; one below zero is the leaf with the number ^child.
+type node struct {
+	threshold   float32
+	column      uint16
+	flags       uint16
+	left, right int32
+}
+
+// What a node does with missing values.
+const (
+	nanLeft uint16 = 1 << iota
+	zeroIsMissing
+	zeroLeft
+)
+
+// walked is a tree that is walked, for all trees that differ from it in their
+// leaves alone: they stand side by side.
+type walked struct {
+	root  uint32
+	tree  uint32 // the first
+	trees uint32
+}
+
+// walk finds the leaves of the trees that are walked.
+func (s *scorer) walk(row []float32) {
+	for i := range s.walked {
+		w := &s.walked[i]
+		leaf := s.descend(s.nodes[w.root:], row)
+		for t := w.tree; t < w.tree+w.trees; t++ {
+			s.leafAt[t] = s.firstOf[t] + leaf
+		}
+	}
+}
+
+func (s *scorer) descend(tree []node, row []float32) uint32 {
+	at := int32(0)
+	for at >= 0 {
+		n := &tree[at]
+		x := row[n.column]
+		left := x <= n.threshold
+		switch {
+		case x != x:
+			left = n.flags&nanLeft != 0
+		case n.flags&zeroIsMissing != 0 && lightgbm.IsZero(float64(x)):
+			left = n.flags&zeroLeft != 0
+		}
+		at = n.right
+		if left {
+			at = n.left
+		}
+	}
+	return uint32(^at)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"syscall"
 	"time"
@@ -52,23 +53,34 @@ func calls(transport, scenario string) func(*lab) error {
 	}
 }
 
-// baresip is a softphone at either end; the caller sends a tone.
+// baresip is a softphone at either end; both play a recording of noise.
 func baresip(l *lab) error {
+	codecs := one(l, "PCMU", "PCMA", "PCMU,PCMA")
+	noise := make([]byte, 2*8000*10)
+	for i := range noise {
+		noise[i] = byte(l.rng.Uint32())
+	}
+	wav := binary.LittleEndian
+	header := append([]byte("RIFF"), wav.AppendUint32(nil, uint32(36+len(noise)))...)
+	header = append(header, "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"...) // PCM, one channel
+	header = wav.AppendUint32(header, 8000)
+	header = wav.AppendUint32(header, 16000)
+	header = append(header, "\x02\x00\x10\x00data"...)
+	header = wav.AppendUint32(header, uint32(len(noise)))
+	l.write("voice.wav", string(header)+string(noise))
 	phone := func(h *host, dir, user string, port int, more string) *process {
 		l.write(dir+"/config", `sip_listen %s:%d
 audio_player aufile,/dev/null
-audio_source ausine,440
+audio_source aufile,/run/lab/voice.wav
 audio_alert aufile,/dev/null
 rtp_ports %d-%d
 module_path /usr/lib/baresip/modules
-module stdio.so
 module g711.so
-module ausine.so
 module aufile.so
 module_app account.so
 module_app menu.so
 `, h.Address, port, 10000+2*l.rng.IntN(5000), 22000)
-		l.write(dir+"/accounts", "<sip:%s@%s:%d>;regint=0;answermode=auto;audio_codecs=%s\n", user, h.Address, port, one(l, "PCMU", "PCMA"))
+		l.write(dir+"/accounts", "<sip:%s@%s:%d>;regint=0;answermode=auto;audio_codecs=%s\n", user, h.Address, port, codecs)
 		args := []string{"-f", work + "/" + dir}
 		if more != "" {
 			args = append(args, "-e", more, "-t", fmt.Sprint(l.between(4, 8)))

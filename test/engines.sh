@@ -6,7 +6,7 @@
 #                          system into build/suricata8 and run with the
 #                          libraries it was built against
 #
-# and what the tests of the Lua scripts need. The mirror is the one that the
+# and what the tests of the Lua scripts and the live tests need. The mirror is the one that the
 # machine's own apt sources name. The added suites are kept out of those
 # sources. What is there already is left alone.
 set -euo pipefail
@@ -55,6 +55,8 @@ need() { # command package
 need mmdebstrap mmdebstrap
 need tcpreplay tcpreplay
 need jq jq
+need ip iproute2
+need sysctl procps
 need luacheck lua-check
 need lua5.4 lua5.4
 need luajit luajit

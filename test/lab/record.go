@@ -47,6 +47,9 @@ func record(ctx context.Context, o options) error {
 		return errors.New("network namespaces need root")
 	}
 	sessions, err := o.plan()
+	if err == nil {
+		err = checkTools()
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -256,12 +255,6 @@ func (l *lab) some(low, high int, f func(i int) error) error {
 		}
 	}
 	return nil
-}
-
-// hasTool tells whether a program is installed.
-func hasTool(name string) bool {
-	_, err := exec.LookPath(name)
-	return err == nil
 }
 
 // typing writes to a program as a person types: letters with human gaps, lines

@@ -30,6 +30,7 @@ type cli struct {
 	Eval    evalCmd    `cmd:"" help:"Measure a bundle on labelled captures: how often it is right, how soon."`
 	Bench   benchCmd   `cmd:"" help:"Measure what a sidecar can take, and how soon its labels come."`
 	Extract extractCmd `cmd:"" help:"Turn labelled captures into a table of features to train on."`
+	Tune    tuneCmd    `cmd:"" help:"Choose a cascade from trained candidates, and write its bundle."`
 	Enrich  enrichCmd  `cmd:"" help:"Join labels into a Zeek conn.log or a Suricata eve.json."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and say what they come to."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -72,8 +72,8 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	b := &Bundle{Manifest: m}
 	if len(m.Features.Protocols) > 0 {
 		b.serves = new([256]bool)
-		for _, name := range m.Features.Protocols {
-			b.serves[protocols[name]] = true
+		for p := range b.serves {
+			b.serves[p] = m.Features.Serves(uint8(p))
 		}
 	}
 	b.Packet, err = b.cascade("packet", m.Packet.Stage, files, o)

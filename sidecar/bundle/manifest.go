@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -49,6 +50,12 @@ type Features struct {
 	Quiet int `toml:"quiet"`
 }
 
+// Serves says whether the models know flows of a transport protocol, by its IP
+// protocol number.
+func (f *Features) Serves(proto uint8) bool {
+	return len(f.Protocols) == 0 || slices.ContainsFunc(f.Protocols, func(name string) bool { return protocols[name] == proto })
+}
+
 // Stages is one cascade of the manifest.
 type Stages struct {
 	Stage []Stage `toml:"stage"`
@@ -72,7 +79,9 @@ type Calibration struct {
 	Sessions    int     `toml:"sessions"`
 	Flows       int     `toml:"flows"`
 	TargetError float64 `toml:"target_error"`
-	Delta       float64 `toml:"delta"`
+	// MetaTargetError is that of the cascade for taps without headers.
+	MetaTargetError float64 `toml:"meta_target_error"`
+	Delta           float64 `toml:"delta"`
 }
 
 // Reference is what scores looked like in calibration.
@@ -161,6 +170,9 @@ func (m *Manifest) check() (errs []error) {
 	}
 	if e := m.Calibration.TargetError; e < 0 || e >= 1 {
 		bad("calibration.target_error", "%v: a share from 0 to 1", e)
+	}
+	if e := m.Calibration.MetaTargetError; e < 0 || e >= 1 {
+		bad("calibration.meta_target_error", "%v: a share from 0 to 1", e)
 	}
 	if d := m.Calibration.Delta; d < 0 || d >= 1 {
 		bad("calibration.delta", "%v: a probability from 0 to 1", d)

@@ -167,3 +167,28 @@ var bitColumns = sync.OnceValue(func() map[string]column {
 	}
 	return columns
 })
+
+// Field is the field that a column shows, the same for every packet and bit:
+// ipv4_ttl of p3_ipv4_ttl_0, payload of p3_payload, first_duration of
+// first3_duration. A name that is no column is its own field.
+func Field(name string) string {
+	c, ok := lookup(name)
+	if !ok {
+		return name
+	}
+	switch c.scope {
+	case ofPacket:
+		return seqNames[c.index]
+	case ofFirst:
+		return "first_" + firstNames[c.index]
+	case ofHeader:
+		bit := c.index
+		for _, f := range headerFields[c.section] {
+			if bit < f.bits {
+				return sectionNames[c.section] + "_" + f.name
+			}
+			bit -= f.bits
+		}
+	}
+	return name
+}

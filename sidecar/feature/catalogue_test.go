@@ -162,3 +162,15 @@ func TestMasks(t *testing.T) {
 		t.Errorf("unknown mask: %v", err)
 	}
 }
+
+func TestField(t *testing.T) {
+	for name, want := range map[string]string{
+		"proto": "proto", "resp_port": "resp_port", "p3_payload": "payload", "p10_gap": "gap",
+		"first3_duration": "first_duration", "p3_ipv4_ttl_0": "ipv4_ttl", "p1_tcp_opt_319": "tcp_opt",
+		"p1_ipv4_ver_0": "ipv4_ver", "p2_udp_cksum_15": "udp_cksum", "no_column": "no_column",
+	} {
+		if got := Field(name); got != want {
+			t.Errorf("Field(%q) is %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/captures"
+	"serveflow/sidecar/config"
+	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tune"
+	"serveflow/sidecar/tune/search"
+)
+
+type tuneCmd struct {
+	Candidates      string  `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
+	Manifest        string  `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists the captures they were trained on, and those of the splits calibration and test."`
+	Label           string  `required:"" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
+	Output          string  `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
+	Report          string  `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html behind."`
+	Objective       string  `enum:"latency,rate,accuracy" default:"latency" help:"What to choose for: latency (the lowest median), rate (the least computing) or accuracy (the best F1)."`
+	MaxLoss         float64 `default:"0.01" help:"Macro F1 that the cascade may lose against the slow model alone."`
+	TargetError     float64 `default:"0.1" help:"Share of wrong labels among those given before the last stage."`
+	MetaTargetError float64 `placeholder:"SHARE" help:"The same for taps that see no headers. Default: the same."`
+	Delta           float64 `default:"0.1" help:"Probability that the calibration sessions deceive and the share is above the target."`
+	Stages          int     `default:"4" help:"Stages of a cascade, at most."`
+	Slow            string  `placeholder:"NAME" help:"Candidate that is the last stage and that the others are measured against. Default: the best of those with the most packets."`
+	Costs           string  `type:"existingfile" placeholder:"FILE" help:"Costs of an earlier run. Without, they are measured, and written to costs.json among the candidates."`
+	Work            string  `placeholder:"DIR" help:"Where answers of candidates are kept, so that a run that is stopped goes on. Default: asked among the candidates."`
+	VerifyChecksums bool    `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+}
+
+// Help is the text below the flags.
+func (tuneCmd) Help() string {
+	return `Nothing is trained. The cascade is chosen on the training sessions, each judged by
+models that have not seen it; calibration sessions show that its promise holds; test
+sessions measure it. The same captures, candidates and costs give the same bundle.`
+}
+
+// Validate implements kong's interface: what it refuses is a wrong command line.
+func (c tuneCmd) Validate() error {
+	for _, share := range []struct {
+		flag  string
+		value float64
+	}{{"--target-error", c.TargetError}, {"--delta", c.Delta}} {
+		if !(share.value > 0 && share.value < 1) {
+			return fmt.Errorf("%s: %v: give a share between 0 and 1", share.flag, share.value)
+		}
+	}
+	if !(c.MetaTargetError >= 0 && c.MetaTargetError < 1) {
+		return fmt.Errorf("--meta-target-error: %v: give a share between 0 and 1", c.MetaTargetError)
+	}
+	if !(c.MaxLoss >= 0 && c.MaxLoss <= 1) {
+		return fmt.Errorf("--max-loss: %v: give 0 to 1", c.MaxLoss)
+	}
+	if c.Stages < 1 || c.Stages > 4 {
+		return fmt.Errorf("--stages: %d: give 1 to 4", c.Stages)
+	}
+	return nil
+}
+
+func (c tuneCmd) Run(ctx context.Context) error {
+	list, err := captures.Read(c.Manifest, c.Label, nil)
+	if err != nil {
+		return err
+	}
+	conf := config.Default()
+	result, err := tune.Run(ctx, tune.Options{
+		Candidates: c.Candidates, Captures: list,
+		Replay: replay.Options{IgnoreChecksums: !c.VerifyChecksums},
+		Bundle: bundle.Options{Library: conf.ONNX.Library, Batch: conf.ONNX.Batch},
+		Costs:  c.Costs, Work: c.Work,
+		Objective: search.Objective(c.Objective), MaxLoss: c.MaxLoss, Target: c.TargetError, MetaTarget: c.MetaTargetError, Delta: c.Delta,
+		Stages: c.Stages, Slow: c.Slow, Progress: steps(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := result.WriteBundle(c.Output); err != nil {
+		return err
+	}
+	report := c.Report
+	if report == "" {
+		report = filepath.Clean(c.Output) + ".html"
+	}
+	f, err := os.Create(report)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(result.WriteReport(f), f.Close()); err != nil {
+		return err
+	}
+	if err := result.WriteText(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Printf("%s: the bundle\n%s: the report\n", c.Output, report)
+	return nil
+}
+
+// steps returns a function that draws a bar for each step, or nil if standard
+// error is no terminal.
+func steps() func(what string, done, total int) {
+	if progress("") == nil {
+		return nil
+	}
+	return func(what string, done, total int) { progress(what)(done, total) }
+}

@@ -1,0 +1,204 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/captures"
+	"serveflow/sidecar/extract"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/packet"
+	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tune/search"
+)
+
+// answered is a capture's flows and what every candidate says of them.
+type answered struct {
+	Waits [][]float64 // of each flow, in ms
+	By    []search.Answers
+}
+
+// scorer asks candidates about captures. It belongs to one goroutine.
+type scorer struct {
+	candidates []*loaded
+	scorers    []map[int]model.Scorer // by fold, -1 the whole model
+	row, probs []float32
+	packets    int
+	meta       bool
+	features   *bundle.Features
+	replay     replay.Options
+}
+
+func newScorer(c *Candidates, l []*loaded, meta bool, o replay.Options) *scorer {
+	s := &scorer{
+		candidates: l, scorers: make([]map[int]model.Scorer, len(l)), probs: make([]float32, len(c.Labels)),
+		packets: c.Features.Packets, meta: meta, features: &c.Features, replay: o,
+	}
+	for i := range s.scorers {
+		s.scorers[i] = map[int]model.Scorer{}
+	}
+	return s
+}
+
+// capture asks about all flows of a capture that the bundle will serve.
+func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*answered, error) {
+	a := &answered{By: make([]search.Answers, len(s.candidates))}
+	_, err := extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
+		first := &fl.Packets[0]
+		if !s.features.Serves(first.Proto) {
+			return nil
+		}
+		seen := s.seen(fl)
+		waits := make([]float64, seen)
+		for k := range waits {
+			waits[k] = float64(fl.Wait(k)) / 1e3
+		}
+		a.Waits = append(a.Waits, waits)
+		for i := range s.candidates {
+			class, score, err := s.ask(i, fold, fl.Packets[:seen])
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.candidates[i].Name, err)
+			}
+			a.By[i].Class = append(a.By[i].Class, class)
+			a.By[i].Score = append(a.By[i].Score, score)
+		}
+		return nil
+	})
+	return a, err
+}
+
+// seen is how many of the first packets come before the flow is quiet for so long
+// that the sidecar decides it.
+func (s *scorer) seen(fl *extract.Flow) int {
+	quiet := int64(s.features.Quiet) * int64(time.Second/time.Microsecond)
+	for k := 1; k < len(fl.Packets); k++ {
+		if quiet > 0 && fl.Wait(k)-fl.Wait(k-1) >= quiet {
+			return k
+		}
+	}
+	return len(fl.Packets)
+}
+
+// ask asks candidate i about a flow's first packets.
+func (s *scorer) ask(i, fold int, packets []packet.Packet) (int16, float32, error) {
+	m := s.candidates[i].of(fold)
+	sc := s.scorers[i][fold]
+	if sc == nil {
+		var err error
+		if sc, err = m.model.NewScorer(); err != nil {
+			return 0, 0, err
+		}
+		s.scorers[i][fold] = sc
+	}
+	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
+	m.plan.Encode(s.row, packets)
+	if err := sc.Score(s.probs, s.row, 1); err != nil {
+		return 0, 0, err
+	}
+	best := 0
+	for k, p := range s.probs {
+		if p > s.probs[best] {
+			best = k
+		}
+	}
+	return int16(best), s.probs[best], nil
+}
+
+func (s *scorer) close() error {
+	var first error
+	for _, of := range s.scorers {
+		for _, sc := range of {
+			if err := sc.Close(); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}
+
+// score asks the candidates about all captures, side by side, and returns what
+// they say in the order of the captures. What is kept from an earlier run is not
+// asked again.
+func (t *tuner) score(ctx context.Context, l []*loaded, events string, list []captures.Capture) ([]*answered, error) {
+	all := make([]*answered, len(list))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	next, done := 0, 0
+	for range min(runtime.GOMAXPROCS(0), len(list)) {
+		running.Go(func() {
+			s := newScorer(t.candidates, l, events == "meta", t.options.Replay)
+			defer func() {
+				if err := s.close(); err != nil {
+					stop(err)
+				}
+			}()
+			for ctx.Err() == nil {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= len(list) {
+					return
+				}
+				a, err := t.kept(events, list[i], func() (*answered, error) {
+					return s.capture(ctx, list[i], t.fold(list[i]))
+				})
+				if err != nil {
+					stop(err)
+					return
+				}
+				mu.Lock()
+				all[i] = a
+				if done++; t.options.Progress != nil {
+					t.options.Progress("asking candidates ("+events+")", done, len(list))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	return all, context.Cause(ctx)
+}
+
+// fold is the fold of a training capture, -1 of another.
+func (t *tuner) fold(c captures.Capture) int {
+	if fold, ok := t.candidates.Folds[c.File]; ok && c.Split == trainSplit {
+		return fold
+	}
+	return -1
+}
+
+// set makes a set of the captures of one split.
+func (t *tuner) set(list []captures.Capture, all []*answered, split string) (*search.Set, error) {
+	s := &search.Set{Classes: len(t.candidates.Labels)}
+	sessions := 0
+	for i, c := range list {
+		a := all[i]
+		if c.Split != split || len(a.Waits) == 0 {
+			continue
+		}
+		class := slices.Index(t.candidates.Labels, c.Label)
+		if class < 0 {
+			return nil, fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, c.Label)
+		}
+		for _, waits := range a.Waits {
+			s.Flows = append(s.Flows, search.Flow{Class: class, Session: sessions, Waits: waits})
+		}
+		sessions++
+		if s.By == nil {
+			s.By = make([]search.Answers, len(a.By))
+		}
+		for k := range a.By {
+			s.By[k].Class = append(s.By[k].Class, a.By[k].Class...)
+			s.By[k].Score = append(s.By[k].Score, a.By[k].Score...)
+		}
+	}
+	return s, nil
+}

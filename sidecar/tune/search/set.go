@@ -1,0 +1,76 @@
+// Package search chooses a cascade: which models, and from which score on the
+// word of each is taken for each class.
+//
+// It knows flows only by what every candidate says of them, how long their
+// packets took and which session they are of. Everything is chosen on one set of
+// flows, of which each candidate speaks without having been trained on it; what
+// is promised rests on another (see package bound); a third only measures.
+package search
+
+import "slices"
+
+// Unknown is the class of a flow that the last stage is not sure of.
+const Unknown = -1
+
+// Candidate is a model on one number of packets.
+type Candidate struct {
+	Name    string
+	Packets int
+	Cost    float64 // ms of computing a flow
+}
+
+// Flow is what is known of a flow but for the answers.
+type Flow struct {
+	Class   int
+	Session int // from 0
+	// Waits has the ms from the first packet to each of the first ones, itself
+	// included: all that are there before the flow is quiet or as many as any
+	// candidate looks at.
+	Waits []float64
+}
+
+// Answers are what one candidate says of each flow.
+type Answers struct {
+	Class []int16
+	Score []float32 // the class's probability
+}
+
+// Set is a number of flows.
+type Set struct {
+	Classes int
+	Flows   []Flow
+	By      []Answers // by candidate
+}
+
+// Sessions is the number of sessions.
+func (s *Set) Sessions() int {
+	n := 0
+	for _, f := range s.Flows {
+		n = max(n, f.Session+1)
+	}
+	return n
+}
+
+// sizes counts the flows of each session.
+func (s *Set) sizes() []float64 {
+	n := make([]float64, s.Sessions())
+	for _, f := range s.Flows {
+		n[f.Session]++
+	}
+	return n
+}
+
+// Join puts the sessions of two sets into one.
+func Join(a, b *Set) *Set {
+	all := &Set{Classes: a.Classes, Flows: slices.Clone(a.Flows), By: make([]Answers, len(a.By))}
+	n := a.Sessions()
+	for _, f := range b.Flows {
+		f.Session += n
+		all.Flows = append(all.Flows, f)
+	}
+	for c := range all.By {
+		all.By[c].Class = slices.Concat(a.By[c].Class, b.By[c].Class)
+		all.By[c].Score = slices.Concat(a.By[c].Score, b.By[c].Score)
+	}
+	return all
+}

@@ -1,0 +1,101 @@
+package tune
+
+import (
+	"fmt"
+	"math"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/tune/search"
+)
+
+// DatasheetFile is the name of a bundle's datasheet.
+const DatasheetFile = "DATASHEET.md"
+
+// WriteBundle writes the bundle into dir and checks that it loads.
+func (r *Result) WriteBundle(dir string) error {
+	m, files := r.bundle()
+	if err := bundle.Write(dir, m, files); err != nil {
+		return err
+	}
+	b, err := bundle.Open(dir+"/", r.Options.Bundle)
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
+	c := r.Candidates
+	m := &bundle.Manifest{
+		Name: c.Name, Version: c.Version, Task: c.Task, Labels: c.Labels,
+		Features: c.Features, Provenance: c.Provenance,
+	}
+	files := map[string][]byte{CostsFile: r.Costs.encode(), DatasheetFile: []byte(r.datasheet())}
+	for _, choice := range r.Choices {
+		stages := &m.Packet
+		if choice.Events == "meta" {
+			stages = &m.Meta
+		}
+		for _, s := range choice.Final {
+			one := choice.Candidates[s.Candidate]
+			stages.Stage = append(stages.Stage, bundle.Stage{
+				Name: one.Name, Packets: one.Packets, Model: one.Model, Kind: one.Kind,
+				Confidence: "max_probability", Thresholds: short(s.Thresholds),
+			})
+			for _, file := range []string{one.Model, one.Model + bundle.GoldenSuffix} {
+				files[file] = c.data[file]
+			}
+		}
+	}
+	first := r.Choices[0]
+	m.Calibration = bundle.Calibration{Sessions: first.Calibration.Sessions(), Flows: len(first.Calibration.Flows)}
+	for _, choice := range r.Choices {
+		if !choice.Proved {
+			continue
+		}
+		m.Calibration.Delta = r.Options.Delta
+		if choice.Events == "meta" {
+			m.Calibration.MetaTargetError = choice.search.Target
+		} else {
+			m.Calibration.TargetError = choice.search.Target
+		}
+	}
+	m.Reference.ScoreHistogram = histogram(first.Calibration, first.Final[len(first.Final)-1].Candidate)
+	return m, files
+}
+
+// short is one threshold in place of many that are the same.
+func short(thresholds []float32) []float32 {
+	for _, t := range thresholds {
+		if t != thresholds[0] {
+			return thresholds
+		}
+	}
+	return thresholds[:1]
+}
+
+// histogram is the share of flows by score, in ten bins.
+func histogram(s *search.Set, candidate int) []float64 {
+	bins := make([]float64, 10)
+	for _, score := range s.By[candidate].Score {
+		bins[min(int(score*10), 9)]++
+	}
+	for i := range bins {
+		bins[i] = math.Round(bins[i]/float64(len(s.Flows))*1e5) / 1e5
+	}
+	return bins
+}
+
+// percent writes a share.
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+// ms writes a time that may be very short.
+func ms(t float64) string {
+	switch {
+	case t < .1:
+		return fmt.Sprintf("%.3f ms", t)
+	case t < 10:
+		return fmt.Sprintf("%.2f ms", t)
+	}
+	return fmt.Sprintf("%.1f ms", t)
+}

@@ -25,6 +25,10 @@ func (d *Decoder) array(field string, limit int) int {
 		return 0
 	}
 	at := d.in.offset()
+	if msgpcode.IsFixedArray(c) {
+		d.in.pos++
+		return d.elements(field, at, int(c&msgpcode.FixedArrayMask), limit, nil)
+	}
 	n, err := d.mp.DecodeArrayLen()
 	return d.elements(field, at, n, limit, err)
 }

@@ -96,9 +96,10 @@ func (d *Decoder) uint(field string, limit uint64) uint64 {
 		return 0
 	}
 	at := d.in.offset()
-	var u uint64
+	u, ok := d.in.unsigned()
 	var err error
 	switch {
+	case ok:
 	case isUnsigned(c):
 		u, err = d.mp.DecodeUint64()
 	case isSigned(c):
@@ -212,10 +213,13 @@ func finite(f float32) bool { return !math.IsNaN(float64(f)) && !math.IsInf(floa
 // length reads the length of a text or binary value whose code was checked.
 func (d *Decoder) length(field string, limit int) (int, bool) {
 	at := d.in.offset()
-	n, err := d.mp.DecodeBytesLen()
-	if err != nil {
-		d.fail(err)
-		return 0, false
+	n, ok := d.in.length()
+	if !ok {
+		var err error
+		if n, err = d.mp.DecodeBytesLen(); err != nil {
+			d.fail(err)
+			return 0, false
+		}
 	}
 	// On 32-bit machines a length over 2 GiB comes out negative.
 	if n < 0 || n > limit {

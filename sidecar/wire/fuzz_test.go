@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
+	"testing/iotest"
 )
 
 // FuzzDecode feeds a connection's bytes to a Decoder: whatever they are, it
@@ -54,6 +56,39 @@ func FuzzDecode(f *testing.F) {
 			}
 			if !same(&m, &again) {
 				t.Fatalf("got  %+v\nwant %+v", again, m)
+			}
+		}
+	})
+}
+
+// FuzzPieces reads the same bytes at once and one by one: numbers that lie
+// whole in the buffer are read by other code than those that do not.
+func FuzzPieces(f *testing.F) {
+	var stream []byte
+	for _, m := range samples(f) {
+		b := encoded(f, m)
+		f.Add(b)
+		stream = append(stream, b...)
+	}
+	f.Add(stream)
+	f.Add(metaText(f))
+	for _, test := range malformed {
+		f.Add(unhex(f, test.hex))
+		f.Add(append(unhex(f, test.hex), stream...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		whole, pieces := NewDecoder(bytes.NewReader(data)), NewDecoder(iotest.OneByteReader(bytes.NewReader(data)))
+		var m, want Message
+		for {
+			err, wantErr := whole.Next(&m), pieces.Next(&want)
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) || whole.Offset() != pieces.Offset() || whole.Unknown() != pieces.Unknown() {
+				t.Fatalf("at once: %v at %d; in pieces: %v at %d", err, whole.Offset(), wantErr, pieces.Offset())
+			}
+			if err != nil {
+				return
+			}
+			if !same(&m, &want) {
+				t.Fatalf("at once:   %+v\nin pieces: %+v", m, want)
 			}
 		}
 	})

@@ -1,6 +1,11 @@
 package wire
 
-import "io"
+import (
+	"encoding/binary"
+	"io"
+
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
+)
 
 // readBuffer is how much is read from a connection at once.
 const readBuffer = 64 << 10
@@ -102,4 +107,57 @@ func (r *reader) discard(n int) error {
 		n -= k
 	}
 	return nil
+}
+
+// Most numbers and lengths lie whole in the buffer. The two methods below read
+// those; for others, and for what is of another type, they return false and
+// read nothing, and the msgpack package does it.
+
+// longest is the most bytes of a number or of the head of a text.
+const longest = 9
+
+// unsigned reads an unsigned integer.
+func (r *reader) unsigned() (uint64, bool) {
+	b := r.buf[r.pos:r.end]
+	if len(b) < longest {
+		return 0, false
+	}
+	switch c := b[0]; {
+	case c <= msgpcode.PosFixedNumHigh:
+		r.pos++
+		return uint64(c), true
+	case c == msgpcode.Uint8:
+		r.pos += 2
+		return uint64(b[1]), true
+	case c == msgpcode.Uint16:
+		r.pos += 3
+		return uint64(binary.BigEndian.Uint16(b[1:])), true
+	case c == msgpcode.Uint32:
+		r.pos += 5
+		return uint64(binary.BigEndian.Uint32(b[1:])), true
+	case c == msgpcode.Uint64:
+		r.pos += longest
+		return binary.BigEndian.Uint64(b[1:]), true
+	}
+	return 0, false
+}
+
+// length reads the head of a text or of a binary value.
+func (r *reader) length() (int, bool) {
+	b := r.buf[r.pos:r.end]
+	if len(b) < longest {
+		return 0, false
+	}
+	switch c := b[0]; {
+	case msgpcode.IsFixedString(c):
+		r.pos++
+		return int(c & msgpcode.FixedStrMask), true
+	case c == msgpcode.Str8 || c == msgpcode.Bin8:
+		r.pos += 2
+		return int(b[1]), true
+	case c == msgpcode.Str16 || c == msgpcode.Bin16:
+		r.pos += 3
+		return int(binary.BigEndian.Uint16(b[1:])), true
+	}
+	return 0, false
 }

@@ -1,0 +1,1 @@
+# The plugin does nothing before its scripts start it: @load serveflow.

@@ -1,0 +1,112 @@
+##! The label in conn.log. The row of a connection whose label is still to come is
+##! held for a while, live, or written when it came, in captures and at the end.
+
+@load ./main
+
+module ServeFlow;
+
+export {
+	redef record Conn::Info += {
+		## The class, or "unknown" where no model was sure enough.
+		ml_label: string &log &optional;
+		## The model's probability for the label.
+		ml_score: double &log &optional;
+		## The stage that decided.
+		ml_stage: string &log &optional;
+		## How many packets the decision rests on.
+		ml_pkts: count &log &optional;
+		## Time from the connection's first packet to the decision.
+		ml_latency: interval &log &optional;
+		## The bundle, as name@version.
+		ml_model: string &log &optional;
+		## What triggered the decision.
+		ml_reason: string &log &optional;
+	};
+}
+
+type Held: record {
+	row: Conn::Info;
+	token: opaque of LogDelayToken;
+};
+
+# Connections whose row is about to be written without the label that is to come,
+# and the rows that are held for one.
+global owed: set[string];
+global held: table[string] of Held;
+
+function fill(row: Conn::Info, d: Decision)
+	{
+	row$ml_label = d$label;
+	row$ml_score = d$score;
+	row$ml_pkts = d$pkts;
+	row$ml_latency = d$latency;
+	row$ml_model = d$model;
+	row$ml_reason = d$reason;
+	if ( d$stage != "" )
+		row$ml_stage = d$stage;
+	}
+
+# Before conn.log's row is written, at priority -5.
+event connection_state_remove(c: connection) &priority=3
+	{
+	local to_come = ServeFlow::__settle(c);
+
+	if ( ! conn_log || ! c?$conn )
+		return;
+
+	if ( c?$serveflow )
+		fill(c$conn, c$serveflow);
+	else if ( to_come && hold > 0sec )
+		add owed[c$uid];
+	}
+
+# The time is up, or there are too many: the row goes without.
+function expired(rec: any, id: Log::ID): bool
+	{
+	local row = rec as Conn::Info;
+	if ( row$uid in held )
+		{
+		delete held[row$uid];
+		ServeFlow::__expired(row$uid);
+		}
+	return T;
+	}
+
+hook Log::log_stream_policy(rec: any, id: Log::ID)
+	{
+	if ( |owed| == 0 || id != Conn::LOG )
+		return;
+
+	local row = rec as Conn::Info;
+	if ( row$uid !in owed )
+		return;
+
+	delete owed[row$uid];
+	held[row$uid] = Held($row=row, $token=Log::delay(id, rec, expired));
+	}
+
+event ServeFlow::label(c: connection, decision: Decision) &priority=5
+	{
+	if ( c$uid !in held )
+		return;
+
+	local h = held[c$uid];
+	delete held[c$uid];
+	fill(h$row, decision);
+	Log::delay_finish(Conn::LOG, h$row, h$token);
+	}
+
+event zeek_init() &priority=-5
+	{
+	if ( ! sees_traffic() || ! conn_log )
+		return;
+
+	Log::set_max_delay_interval(Conn::LOG, hold);
+	Log::set_max_delay_queue_size(Conn::LOG, max_held);
+	}
+
+# Rows that are held now are written before the last connections are over.
+event net_done(t: time)
+	{
+	ServeFlow::__drain();
+	}

@@ -1,0 +1,80 @@
+##! Starts the tap, takes the labels, and writes serveflow.log.
+
+@load base/frameworks/cluster
+@load base/protocols/conn
+@load ./config
+
+module ServeFlow;
+
+export {
+	redef enum Log::ID += { LOG };
+
+	## A row of serveflow.log, written when the label comes: of a connection that
+	## goes on for days, days before its row in conn.log.
+	type Info: record {
+		## When the connection began.
+		ts: time &log;
+		uid: string &log;
+		id: conn_id &log;
+		label: string &log;
+		score: double &log;
+		stage: string &log &optional;
+		pkts: count &log;
+		latency: interval &log;
+		model: string &log;
+		reason: string &log;
+	};
+
+	global log_policy: Log::PolicyHook;
+
+	## Raised for each row of serveflow.log.
+	global log_serveflow: event(rec: Info);
+
+	## For sites to act on a label: a notice, NetControl, an own log.
+	global labelled: hook(c: connection, info: Info);
+}
+
+redef record connection += {
+	## What the sidecar says of the connection, once it did.
+	serveflow: Decision &optional;
+};
+
+function info_of(c: connection, d: Decision): Info
+	{
+	local info = Info($ts=c$start_time, $uid=c$uid, $id=c$id, $label=d$label, $score=d$score, $pkts=d$pkts,
+	                  $latency=d$latency, $model=d$model, $reason=d$reason);
+	if ( d$stage != "" )
+		info$stage = d$stage;
+	return info;
+	}
+
+# Connections are seen by workers, and by a Zeek without a cluster.
+function sees_traffic(): bool
+	{
+	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
+	}
+
+event zeek_init() &priority=5
+	{
+	Log::create_stream(LOG, Log::Stream($columns=Info, $ev=log_serveflow, $path="serveflow", $policy=log_policy));
+
+	if ( ! sees_traffic() )
+		return;
+
+	local name = sensor != "" ? sensor : (Cluster::node != "" ? Cluster::node : "zeek");
+	ServeFlow::__start(name, wait && reading_traces());
+	}
+
+event ServeFlow::label(c: connection, decision: Decision) &priority=10
+	{
+	c$serveflow = decision;
+	}
+
+event ServeFlow::label(c: connection, decision: Decision)
+	{
+	local info = info_of(c, decision);
+	hook labelled(c, info);
+
+	if ( log )
+		Log::write(LOG, info);
+	}

@@ -1,0 +1,213 @@
+#include "Flows.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <zeek/Conn.h>
+#include <zeek/Event.h>
+#include <zeek/EventRegistry.h>
+#include <zeek/ID.h>
+#include <zeek/Reporter.h>
+#include <zeek/RunState.h>
+#include <zeek/iosource/Manager.h>
+#include <zeek/zeek-version.h>
+
+#include "Tap.h"
+#include "serveflow.bif.h"
+
+namespace serveflow {
+
+namespace {
+
+// How long, and of how many flows, a label is waited for whose row is written.
+constexpr double orphan_seconds = 60;
+constexpr size_t max_orphans = 100'000;
+
+} // namespace
+
+Flows::Flows() : link(*this) {}
+
+void Flows::Start(const std::string& sensor, bool wait) {
+    capture = wait;
+    settings.hello.engine_version = VERSION;
+    settings.hello.sensor = sensor;
+    settings.hello.pid = getpid();
+    settings.hello.capture = capture;
+    Configure();
+    if ( started )
+        return;
+    started = true;
+    zeek::iosource_mgr->Register(this, true, false);
+}
+
+void Flows::Configure() {
+    settings.socket = zeek::id::find_val("ServeFlow::socket")->AsStringVal()->ToStdString();
+    settings.buffer_bytes = zeek::id::find_val("ServeFlow::buffer_bytes")->AsCount();
+    settings.batch_bytes = zeek::id::find_val("ServeFlow::batch_bytes")->AsCount();
+    settings.batch_us = static_cast<int64_t>(zeek::id::find_val("ServeFlow::batch_interval")->AsInterval() * 1e6);
+    settings.patience = zeek::id::find_val("ServeFlow::patience")->AsInterval();
+    link.Configure(settings);
+}
+
+void Flows::Finish() {
+    if ( ! started )
+        return;
+    Drain();
+    link.Close();
+    started = false;
+    lost +=
+        std::count_if(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.decision; });
+}
+
+Flow* Flows::Open(Tap* tap) {
+    auto* conn = tap->Conn();
+    if ( ! conn->GetUID() )
+        conn->GetVal(); // gives it one
+    auto uid = conn->GetUID().Base62("C");
+    Flow& f = flows[uid];
+    f.uid = std::move(uid);
+    f.number = ++numbers;
+    f.tap = tap;
+    return &f;
+}
+
+bool Flows::Send(Flow&, const PacketInfo& p) { return link.Packet(p); }
+
+void Flows::Over(Flow& flow, zeek::Connection& conn) {
+    flow.tap = nullptr;
+    flow.conn = conn.GetVal();
+    auto ts = static_cast<int64_t>(zeek::run_state::network_time * 1e6 + 0.5);
+    flow.owed = link.End(flow.uid, ts) && ! flow.decision;
+}
+
+zeek::RecordValPtr Flows::Settle(std::string_view uid, bool& owed) {
+    owed = false;
+    auto at = flows.find(uid);
+    if ( at == flows.end() )
+        return nullptr;
+    Flow& f = at->second;
+    if ( ! f.decision && f.owed && (capture || zeek::run_state::terminating) )
+        Sync(Patience());
+    auto decision = f.decision;
+    f.settled = true;
+    if ( decision || ! f.owed || capture || ! link.Welcomed() ) {
+        if ( ! decision && f.owed )
+            lost++;
+        flows.erase(at);
+        return decision;
+    }
+    owed = f.held = true;
+    Evict();
+    orphans.emplace_back(zeek::run_state::network_time, f.uid);
+    return nullptr;
+}
+
+void Flows::Expired(std::string_view uid) {
+    auto at = flows.find(uid);
+    if ( at != flows.end() )
+        at->second.held = false;
+}
+
+// Evict forgets labels that nobody will ever tell.
+void Flows::Evict() {
+    while ( ! orphans.empty() && (orphans.size() >= max_orphans ||
+                                  zeek::run_state::network_time - orphans.front().first > orphan_seconds) ) {
+        if ( flows.erase(orphans.front().second) > 0 )
+            lost++;
+        orphans.pop_front();
+    }
+}
+
+void Flows::OnLabel(const Label& l) {
+    auto at = flows.find(l.flow);
+    if ( at == flows.end() ) {
+        late++;
+        return;
+    }
+    Flow& f = at->second;
+    if ( f.decision )
+        return; // a second one, which the protocol forbids
+    static auto type = zeek::id::find_type<zeek::RecordType>("ServeFlow::Decision");
+    auto d = zeek::make_intrusive<zeek::RecordVal>(type);
+    auto text = [](std::string_view s) { return zeek::make_intrusive<zeek::StringVal>(s.size(), s.data()); };
+    d->Assign(0, text(l.label));
+    d->Assign(1, l.score);
+    d->Assign(2, text(l.stage));
+    d->Assign(3, l.packets);
+    d->AssignInterval(4, static_cast<double>(l.latency_us) / 1e6);
+    d->Assign(5, text(l.model));
+    d->Assign(6, text(l.reason));
+    f.decision = std::move(d);
+    if ( f.tap )
+        f.tap->Stop();
+    arrived.push_back(&f);
+}
+
+// Deliver tells scripts of the labels that came.
+void Flows::Deliver() {
+    if ( capture )
+        std::sort(arrived.begin(), arrived.end(), [](const Flow* a, const Flow* b) { return a->number < b->number; });
+    for ( Flow* f : arrived ) {
+        if ( f->settled && ! f->held )
+            late++;
+        auto conn = f->tap ? f->tap->Conn()->GetVal() : f->conn;
+        if ( ::ServeFlow::label )
+            zeek::event_mgr.Enqueue(::ServeFlow::label, std::move(conn), f->decision);
+        if ( f->settled )
+            flows.erase(f->uid);
+    }
+    arrived.clear();
+}
+
+bool Flows::Sync(double seconds) {
+    bool came = seconds > 0 && link.Sync(false, seconds);
+    Deliver();
+    return came;
+}
+
+// Patience is how many seconds may be waited now: in captures for each label, at
+// Zeek's end for all of them.
+double Flows::Patience() {
+    if ( capture )
+        return settings.patience;
+    using std::chrono::duration;
+    if ( end == Link::Clock::time_point{} )
+        end = Link::Clock::now() + std::chrono::duration_cast<Link::Clock::duration>(
+                                       duration<double>(zeek::id::find_val("ServeFlow::hold")->AsInterval()));
+    return link.Welcomed() ? duration<double>(end - Link::Clock::now()).count() : 0;
+}
+
+void Flows::Drain() {
+    if ( std::any_of(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.decision; }) )
+        Sync(Patience());
+    else
+        link.Flush();
+}
+
+void Flows::OnSocket(int fd) {
+    if ( watched >= 0 && ! capture )
+        zeek::iosource_mgr->UnregisterFd(watched, this);
+    watched = fd;
+    if ( fd < 0 ) {
+        Configure(); // for the next connection
+        return;
+    }
+    if ( ! capture )
+        zeek::iosource_mgr->RegisterFd(fd, this);
+}
+
+void Flows::OnReport(const std::string& text) { zeek::reporter->Info("ServeFlow: %s", text.c_str()); }
+
+double Flows::GetNextTimeout() { return capture || ! started ? -1 : link.Due(); }
+
+void Flows::Process() {
+    if ( capture || ! started )
+        return;
+    link.Read();
+    if ( link.Due() == 0 )
+        link.Flush();
+    Deliver();
+}
+
+} // namespace serveflow

@@ -1,0 +1,115 @@
+// The flows that were sent to the sidecar, and what becomes of their labels.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <zeek/Tag.h>
+#include <zeek/Val.h>
+#include <zeek/iosource/IOSource.h>
+
+#include "Link.h"
+
+namespace zeek {
+class Connection;
+}
+
+namespace serveflow {
+
+class Tap;
+
+// A flow of which a packet was sent.
+struct Flow {
+    std::string uid;
+    uint64_t number = 0;         // in order of first packets
+    Tap* tap = nullptr;          // until the connection is over
+    zeek::RecordValPtr conn;     // from then on
+    zeek::RecordValPtr decision; // ServeFlow::Decision, once it was delivered
+    bool owed = false;           // its END went off, so a label has to come
+    bool settled = false;        // conn.log's row was written, or is held
+    bool held = false;
+};
+
+// Flows tells scripts of labels by the event ServeFlow::label, and answers whether
+// one is still to come. Live, labels are taken when they come. In captures they are
+// read at SYNCs only, and told of in the order of the flows, so that every run is
+// the same.
+class Flows final : public Link::Owner, public zeek::iosource::IOSource {
+public:
+    Flows();
+
+    // Start reads the settings from the script level; before it, nothing is
+    // tapped. capture: this is to wait for labels.
+    void Start(const std::string& sensor, bool capture);
+    bool Started() const { return started; }
+
+    // Finish sends what waits and closes the connection.
+    void Finish();
+
+    const Need& Wanted() const { return link.Wanted(); }
+    zeek::Tag AnalyzerTag() const { return tag; }
+    void SetAnalyzerTag(const zeek::Tag& t) { tag = t; }
+
+    Flow* Open(Tap* tap);
+    bool Send(Flow& flow, const PacketInfo& p);
+    void Over(Flow& flow, zeek::Connection& conn);
+
+    // Settle is asked when conn.log's row is about to be written: the decision,
+    // waited for if that is the way now. owed: it is to come yet.
+    zeek::RecordValPtr Settle(std::string_view uid, bool& owed);
+    // Expired says that the row was written without its label.
+    void Expired(std::string_view uid);
+    // Drain waits for labels that are owed, where the end has come.
+    void Drain();
+
+    const Counters& Count() const { return link.Count(); }
+    uint64_t Late() const { return late; }
+    uint64_t Lost() const { return lost; }
+
+    // Of Link::Owner.
+    void OnLabel(const Label& label) override;
+    void OnSocket(int fd) override;
+    void OnReport(const std::string& text) override;
+
+    // Of IOSource.
+    double GetNextTimeout() override;
+    void Process() override;
+    const char* Tag() override { return "ServeFlow"; }
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+    };
+    // A Flow stays where it is while others come and go.
+    using Table = std::unordered_map<std::string, Flow, Hash, std::equal_to<>>;
+
+    void Configure();
+    void Deliver();
+    bool Sync(double seconds);
+    double Patience();
+    void Evict();
+
+    Link link;
+    Settings settings;
+    zeek::Tag tag;
+    bool started = false;
+    bool capture = false;
+    int watched = -1;
+
+    Table flows;
+    uint64_t numbers = 0;
+    std::vector<Flow*> arrived;                         // labelled, not yet told of
+    std::deque<std::pair<double, std::string>> orphans; // settled without a label, by network time
+    uint64_t late = 0;                                  // labels whose row was written
+    uint64_t lost = 0;                                  // labels that were owed and did not come
+    Link::Clock::time_point end;                        // of waiting, once Zeek terminates
+};
+
+} // namespace serveflow

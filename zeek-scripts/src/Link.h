@@ -1,0 +1,126 @@
+// The connection to the sidecar, with its buffer. Live it never waits: what the
+// socket does not take stays in the buffer, and what the buffer does not take is
+// dropped and counted, whole messages at a time. Whoever reads a capture waits,
+// with a time limit. Nothing here knows of Zeek.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "Pack.h"
+#include "Unpack.h"
+
+namespace serveflow {
+
+struct Settings {
+    std::string socket;
+    Hello hello;
+    size_t buffer_bytes = 1 << 20; // that may wait for a slow or absent sidecar
+    size_t batch_bytes = 1 << 15;  // that are written at once
+    int64_t batch_us = 100'000;    // after which less than that is written
+    double patience = 30;          // seconds that a capture waits for the sidecar
+};
+
+// What a Link counts, since it was made.
+struct Counters {
+    uint64_t sent = 0;     // messages that went to the socket
+    uint64_t dropped = 0;  // messages that did not
+    uint64_t labels = 0;   // LABELs that came
+    uint64_t connects = 0; // connections that the sidecar welcomed
+};
+
+class Link {
+public:
+    struct Owner {
+        virtual ~Owner() = default;
+        // A LABEL came; its texts are gone when this returns.
+        virtual void OnLabel(const Label& label) = 0;
+        // The socket to watch for what comes, or -1 when there is none any more.
+        virtual void OnSocket(int fd) = 0;
+        // What a person should know.
+        virtual void OnReport(const std::string& text) = 0;
+    };
+
+    using Clock = std::chrono::steady_clock;
+
+    explicit Link(Owner& owner) : owner(owner) {}
+    ~Link();
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+
+    // Settings hold from the next connection on; those of the buffer at once.
+    void Configure(Settings s) { settings = std::move(s); }
+
+    // What is wanted of each flow.
+    const Need& Wanted() const { return need; }
+    const Counters& Count() const { return counters; }
+
+    // Messages for the sidecar; ts_us is the packets' clock. False: dropped.
+    bool Packet(const PacketInfo& p);
+    bool End(std::string_view flow, int64_t ts_us);
+
+    // Welcomed says whether there is a connection that answers.
+    bool Welcomed() const { return fd >= 0 && welcomed; }
+
+    // Seconds until Flush has something to do; -1: nothing waits.
+    double Due() const;
+
+    // Flush writes what waits as far as the socket takes it, having connected
+    // if the time for that has come.
+    void Flush();
+
+    // Read takes what has come, without waiting.
+    void Read();
+
+    // Sync waits for the labels due from all that was added, for at most so many
+    // seconds. A final one ends all flows. False: they did not come.
+    bool Sync(bool final, double seconds);
+
+    // Close ends the connection for good; what still waits is counted dropped.
+    void Close();
+
+private:
+    bool Room(size_t bytes);
+    void Added(int64_t ts_us);
+    bool Connect();
+    void Lose(const std::string& why, double pause = 0);
+    bool Write(Clock::time_point deadline);
+    bool Receive();
+    bool Hear(const Message& m);
+    bool Wait(short events, Clock::time_point deadline);
+    bool Await(const std::function<bool()>& done, Clock::time_point deadline);
+    void GiveUp(const std::string& why);
+    bool Pending() const { return ! batch.empty() || flown < flight.size(); }
+    size_t Buffered() const { return batch.size() + flight.size() - flown; }
+
+    Owner& owner;
+    Settings settings;
+    Need need;
+    Counters counters;
+
+    int fd = -1;
+    bool welcomed = false;
+    bool stopped = false; // for good
+    bool absent = false;  // and this was said
+
+    std::string batch;       // messages that wait
+    uint64_t waiting = 0;    // how many
+    std::string flight;      // bytes being written,
+    size_t flown = 0;        // how many of them are,
+    uint64_t aboard = 0;     // and the messages in them
+    std::string inbox;       // bytes that are no whole message yet
+    Clock::time_point since; // when the batch got its first message
+    int64_t batch_ts = 0;    // the same by the packets' clock
+    int64_t stats_due = 0;   // packets' clock
+    uint64_t token = 0;      // of the last SYNC,
+    uint64_t synced = 0;     // and of the last SYNCED
+
+    double pause = 1;             // seconds before the next attempt to connect,
+    Clock::time_point idle_until; // which is not before this, nor is the next write
+};
+
+} // namespace serveflow

@@ -1,0 +1,154 @@
+#include "Pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace serveflow {
+
+namespace {
+
+// Raw begins with the flow's own IP header (LINKTYPE_RAW).
+constexpr uint8_t link_ip = 101;
+constexpr size_t max_text = 256;
+
+// Writer puts values behind each other into room that is known to be enough.
+class Writer {
+public:
+    explicit Writer(char* at) : at(at) {}
+
+    char* At() const { return at; }
+
+    void Byte(uint8_t b) { *at++ = static_cast<char>(b); }
+
+    void Uint(uint64_t n) {
+        if ( n < 0x80 )
+            Byte(static_cast<uint8_t>(n));
+        else if ( n <= 0xff )
+            Number<1>(0xcc, n);
+        else if ( n <= 0xffff )
+            Number<2>(0xcd, n);
+        else if ( n <= 0xffffffff )
+            Number<4>(0xce, n);
+        else
+            Number<8>(0xcf, n);
+    }
+
+    void Text(std::string_view s) {
+        s = s.substr(0, max_text);
+        if ( s.size() < 32 )
+            Byte(0xa0 | static_cast<uint8_t>(s.size()));
+        else if ( s.size() <= 0xff )
+            Number<1>(0xd9, s.size());
+        else
+            Number<2>(0xda, s.size());
+        Raw(s);
+    }
+
+    void Flow(std::string_view flow) { Text(flow.substr(0, max_flow)); }
+
+    void Bytes(std::string_view s) {
+        if ( s.size() <= 0xff )
+            Number<1>(0xc4, s.size());
+        else
+            Number<2>(0xc5, s.size());
+        Raw(s);
+    }
+
+    void Bool(bool b) { Byte(b ? 0xc3 : 0xc2); }
+
+private:
+    template <int N>
+    void Number(uint8_t format, uint64_t n) {
+        Byte(format);
+        for ( int shift = 8 * (N - 1); shift >= 0; shift -= 8 )
+            Byte(static_cast<uint8_t>(n >> shift));
+    }
+
+    void Raw(std::string_view s) {
+        std::memcpy(at, s.data(), s.size());
+        at += s.size();
+    }
+
+    char* at;
+};
+
+// Appends what write puts down, in one growth of the string.
+template <typename F>
+void Append(std::string& out, size_t most, F write) {
+    size_t before = out.size();
+    out.resize(before + most);
+    Writer w(out.data() + before);
+    write(w);
+    out.resize(w.At() - out.data());
+}
+
+} // namespace
+
+void PackHello(std::string& out, const Hello& h) {
+    Append(out, 256 + 2 * max_text, [&](Writer& w) {
+        w.Byte(0x93);
+        w.Uint(0);
+        w.Uint(1);
+        w.Byte(0x87);
+        w.Text("engine");
+        w.Text("zeek");
+        w.Text("engine_version");
+        w.Text(h.engine_version);
+        w.Text("sensor");
+        w.Text(h.sensor);
+        w.Text("pid");
+        w.Uint(static_cast<uint64_t>(h.pid));
+        w.Text("mode");
+        w.Text(h.capture ? "capture" : "live");
+        w.Text("events");
+        w.Text("packet");
+        w.Text("reply");
+        w.Bool(true);
+    });
+}
+
+void PackPacket(std::string& out, const PacketInfo& p) {
+    auto raw = p.raw.substr(0, max_raw);
+    Append(out, 96 + raw.size(), [&](Writer& w) {
+        w.Byte(0x99);
+        w.Uint(1);
+        w.Flow(p.flow);
+        w.Uint(static_cast<uint64_t>(p.ts_us));
+        w.Uint(p.dir);
+        w.Uint(p.orig_pkts);
+        w.Uint(p.resp_pkts);
+        w.Uint(p.wire_len);
+        w.Uint(link_ip);
+        w.Bytes(raw);
+    });
+}
+
+void PackEnd(std::string& out, std::string_view flow, int64_t ts_us) {
+    Append(out, 64, [&](Writer& w) {
+        w.Byte(0x93);
+        w.Uint(3);
+        w.Flow(flow);
+        w.Uint(static_cast<uint64_t>(ts_us));
+    });
+}
+
+void PackSync(std::string& out, uint64_t token, bool final) {
+    Append(out, 16, [&](Writer& w) {
+        w.Byte(0x93);
+        w.Uint(4);
+        w.Uint(token);
+        w.Bool(final);
+    });
+}
+
+void PackStats(std::string& out, int64_t ts_us, uint64_t sent, uint64_t dropped) {
+    Append(out, 32, [&](Writer& w) {
+        w.Byte(0x94);
+        w.Uint(5);
+        w.Uint(static_cast<uint64_t>(ts_us));
+        w.Uint(sent);
+        w.Uint(dropped);
+    });
+}
+
+} // namespace serveflow

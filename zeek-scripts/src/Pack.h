@@ -1,0 +1,47 @@
+// Messages of a tap (docs/protocol.md), packed by hand: a PACKET costs a few
+// dozen instructions and one copy. Nothing here knows of Zeek.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace serveflow {
+
+// What HELLO says of a tap.
+struct Hello {
+    std::string engine_version;
+    std::string sensor;
+    int pid = 0;
+    bool capture = false; // reads a capture, and may wait
+};
+
+// One packet of a flow, as PACKET says it.
+struct PacketInfo {
+    std::string_view flow;
+    int64_t ts_us = 0;
+    uint8_t dir = 2; // 0 originator, 1 responder, 2 unknown
+    uint64_t orig_pkts = 0;
+    uint64_t resp_pkts = 0;
+    uint32_t wire_len = 0;
+    std::string_view raw; // from the flow's own IP header
+};
+
+// The most that the protocol lets a tap send of a packet.
+constexpr size_t max_raw = 2048;
+// The longest name of a flow.
+constexpr size_t max_flow = 32;
+// The most that PackPacket, PackEnd, PackSync and PackStats append.
+constexpr size_t max_message = max_raw + max_flow + 64;
+
+// Each appends one message to out. Text beyond 256 bytes, raw beyond max_raw and
+// flows beyond max_flow are cut.
+void PackHello(std::string& out, const Hello& h);
+void PackPacket(std::string& out, const PacketInfo& p);
+void PackEnd(std::string& out, std::string_view flow, int64_t ts_us);
+void PackSync(std::string& out, uint64_t token, bool final);
+void PackStats(std::string& out, int64_t ts_us, uint64_t sent, uint64_t dropped);
+
+} // namespace serveflow

@@ -1,0 +1,60 @@
+#include "Plugin.h"
+
+#include <zeek/analyzer/Component.h>
+#include <zeek/analyzer/Manager.h>
+#include <zeek/telemetry/Manager.h>
+
+#include "Tap.h"
+
+namespace plugin::ServeFlow_Tap {
+
+Plugin plugin;
+
+zeek::plugin::Configuration Plugin::Configure() {
+    // Names the analyzer that is a tap on Zeek 8.0. Nothing but a tap makes one.
+    AddComponent(new zeek::analyzer::Component("ServeFlow_Tap", nullptr));
+
+    zeek::plugin::Configuration config;
+    config.name = "ServeFlow::Tap";
+    config.description = "Sends the first packets of connections to the ServeFlow sidecar and takes their labels";
+    config.version.major = 1;
+    config.version.minor = 0;
+    config.version.patch = 0;
+    return config;
+}
+
+void Plugin::Begin(const std::string& sensor, bool capture) {
+    bool again = flows.Started();
+    flows.SetAnalyzerTag(zeek::analyzer_mgr->GetComponentTag("ServeFlow_Tap"));
+    flows.Start(sensor, capture);
+    if ( again )
+        return;
+    EnableHook(zeek::plugin::HOOK_SETUP_ANALYZER_TREE);
+
+    auto counter = [this](const char* name, const char* help, auto read) {
+        zeek::telemetry_mgr->CounterInstance("zeek", name, {}, help, "",
+                                             [this, read]() { return static_cast<double>(read(flows)); });
+    };
+    using Flows = serveflow::Flows;
+    counter("serveflow_sent", "Messages sent to the sidecar", [](const Flows& f) { return f.Count().sent; });
+    counter("serveflow_dropped", "Messages that the sidecar could not be given",
+            [](const Flows& f) { return f.Count().dropped; });
+    counter("serveflow_labels", "Labels that came", [](const Flows& f) { return f.Count().labels; });
+    counter("serveflow_late_labels", "Labels that came when conn.log's row was written",
+            [](const Flows& f) { return f.Late(); });
+    counter("serveflow_lost_labels", "Labels that were to come and did not", [](const Flows& f) { return f.Lost(); });
+    counter("serveflow_connects", "Connections to a sidecar that answered",
+            [](const Flows& f) { return f.Count().connects; });
+}
+
+void Plugin::HookSetupAnalyzerTree(zeek::Connection* conn) {
+    if ( flows.Started() )
+        serveflow::Attach(flows, conn);
+}
+
+void Plugin::Done() {
+    flows.Finish();
+    zeek::plugin::Plugin::Done();
+}
+
+} // namespace plugin::ServeFlow_Tap

@@ -1,0 +1,27 @@
+// The plugin ServeFlow::Tap. It does nothing until the scripts start it.
+
+#pragma once
+
+#include <zeek/plugin/Plugin.h>
+
+#include "Flows.h"
+
+namespace plugin::ServeFlow_Tap {
+
+class Plugin final : public zeek::plugin::Plugin {
+public:
+    serveflow::Flows flows;
+
+    // Begin taps all connections from now on.
+    void Begin(const std::string& sensor, bool capture);
+
+    void HookSetupAnalyzerTree(zeek::Connection* conn) override;
+
+protected:
+    zeek::plugin::Configuration Configure() override;
+    void Done() override;
+};
+
+extern Plugin plugin;
+
+} // namespace plugin::ServeFlow_Tap

@@ -1,0 +1,173 @@
+#include "Tap.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <zeek/IP.h>
+#include <zeek/RunState.h>
+#include <zeek/iosource/Packet.h>
+#include <zeek/packet_analysis/protocol/tcp/TCPSessionAdapter.h>
+
+#include "Flows.h"
+
+namespace serveflow {
+
+namespace {
+
+constexpr uint8_t tcp_syn = 0x02;
+constexpr uint8_t tcp_ack = 0x10;
+
+const u_char* Begins(const zeek::IP_Hdr& ip) {
+    if ( ip.IP4_Hdr() )
+        return reinterpret_cast<const u_char*>(ip.IP4_Hdr());
+    return reinterpret_cast<const u_char*>(ip.IP6_Hdr());
+}
+
+// Bytes of the headers, the transport's included.
+size_t HeaderBytes(const zeek::IP_Hdr& ip, const u_char* end) {
+    size_t size = ip.HdrLen();
+    switch ( ip.NextProto() ) {
+        case IPPROTO_TCP: {
+            const u_char* tcp = ip.Payload();
+            return size + (end - tcp > 12 ? size_t{4} * (tcp[12] >> 4) : 20);
+        }
+        case IPPROTO_UDP:
+        case IPPROTO_ICMP:
+        case IPPROTO_ICMPV6: return size + 8;
+        default: return size;
+    }
+}
+
+} // namespace
+
+void Tap::Begin(const zeek::IP_Hdr& ip, const u_char* end, bool is_orig) {
+    begun = true;
+    orig_addr = conn->OrigAddr();
+    orig_port = conn->OrigPort();
+    bool sender_opened = true;
+    if ( ip.NextProto() == IPPROTO_TCP && end - ip.Payload() > 13 )
+        sender_opened = (ip.Payload()[13] & (tcp_syn | tcp_ack)) != (tcp_syn | tcp_ack);
+    reversed = is_orig != sender_opened;
+}
+
+void Tap::Packet(const zeek::IP_Hdr& ip, const u_char* end, bool is_orig, int64_t ts_us) {
+    if ( ! begun )
+        Begin(ip, end, is_orig);
+    bool flipped = conn->OrigPort() != orig_port || conn->OrigAddr() != orig_addr;
+    bool from_orig = is_orig != (flipped != reversed);
+    pkts[from_orig ? 0 : 1]++;
+
+    const Need& need = flows.Wanted();
+    auto index = pkts[0] + pkts[1];
+    if ( index >= need.packets )
+        done = true;
+    if ( index > need.packets )
+        return;
+
+    if ( ! flow )
+        flow = flows.Open(this);
+
+    const u_char* from = Begins(ip);
+    size_t total = ip.TotalLen(); // 0 where the network card was to fill it in
+    auto captured = static_cast<size_t>(std::max<ptrdiff_t>(end - from, 0));
+    size_t size = total > 0 ? std::min(captured, total) : captured;
+    size = std::min({size, static_cast<size_t>(need.raw_bytes), max_raw,
+                     HeaderBytes(ip, end) + static_cast<size_t>(need.payload_bytes)});
+
+    PacketInfo p;
+    p.flow = flow->uid;
+    p.ts_us = ts_us;
+    p.dir = from_orig ? 0 : 1;
+    p.orig_pkts = pkts[0];
+    p.resp_pkts = pkts[1];
+    p.wire_len = static_cast<uint32_t>(total > 0 ? total : captured);
+    p.raw = {reinterpret_cast<const char*>(from), size};
+    if ( ! flows.Send(*flow, p) && index == 1 )
+        done = true; // without its first packet no model can tell
+}
+
+void Tap::Over() {
+    done = true;
+    if ( flow )
+        flows.Over(*flow, *conn);
+    flow = nullptr;
+}
+
+#if ZEEK_VERSION_NUMBER >= 80100
+
+namespace {
+
+class Adapter final : public zeek::packet_analysis::TapAnalyzer {
+public:
+    Adapter(Flows& flows, zeek::Connection* conn) : tap(flows, conn) {}
+
+    void TapPacket(const zeek::Packet& pkt, zeek::packet_analysis::PacketAction action,
+                   zeek::packet_analysis::SkipReason reason) override {
+        // Packets that Zeek does not count are not the flow's: bad checksums
+        // and broken headers. One that is skipped on a script's wish is.
+        if ( tap.Done() || (action == zeek::packet_analysis::PacketAction::Skip &&
+                            reason != zeek::packet_analysis::SkipReason::SkipProcessing) )
+            return;
+        const auto& ip = *pkt.ip_hdr;
+        const u_char* end = ip.Reassembled() ? ip.Payload() + ip.PayloadLen() : pkt.data + pkt.cap_len;
+        tap.Packet(ip, end, pkt.is_orig, int64_t{pkt.ts.tv_sec} * 1'000'000 + pkt.ts.tv_usec);
+    }
+
+    void Done() override { tap.Over(); }
+
+private:
+    Tap tap;
+};
+
+} // namespace
+
+void Attach(Flows& flows, zeek::Connection* conn) {
+    conn->GetSessionAdapter()->AddTapAnalyzer(std::make_unique<Adapter>(flows, conn));
+}
+
+#else
+
+namespace {
+
+class Adapter final : public zeek::analyzer::Analyzer {
+public:
+    Adapter(Flows& flows, zeek::Connection* conn) : Analyzer(flows.AnalyzerTag(), conn), tap(flows, conn) {}
+
+    void DeliverPacket(int len, const u_char* data, bool is_orig, uint64_t, const zeek::IP_Hdr* ip, int) override {
+        // What data points to lies behind the headers, in the same memory. The
+        // frame itself is not at hand for a packet that another one was in.
+        if ( ip )
+            tap.Packet(*ip, data + std::max(len, 0), is_orig,
+                       std::llround(zeek::run_state::processing_start_time * 1e6));
+        if ( tap.Done() )
+            SetSkip(true);
+    }
+
+    void Done() override {
+        tap.Over();
+        Analyzer::Done();
+    }
+
+private:
+    Tap tap;
+};
+
+} // namespace
+
+void Attach(Flows& flows, zeek::Connection* conn) {
+    auto* session = conn->GetSessionAdapter();
+    auto* adapter = new Adapter(flows, conn);
+    if ( conn->ConnTransport() != TRANSPORT_TCP ) {
+        session->AddChildAnalyzer(adapter);
+        return;
+    }
+    // TCP hands packets without payload to these children alone.
+    static_cast<zeek::packet_analysis::TCP::TCPSessionAdapter*>(session)->AddChildPacketAnalyzer(adapter);
+    adapter->Init();
+}
+
+#endif
+
+} // namespace serveflow

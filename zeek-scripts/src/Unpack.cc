@@ -1,0 +1,323 @@
+#include "Unpack.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace serveflow {
+
+namespace {
+
+// Bounds on what a message may make us do: its elements, the depth of what is
+// passed over, and a text.
+constexpr uint64_t max_elements = 64;
+constexpr int max_depth = 8;
+constexpr uint64_t max_text = 256;
+constexpr uint64_t max_skipped = 65536;
+
+// Reader takes values one after the other. When one cannot be taken it says why
+// in outcome, and all that follow fail, too.
+class Reader {
+public:
+    explicit Reader(std::string_view in) : in(in) {}
+
+    Outcome outcome = Outcome::Whole;
+
+    size_t Read() const { return at; }
+
+    bool Array(uint64_t& n) { return Head(0x90, 0x0f, 0xdc, n) || Fail(); }
+
+    bool Map(uint64_t& n) { return Head(0x80, 0x0f, 0xde, n) || Fail(); }
+
+    bool Text(std::string_view& s) {
+        uint64_t n = 0;
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return false;
+        if ( first >= 0xa0 && first <= 0xbf ) {
+            at++;
+            n = first & 0x1f;
+        }
+        else if ( first >= 0xd9 && first <= 0xdb ) {
+            at++;
+            if ( ! Big(size_t{1} << (first - 0xd9), n) )
+                return false;
+        }
+        else
+            return Bad();
+        return n <= max_text ? Take(n, s) : Bad();
+    }
+
+    bool Uint(uint64_t& n) {
+        int64_t i = 0;
+        double d = 0;
+        switch ( Number(n, i, d) ) {
+            case Positive: return true;
+            case Failed: return false;
+            default: return Bad();
+        }
+    }
+
+    bool Int(int64_t& n) {
+        uint64_t u = 0;
+        double d = 0;
+        switch ( Number(u, n, d) ) {
+            case Positive: n = static_cast<int64_t>(u); return u <= INT64_MAX || Bad();
+            case Negative: return true;
+            case Failed: return false;
+            default: return Bad();
+        }
+    }
+
+    bool Float(double& d) {
+        uint64_t u = 0;
+        int64_t i = 0;
+        switch ( Number(u, i, d) ) {
+            case Positive: d = static_cast<double>(u); return true;
+            case Negative: d = static_cast<double>(i); return true;
+            case Failed: return false;
+            default: return std::isfinite(d) || Bad();
+        }
+    }
+
+    // Skip passes over one value, whatever it is.
+    bool Skip(int depth = 0) {
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return false;
+        if ( depth > max_depth )
+            return Bad();
+        uint64_t n = 0;
+        if ( Head(0x90, 0x0f, 0xdc, n) )
+            return Values(n, depth);
+        if ( Head(0x80, 0x0f, 0xde, n) )
+            return Values(2 * n, depth);
+        if ( outcome != Outcome::Whole )
+            return false;
+        at++;
+        std::string_view ignored;
+        if ( first < 0x80 || first >= 0xe0 || first == 0xc0 || first == 0xc2 || first == 0xc3 )
+            return true;
+        if ( first <= 0xbf )
+            return Take(first & 0x1f, ignored);
+        switch ( first ) {
+            case 0xc4:
+            case 0xd9: return Big(1, n) && Take(n, ignored);
+            case 0xc5:
+            case 0xda: return Big(2, n) && Take(n, ignored);
+            case 0xc6:
+            case 0xdb: return Big(4, n) && Take(n, ignored);
+            case 0xc7: return Big(1, n) && Take(n + 1, ignored);
+            case 0xc8: return Big(2, n) && Take(n + 1, ignored);
+            case 0xc9: return Big(4, n) && Take(n + 1, ignored);
+            case 0xca: return Take(4, ignored);
+            case 0xcb: return Take(8, ignored);
+            case 0xcc:
+            case 0xcd:
+            case 0xce:
+            case 0xcf: return Take(size_t{1} << (first - 0xcc), ignored);
+            case 0xd0:
+            case 0xd1:
+            case 0xd2:
+            case 0xd3: return Take(size_t{1} << (first - 0xd0), ignored);
+            case 0xd4:
+            case 0xd5:
+            case 0xd6:
+            case 0xd7:
+            case 0xd8: return Take((size_t{1} << (first - 0xd4)) + 1, ignored);
+            default: return Bad();
+        }
+    }
+
+private:
+    enum Sign : uint8_t { Failed, Positive, Negative, Floating, None };
+
+    bool Bad() {
+        outcome = Outcome::Bad;
+        return false;
+    }
+
+    // Fail makes a value of another type an error, unless the bytes just ended.
+    bool Fail() { return outcome == Outcome::Whole ? Bad() : false; }
+
+    bool Peek(uint8_t& b) {
+        if ( outcome != Outcome::Whole )
+            return false;
+        if ( at >= in.size() ) {
+            outcome = Outcome::Cut;
+            return false;
+        }
+        b = static_cast<uint8_t>(in[at]);
+        return true;
+    }
+
+    bool Take(uint64_t n, std::string_view& s) {
+        if ( n > max_skipped )
+            return Bad();
+        if ( in.size() - at < n ) {
+            outcome = Outcome::Cut;
+            return false;
+        }
+        s = in.substr(at, n);
+        at += n;
+        return true;
+    }
+
+    // Big takes a number of so many bytes, the most significant first.
+    bool Big(size_t bytes, uint64_t& n) {
+        std::string_view s;
+        if ( ! Take(bytes, s) )
+            return false;
+        n = 0;
+        for ( char c : s )
+            n = n << 8 | static_cast<uint8_t>(c);
+        return true;
+    }
+
+    // Head takes the head of an array or map: a byte with the number in it, or
+    // one of two longer formats. It leaves anything else where it is.
+    bool Head(uint8_t fixed, uint8_t mask, uint8_t longer, uint64_t& n) {
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return false;
+        if ( (first & ~mask) == fixed ) {
+            at++;
+            n = first & mask;
+            return true;
+        }
+        if ( first != longer && first != longer + 1 )
+            return false;
+        at++;
+        return Big(first == longer ? 2 : 4, n) && (n <= max_elements || Bad());
+    }
+
+    bool Values(uint64_t n, int depth) {
+        while ( n-- > 0 )
+            if ( ! Skip(depth + 1) )
+                return false;
+        return true;
+    }
+
+    Sign Number(uint64_t& u, int64_t& i, double& d) {
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return Failed;
+        at++;
+        if ( first < 0x80 ) {
+            u = first;
+            return Positive;
+        }
+        if ( first >= 0xe0 ) {
+            i = static_cast<int8_t>(first);
+            return Negative;
+        }
+        if ( first == 0xca || first == 0xcb ) {
+            uint64_t bits = 0;
+            if ( ! Big(first == 0xca ? 4 : 8, bits) )
+                return Failed;
+            if ( first == 0xca ) {
+                auto low = static_cast<uint32_t>(bits);
+                float f = 0;
+                std::memcpy(&f, &low, sizeof f);
+                d = f;
+            }
+            else
+                std::memcpy(&d, &bits, sizeof d);
+            return Floating;
+        }
+        if ( first >= 0xcc && first <= 0xcf )
+            return Big(size_t{1} << (first - 0xcc), u) ? Positive : Failed;
+        if ( first >= 0xd0 && first <= 0xd3 ) {
+            size_t bytes = size_t{1} << (first - 0xd0);
+            if ( ! Big(bytes, u) )
+                return Failed;
+            auto up = 64 - 8 * bytes;
+            i = static_cast<int64_t>(u << up) >> up;
+            u = static_cast<uint64_t>(i);
+            return i >= 0 ? Positive : Negative;
+        }
+        Bad();
+        return Failed;
+    }
+
+    std::string_view in;
+    size_t at = 0;
+};
+
+bool UnpackNeed(Reader& r, Need& need) {
+    need = {0, 0, 0}; // a key that is missing means 0
+    uint64_t keys = 0;
+    if ( ! r.Map(keys) )
+        return false;
+    while ( keys-- > 0 ) {
+        std::string_view key;
+        if ( ! r.Text(key) )
+            return false;
+        uint64_t* value = key == "packets"         ? &need.packets
+                          : key == "raw_bytes"     ? &need.raw_bytes
+                          : key == "payload_bytes" ? &need.payload_bytes
+                                                   : nullptr;
+        if ( ! (value ? r.Uint(*value) : r.Skip()) )
+            return false;
+    }
+    return true;
+}
+
+// Which kind of message a type is, and how many fields it has.
+struct Type {
+    uint64_t number;
+    Message::Kind kind;
+    uint64_t fields;
+};
+
+constexpr Type types[] = {
+    {16, Message::LabelKind, 8},
+    {17, Message::WelcomeKind, 2},
+    {18, Message::SyncedKind, 1},
+    {19, Message::ErrorKind, 2},
+};
+
+bool UnpackFields(Reader& r, Message& m) {
+    auto& l = m.label;
+    uint64_t version = 0;
+    switch ( m.kind ) {
+        case Message::LabelKind:
+            return r.Text(l.flow) && r.Text(l.label) && r.Float(l.score) && r.Text(l.stage) && r.Uint(l.packets) &&
+                   r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason);
+        case Message::WelcomeKind: return r.Uint(version) && UnpackNeed(r, m.need);
+        case Message::SyncedKind: return r.Uint(m.token);
+        case Message::ErrorKind: return r.Uint(m.code) && r.Text(m.text);
+        default: return true;
+    }
+}
+
+} // namespace
+
+Outcome Unpack(std::string_view in, Message& message, size_t& size) {
+    Reader r(in);
+    uint64_t elements = 0;
+    uint64_t number = 0;
+    if ( ! r.Array(elements) )
+        return r.outcome;
+    if ( elements == 0 )
+        return Outcome::Bad;
+    if ( ! r.Uint(number) )
+        return r.outcome;
+    uint64_t read = 1;
+    message.kind = Message::Other;
+    for ( const auto& t : types )
+        if ( t.number == number ) {
+            message.kind = t.kind;
+            read += t.fields;
+        }
+    if ( elements < read )
+        return Outcome::Bad; // what follows is another message
+    if ( ! UnpackFields(r, message) )
+        return r.outcome;
+    for ( ; read < elements; read++ )
+        if ( ! r.Skip() )
+            return r.outcome;
+    size = r.Read();
+    return Outcome::Whole;
+}
+
+} // namespace serveflow

@@ -62,12 +62,17 @@ func torrent(seed, leech peer) func(*lab) error {
 				return err
 			}
 		}
-		s, err := seed(l, l.server, work+"/seed", l.Port)
+		port := l.Port
+		if port < 1024 { // which aria2 refuses
+			port = 6900
+			l.servesOnly(port)
+		}
+		s, err := seed(l, l.server, work+"/seed", port)
 		if err != nil {
 			return err
 		}
 		defer s.stop(syscall.SIGTERM)
-		if err := l.server.listens("tcp", l.Port); err != nil {
+		if err := l.server.listens("tcp", port); err != nil {
 			return err
 		}
 		time.Sleep(500 * time.Millisecond) // it checks what it has

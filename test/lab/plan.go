@@ -106,10 +106,19 @@ func drawPort(rng *rand.Rand) int {
 	return ports[rng.IntN(len(ports))]
 }
 
+// documentation has the third octets of the networks that RFC 5737 sets aside.
+var documentation = map[string]string{"198.51": "100", "203.0": "113"}
+
+// drawAddress draws an address below one of the prefixes, which are of networks
+// that nobody has.
 func drawAddress(rng *rand.Rand, prefixes ...string) string {
-	address := prefixes[rng.IntN(len(prefixes))]
+	prefix := prefixes[rng.IntN(len(prefixes))]
+	address := prefix
 	for strings.Count(address, ".") < 3 {
 		address += fmt.Sprintf(".%d", 1+rng.IntN(254))
+	}
+	if third, ok := documentation[prefix]; ok {
+		address = prefix + "." + third + address[strings.LastIndexByte(address, '.'):]
 	}
 	return address
 }

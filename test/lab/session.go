@@ -188,10 +188,24 @@ func (l *lab) captureUDP() error { return l.capture("udp port %d", l.Port) }
 // changes it to the session's, which is why only the server's end is recorded.
 func (l *lab) knowsOnly(port int) {
 	l.AtServe = true
-	l.to.becomes.Store(uint32(l.Port))
-	l.to.was.Store(uint32(port))
-	l.from.becomes.Store(uint32(port))
-	l.from.was.Store(uint32(l.Port))
+	l.translate(port, l.Port)
+}
+
+// servesOnly says that the server is at the given port, since it takes no such
+// port as the session's, and that the wire changes it: only the client's end is
+// recorded.
+func (l *lab) servesOnly(port int) {
+	l.AtServe = false
+	l.translate(l.Port, port)
+}
+
+// translate has the wire change the server's port at the client's end to that at
+// the server's and back.
+func (l *lab) translate(atClient, atServer int) {
+	l.to.becomes.Store(uint32(atServer))
+	l.to.was.Store(uint32(atClient))
+	l.from.becomes.Store(uint32(atClient))
+	l.from.was.Store(uint32(atServer))
 }
 
 func (l *lab) stopCapture() error {

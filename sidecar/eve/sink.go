@@ -199,7 +199,7 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	}
 	s.readers.Go(func() {
 		log.Info().Msg("EVE connected")
-		r := newReader(s, conn)
+		r := newReader(s, readEagerly(conn))
 		err := r.run()
 		conn.Close()
 		s.mu.Lock()

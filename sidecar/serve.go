@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"serveflow/sidecar/notify"
+	"serveflow/sidecar/telemetry"
 )
 
 // drainTime is how long a sidecar that was told to stop tries to send labels.
 const drainTime = 10 * time.Second
 
 // Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
-// it drain; a second signal ends it at once. SIGHUP opens the logs anew.
+// it drain; a second signal ends it at once. SIGHUP opens the logs anew and
+// reloads the bundle.
 // systemd is told how it is doing.
 func Serve(ctx context.Context, o Options) error {
 	signals := make(chan os.Signal, 4)
@@ -63,13 +65,27 @@ func Serve(ctx context.Context, o Options) error {
 	if err := notify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
+	hangUps := make(chan struct{}, 1)
+	go func() {
+		for {
+			select {
+			case <-hangUps:
+				s.hangUp(o)
+			case <-inner.Done():
+				return
+			}
+		}
+	}()
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
 			running = false
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.hangUp(o)
+				select {
+				case hangUps <- struct{}{}:
+				default: // one is still to be dealt with, and will do
+				}
 				continue
 			}
 			o.Log.Info().Stringer("signal", sig).Msg("stopping: draining")
@@ -87,12 +103,44 @@ func Serve(ctx context.Context, o Options) error {
 
 // hangUp is what SIGHUP asks for.
 func (s *Sidecar) hangUp(o Options) {
-	err := errors.Join(notify.Reloading(), s.Reopen(), notify.Ready())
-	if err != nil {
-		o.Log.Error().Err(err).Msg("SIGHUP: opening the logs anew")
-		return
+	if err := notify.Reloading(); err != nil {
+		o.Log.Warn().Err(err).Msg("systemd")
 	}
-	o.Log.Info().Msg("SIGHUP: logs opened anew")
+	if err := s.Reopen(); err != nil {
+		o.Log.Error().Err(err).Msg("SIGHUP: opening the logs anew")
+	} else {
+		o.Log.Info().Msg("SIGHUP: logs opened anew")
+	}
+	if o.Load != nil {
+		s.loadAnew(o)
+	}
+	if err := notify.Ready(); err != nil {
+		o.Log.Warn().Err(err).Msg("systemd")
+	}
+}
+
+// loadAnew takes over the bundle that the configuration names now.
+func (s *Sidecar) loadAnew(o Options) {
+	c, b, err := o.Load()
+	applied := false
+	if err != nil {
+		s.Metrics.Reloaded(telemetry.ReloadRefused)
+	} else {
+		if tables := o.Config.Differs(c); len(tables) > 0 {
+			o.Log.Warn().Strs("tables", tables).Msg("SIGHUP: these settings have changed, and need a restart")
+		}
+		applied, err = s.Reload(b)
+	}
+	served := s.inUse()
+	serving := served[len(served)-1].Bundle
+	switch {
+	case err != nil:
+		o.Log.Error().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: the bundle is refused, the one before is served on")
+	case applied:
+		o.Log.Info().Str("bundle", serving.Name()).Str("digest", serving.Digest()).Msg("SIGHUP: the bundle is served from now on")
+	default:
+		o.Log.Info().Str("bundle", serving.Name()).Msg("SIGHUP: the bundle is the same")
+	}
 }
 
 var errImpatient = errors.New("stopped by a second signal before everything was drained")

@@ -27,14 +27,16 @@ import (
 	"serveflow/sidecar/sink"
 	"serveflow/sidecar/telemetry"
 	"serveflow/sidecar/unixsocket"
-	"serveflow/sidecar/wire"
 )
 
 // Options are what a sidecar is made of.
 type Options struct {
-	Config  config.Config
-	Bundle  *bundle.Bundle // stays the caller's to close, after Stop
-	Version string         // of the program
+	Config config.Config
+	Bundle *bundle.Bundle // stays the caller's to close, after Stop
+	// Load reads the configuration and its bundle anew when a reload is asked
+	// for, or is nil: then Serve reloads nothing. The bundle alone is taken over.
+	Load    func() (config.Config, *bundle.Bundle, error)
+	Version string // of the program
 	Log     zerolog.Logger
 	// Decisions takes the decisions in place of the label log, which is not
 	// opened then.
@@ -43,27 +45,25 @@ type Options struct {
 
 // Sidecar is a running sidecar.
 type Sidecar struct {
-	Metrics  *telemetry.Metrics
-	labels   *sink.LabelLog // nil if Options.Decisions is set
-	eve      *eve.Sink      // nil if the configuration names no socket for EVE
-	batchers shard.Batchers
-	shards   []*shard.Shard
-	running  sync.WaitGroup
-	errs     []error // what each shard returned
-	server   *ingest.Server
-}
+	Metrics *telemetry.Metrics
+	options Options
+	labels  *sink.LabelLog // nil if Options.Decisions is set
+	eve     *eve.Sink      // nil if the configuration names no socket for EVE
+	shards  []*shard.Shard
+	running sync.WaitGroup
+	errs    []error // what each shard returned
+	server  *ingest.Server
 
-// rawBytes is how much of a packet a tap is asked for: room for the largest
-// IPv4 and TCP headers, and for IPv6 with some extension headers.
-const rawBytes = 192
+	reloading sync.Mutex // held during a reload, and to stop
+	drained   sync.WaitGroup
+	mu        sync.Mutex
+	services  []*shard.Service // in use, the newest last
+}
 
 // Start starts a sidecar. It listens when Start returns.
 func Start(o Options) (*Sidecar, error) {
-	s := &Sidecar{Metrics: telemetry.New(telemetry.Options{
+	s := &Sidecar{options: o, Metrics: telemetry.New(telemetry.Options{
 		Version: o.Version,
-		Bundle:  o.Bundle.Name(),
-		Stages:  stageNames(o.Bundle),
-		Labels:  o.Bundle.Manifest.Labels,
 		Reasons: cascade.ReasonNames(),
 	})}
 	if err := s.start(o); err != nil {
@@ -73,10 +73,7 @@ func Start(o Options) (*Sidecar, error) {
 }
 
 func (s *Sidecar) start(o Options) error {
-	if trained := time.Duration(o.Bundle.Manifest.Features.Quiet) * time.Second; trained != 0 && trained != o.Config.Flow.Quiet {
-		o.Log.Warn().Stringer("quiet", o.Config.Flow.Quiet).Stringer("trained", trained).
-			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
-	}
+	s.warnQuiet(o.Bundle)
 	c := o.Config
 	socket := unixsocket.Socket{
 		Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
@@ -94,16 +91,18 @@ func (s *Sidecar) start(o Options) error {
 		}
 		decisions = s.labels
 	}
-	var err error
 	if c.EVE.Listen != "" {
+		var err error
 		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
 			return fmt.Errorf("eve.output: %w", err)
 		}
 		decisions = both{decisions, s.eve}
 	}
-	if s.batchers, err = shard.NewBatchers(o.Bundle.Packet, o.Bundle.Meta, c.ONNX.Queue, c.ONNX.Batch); err != nil {
+	service, err := shard.NewService(o.Bundle, c.ONNX.Queue, c.ONNX.Batch, s.Metrics)
+	if err != nil {
 		return err
 	}
+	s.using([]*shard.Service{service})
 	n := c.Flow.Shards
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -112,22 +111,24 @@ func (s *Sidecar) start(o Options) error {
 	inputs := make([]chan<- *flow.Batch, n)
 	for i := range inputs {
 		one, err := shard.New(shard.Options{
-			Bundle:   o.Bundle,
-			Batchers: s.batchers,
+			Service:  service,
 			MaxFlows: max(c.Flow.MaxFlows/n, 1),
 			Quiet:    c.Flow.Quiet,
 			Forget:   c.Flow.Forget,
+			Deadline: c.Flow.Deadline,
 			Log:      decisions,
 			Known:    known,
 			Metrics:  s.Metrics.NewShard(),
 			OnError:  failures.report,
+			OnLoad:   func(l telemetry.Load) { logLoad(o.Log, i, l) },
 		})
 		if err != nil {
-			return err
+			return errors.Join(err, service.Close())
 		}
 		s.shards = append(s.shards, one)
 		inputs[i] = one.In()
 	}
+	service.Counted.Begin()
 	s.errs = make([]error, n)
 	for i, one := range s.shards {
 		s.running.Add(1)
@@ -136,6 +137,7 @@ func (s *Sidecar) start(o Options) error {
 			s.errs[i] = one.Run()
 		}()
 	}
+	s.await(service, nil)
 	s.server, err = ingest.Listen(ingest.Options{
 		Socket:         socket,
 		AllowUIDs:      c.Listen.AllowUIDs,
@@ -211,7 +213,19 @@ func (s *Sidecar) watch() {
 		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
 		s.Metrics.ReadLogErrors(func() uint64 { return uint64(s.labels.Stats().Errors) })
 	}
-	s.Metrics.ReadQueue(telemetry.QueueModel, s.batchers.Depth)
+	s.Metrics.ReadQueue(telemetry.QueueModel, s.depth)
+	s.Metrics.ReadQueue(telemetry.QueueSlow, func() (n int) {
+		for _, one := range s.shards {
+			n += one.Waiting()
+		}
+		return n
+	})
+	s.Metrics.ReadLoad(func() (most int) {
+		for _, one := range s.shards {
+			most = max(most, one.Level())
+		}
+		return most
+	})
 	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {
 		for _, one := range s.shards {
 			n += one.Depth()
@@ -250,6 +264,8 @@ func (s *Sidecar) Reopen() (err error) {
 // flows get the best label they have so far, the logs are written and, for as
 // long as ctx allows, labels are sent.
 func (s *Sidecar) Stop(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	var errs []error
 	if s.server != nil {
 		errs = append(errs, s.server.Stop())
@@ -270,7 +286,8 @@ func (s *Sidecar) halt() error {
 		close(one.In())
 	}
 	s.running.Wait()
-	errs := append(s.errs, s.batchers.Close())
+	s.drained.Wait()
+	errs := s.errs
 	if s.eve != nil {
 		errs = append(errs, s.eve.Close())
 	}
@@ -280,21 +297,24 @@ func (s *Sidecar) halt() error {
 	return errors.Join(errs...)
 }
 
-func stageNames(b *bundle.Bundle) (names []string) {
-	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
-		if c != nil {
-			for _, stage := range c.Stages {
-				names = append(names, stage.Name)
-			}
-		}
+// warnQuiet says so if flows are cut otherwise than in the bundle's training.
+func (s *Sidecar) warnQuiet(b *bundle.Bundle) {
+	quiet := s.options.Config.Flow.Quiet
+	if trained := time.Duration(b.Manifest.Features.Quiet) * time.Second; trained != 0 && trained != quiet {
+		s.options.Log.Warn().Stringer("quiet", quiet).Stringer("trained", trained).
+			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
 	}
-	return names
 }
 
-func needs(b *bundle.Bundle) wire.Welcome {
-	w := wire.Welcome{Packets: b.Packets()}
-	if b.Packet != nil {
-		w.RawBytes = rawBytes
+// logLoad says how a shard bends from now on.
+func logLoad(log zerolog.Logger, shard int, l telemetry.Load) {
+	event := log.Warn()
+	if l == telemetry.LoadSteady {
+		event = log.Info()
 	}
-	return w
+	event.Int("shard", shard).Stringer("load", l).Msg(map[telemetry.Load]string{
+		telemetry.LoadSteady:   "load: every stage is asked again as the bundle says",
+		telemetry.LoadLoosened: "load: thresholds are lowered to spare slow stages",
+		telemetry.LoadShedding: "load: flows do without slow stages",
+	}[l])
 }

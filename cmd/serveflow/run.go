@@ -15,7 +15,9 @@ func (runCmd) Help() string {
 	return `Listens on a Unix socket for taps in Zeek and Suricata, labels the flows they
 tell of, writes the labels to the label log and sends them back.
 
-SIGTERM drains and ends; SIGHUP opens the logs anew.`
+SIGTERM drains and ends. SIGHUP opens the logs anew, reads the configuration
+again and takes over its bundle, if that is sound; flows in progress finish with
+the bundle they began with. Other settings need a restart.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {
@@ -24,6 +26,6 @@ func (r runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return closing(b, sidecar.Serve(ctx, sidecar.Options{
-		Config: c, Bundle: b, Version: version, Log: logger(c.Log),
+		Config: c, Bundle: b, Load: r.load, Version: version, Log: logger(c.Log),
 	}))
 }

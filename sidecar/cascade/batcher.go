@@ -3,6 +3,7 @@ package cascade
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"serveflow/sidecar/model"
@@ -42,6 +43,7 @@ type Batcher struct {
 	batch  []*Job
 	rows   []float32
 	probs  []float32
+	took   atomic.Int64 // ns for a row, of late
 	done   sync.WaitGroup
 }
 
@@ -77,11 +79,14 @@ func (b *Batcher) Free() <-chan *Job { return b.free }
 // Depth is the number of jobs that wait to be asked.
 func (b *Batcher) Depth() int { return len(b.queue) }
 
+// Wait is about how long a job would wait that was queued now.
+func (b *Batcher) Wait() time.Duration { return time.Duration(int64(len(b.queue)) * b.took.Load()) }
+
 // Jobs is the number of jobs there are.
 func (b *Batcher) Jobs() int { return cap(b.free) }
 
 // Ask queues a job for the flow whose first packets are given. It comes back
-// on done, which must have room for all jobs of the batcher.
+// on done; while that is full the batcher waits.
 func (b *Batcher) Ask(j *Job, flow uint32, packets []packet.Packet, done chan<- *Job) {
 	j.Flow, j.done = flow, done
 	b.stage.Plan.Encode(j.row, packets)
@@ -120,7 +125,10 @@ func (b *Batcher) ask() {
 	for i, j := range b.batch {
 		copy(b.rows[i*width:], j.row)
 	}
+	began := time.Now()
 	err := b.scorer.Score(b.probs[:n*classes], b.rows[:n*width], n)
+	each, before := int64(time.Since(began))/int64(n), b.took.Load()
+	b.took.Store(before + (each-before)/8)
 	for i, j := range b.batch {
 		j.Verdict, j.Err = Verdict{}, nil
 		if err != nil {

@@ -51,6 +51,20 @@ func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	return s.judge(r.probs), nil
 }
 
+// Warm asks every stage about a flow of which nothing is known, for what takes
+// longer the first time.
+func (r *Runner) Warm() error {
+	for i, s := range r.scorers {
+		if s == nil {
+			continue
+		}
+		if _, err := r.Score(i, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close frees the scorers.
 func (r *Runner) Close() error {
 	var errs []error

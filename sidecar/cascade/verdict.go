@@ -78,14 +78,15 @@ const (
 	LastStage               // the last stage had all its packets
 	FlowEnd                 // the flow ended first
 	Timeout                 // the flow went quiet first
-	Shed                    // no room for a slow stage: the best label so far
+	Relaxed                 // a stage before the last, sure enough by thresholds lowered under load
+	Shed                    // no time for a slow stage: the best label so far
 	Partial                 // the flow's first packet was not seen
 	Evicted                 // the flow had to make room undecided
 	Unserved                // no cascade for what its tap can see
 	Reasons                 // how many there are
 )
 
-var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "shed", "partial", "evicted", "unserved"}
+var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved"}
 
 func (r Reason) String() string { return reasons[r] }
 

@@ -19,6 +19,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"time"
 )
 
@@ -53,6 +54,7 @@ type Flow struct {
 	MaxFlows int           // flows tracked at a time, over all shards
 	Quiet    time.Duration // an undecided flow without packets is decided after it
 	Forget   time.Duration // a decided flow without packets is forgotten after it
+	Deadline time.Duration // a live flow waits no longer than this for a slow stage
 }
 
 // Labels is the label log.
@@ -110,6 +112,7 @@ func Default() Config {
 			MaxFlows: 1_000_000,
 			Quiet:    10 * time.Second,
 			Forget:   5 * time.Minute,
+			Deadline: 50 * time.Millisecond,
 		},
 		Labels: Labels{
 			Path:    "/var/log/serveflow/labels.jsonl",
@@ -129,6 +132,20 @@ func Default() Config {
 		Log:       Log{Level: "info", Format: "auto"},
 		ONNX:      ONNX{Queue: 4096, Batch: 32},
 	}
+}
+
+// Differs names the tables of the file in which c and other differ, the bundle
+// aside.
+func (c *Config) Differs(other Config) (names []string) {
+	for i, pair := range [][2]any{
+		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
+		{c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			names = append(names, tables[i])
+		}
+	}
+	return names
 }
 
 // maxFile bounds what Load reads: a configuration is some kilobytes, and a

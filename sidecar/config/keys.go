@@ -24,6 +24,7 @@ func (c *Config) keys() map[string]setter {
 		"flow.max_flows": number(&c.Flow.MaxFlows),
 		"flow.quiet":     duration(&c.Flow.Quiet),
 		"flow.forget":    duration(&c.Flow.Forget),
+		"flow.deadline":  duration(&c.Flow.Deadline),
 
 		"labels.path":     text(&c.Labels.Path),
 		"labels.max_size": size(&c.Labels.MaxSize),

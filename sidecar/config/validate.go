@@ -50,6 +50,7 @@ func (c *Config) mistakes() []*KeyError {
 	ck.number("flow.max_flows", f.MaxFlows, 1, 100_000_000)
 	ck.duration("flow.quiet", f.Quiet, time.Millisecond, time.Hour)
 	ck.duration("flow.forget", f.Forget, time.Millisecond, 24*time.Hour)
+	ck.duration("flow.deadline", f.Deadline, time.Millisecond, 10*time.Second)
 	if f.Forget < f.Quiet {
 		ck.fail("flow.forget", quoted(f.Forget), "want at least flow.quiet, which is "+quoted(f.Quiet))
 	}

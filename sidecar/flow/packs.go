@@ -1,10 +1,6 @@
 package flow
 
-import (
-	"slices"
-
-	"serveflow/sidecar/packet"
-)
+import "serveflow/sidecar/packet"
 
 // packs holds the packets of a table's flows in blocks of a few sizes. Most
 // flows are short: a flow begins with room for one packet and moves to a
@@ -28,14 +24,20 @@ const (
 )
 
 func newPacks(want int) packs {
-	want = min(max(want, 1), MaxPackets)
-	p := packs{want: want}
-	for _, size := range []int{1, 4, want} {
-		if size <= want && !slices.ContainsFunc(p.sizes, func(s slabOf) bool { return s.size == size }) {
+	var p packs
+	p.grow(want)
+	return p
+}
+
+// grow makes want the number of packets that flows want. Blocks that are in use
+// stay as they are, and blocks of the sizes that there are are used on.
+func (p *packs) grow(want int) {
+	p.want = min(max(want, 1), MaxPackets)
+	for _, size := range []int{1, 4, p.want} {
+		if size <= p.want && (len(p.sizes) == 0 || p.sizes[len(p.sizes)-1].size < size) {
 			p.sizes = append(p.sizes, slabOf{size: size})
 		}
 	}
-	return p
 }
 
 // slot is packet i of a flow, in a block made large enough.

@@ -54,8 +54,10 @@ type Record struct {
 	Stage uint8
 	// Guess is the best class so far, -1 before any, with its score and the
 	// margin to the second best; GuessStage is the stage that gave it.
-	Guess         int16
-	GuessStage    uint8
+	Guess      int16
+	GuessStage uint8
+	// Bundle is the owner's own number for the bundle that the flow began with.
+	Bundle        uint8
 	Score, Margin float32
 
 	lane  *Lane
@@ -64,6 +66,7 @@ type Record struct {
 	block uint32
 	class int8 // size of the block, -1: none
 	queue uint8
+	wants uint8 // packets held at most
 }
 
 // Lane is the lane that the flow was last heard of on.
@@ -96,8 +99,8 @@ func (t *Table) Len() int { return len(t.index) }
 // Full says that a flow must go before one can be opened.
 func (t *Table) Full() bool { return len(t.index) >= t.max }
 
-// Wants is the number of packets held of a flow.
-func (t *Table) Wants() int { return t.packs.want }
+// Want sets the number of packets held of flows that are opened from now on.
+func (t *Table) Want(packets int) { t.packs.grow(packets) }
 
 // Find returns the flow with that key, or None.
 func (t *Table) Find(k Key) Ref { return t.index[k] }
@@ -118,7 +121,7 @@ func (t *Table) Open(k Key, l *Lane) Ref {
 		}
 	}
 	rec := t.At(r)
-	*rec = Record{Key: k, Guess: -1, class: noBlock, lane: l, Heard: l.now, Touched: l.now, queue: ageNew}
+	*rec = Record{Key: k, Guess: -1, class: noBlock, lane: l, Heard: l.now, Touched: l.now, queue: ageNew, wants: uint8(t.packs.want)}
 	t.index[k] = r
 	l.flows++
 	t.push(r, rec)
@@ -188,7 +191,7 @@ func (t *Table) SetState(r Ref, s State) {
 // table may be looked at until the flow's next Packets.
 func (t *Table) Slot(r Ref, index uint64) *packet.Packet {
 	rec := t.At(r)
-	if index == 0 || index > uint64(t.packs.want) || rec.seen&(1<<(index-1)) != 0 {
+	if index == 0 || index > uint64(rec.wants) || rec.seen&(1<<(index-1)) != 0 {
 		return nil
 	}
 	p := t.packs.slot(rec, int(index-1))

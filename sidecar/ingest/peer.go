@@ -25,6 +25,7 @@ type peer struct {
 	out     *outbox
 	in      *wire.Decoder
 	source  *flow.Source  // nil before HELLO
+	greeted bool          // by the server's mutex: WELCOME was sent
 	pending []*flow.Batch // one for each shard, nil when empty
 	arrived time.Time     // when the newest bytes were read
 	newest  int64         // packet time seen
@@ -120,7 +121,7 @@ func (p *peer) greet() error {
 	p.out.of(h.Capture, p.log)
 	p.source = source
 	p.server.sensors.count(source, 1)
-	p.out.welcome(p.server.options.Needs)
+	p.server.greet(p)
 	return nil
 }
 

@@ -38,6 +38,7 @@ type Server struct {
 	mu       sync.Mutex
 	peers    map[*peer]struct{}
 	stopping atomic.Bool
+	needs    wire.Welcome // by mu
 	sensors  sensors
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
@@ -50,7 +51,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}}
+	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}, needs: o.Needs}
 	s.accepts.Go(func() {
 		l.Serve(s.welcome, func(err error) {
 			o.Log.Error().Err(err).Msg("cannot accept connections; trying on")
@@ -64,6 +65,32 @@ func (s *Server) Peers() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.peers)
+}
+
+// Need tells all taps, and those that connect later, what is needed of each flow
+// from now on. It returns whether that is more than before.
+func (s *Server) Need(w wire.Welcome) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.needs
+	if w == before {
+		return false
+	}
+	s.needs = w
+	for p := range s.peers {
+		if p.greeted {
+			p.out.welcome(w)
+		}
+	}
+	return w.Packets > before.Packets || w.RawBytes > before.RawBytes
+}
+
+// greet welcomes a tap.
+func (s *Server) greet(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.greeted = true
+	p.out.welcome(s.needs)
 }
 
 // Stop takes no more connections, deals with what the taps have sent so far

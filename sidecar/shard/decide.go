@@ -22,10 +22,11 @@ type outcome struct {
 var none = outcome{class: cascade.Unknown, stage: -1}
 
 func (s *Shard) course(rec *flow.Record) *course {
-	if rec.Meta {
-		return s.meta
+	if p := s.shares[rec.Bundle]; rec.Meta {
+		return p.meta
+	} else {
+		return p.packet
 	}
-	return s.packet
 }
 
 // step asks the stages that have the packets they need, one after the other,
@@ -61,6 +62,10 @@ func (s *Shard) ask(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason,
 		s.queue(r, rec, c, why, at)
 		return false
 	}
+	if rec.Stage > 0 && !rec.Lane().Source.Capture {
+		s.postpone(r, why, at)
+		return false
+	}
 	packets := s.table.Packets(r)
 	v, err := c.runner.Score(int(rec.Stage), packets)
 	return s.answer(r, v, err, len(packets), why, at)
@@ -85,6 +90,8 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 	case v.Accepted:
 	case last:
 		o.class = cascade.Unknown
+	case err == nil && !rec.Lane().Source.Capture && c.Stages[stage].Suffices(v, s.admission.Level()):
+		why = cascade.Relaxed
 	default:
 		if err == nil {
 			rec.Guess, rec.GuessStage, rec.Score, rec.Margin = int16(o.class), rec.Stage, o.score, o.margin
@@ -101,6 +108,10 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 	b := c.batchers[rec.Stage]
 	capture := rec.Lane().Source.Capture
 	var j *cascade.Job
+	if !capture && b.Wait() > s.admission.Deadline() {
+		s.shed(r, at)
+		return
+	}
 	for j == nil {
 		select {
 		case j = <-b.Free():
@@ -108,7 +119,7 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 		default:
 		}
 		if !capture {
-			s.guess(r, cascade.Shed, at)
+			s.shed(r, at)
 			return
 		}
 		select {
@@ -135,6 +146,11 @@ func (s *Shard) complete(j *cascade.Job) {
 	s.asked, s.arrived = j.Asked, j.Arrived
 	j.Release()
 	s.table.SetState(r, flow.Waiting)
+	s.resume(r, v, err, packets, why, at)
+}
+
+// resume deals with an answer that a flow had to wait for.
+func (s *Shard) resume(r flow.Ref, v cascade.Verdict, err error, packets int, why cascade.Reason, at int64) {
 	if !s.answer(r, v, err, packets, why, at) {
 		return
 	}
@@ -160,7 +176,8 @@ func (s *Shard) guess(r flow.Ref, why cascade.Reason, at int64) {
 // once. at is the packet time of what led to it.
 func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 	rec, now := s.table.At(r), time.Now()
-	l := rec.Lane()
+	l, p := rec.Lane(), s.shares[rec.Bundle]
+	p.flows--
 	latency := l.Waited(rec, at, s.wall(now))
 	s.table.SetState(r, flow.Decided)
 	label, stage, number := bundle.UnknownLabel, "", -1
@@ -174,7 +191,7 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 	s.records = append(s.records, sink.Record{
 		Start: rec.First, Sensor: l.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
-		LatencyUS: latency, Model: s.model, Reason: why.String(), Compute: now.Sub(s.asked),
+		LatencyUS: latency, Model: p.model, Reason: why.String(), Compute: now.Sub(s.asked),
 	})
 	if l.Source.Reply != nil {
 		if s.replyTo != l.Source {
@@ -183,8 +200,8 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 		}
 		s.replies = append(s.replies, wire.Label{
 			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,
-			LatencyUS: latency, Model: s.model, Reason: why.String(),
+			LatencyUS: latency, Model: p.model, Reason: why.String(),
 		})
 	}
-	s.options.Metrics.Decision(number, int(why), o.class, time.Duration(latency)*time.Microsecond, now.Sub(s.arrived))
+	p.decided.Decision(number, int(why), o.class, time.Duration(latency)*time.Microsecond, now.Sub(s.arrived))
 }

@@ -105,6 +105,9 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 	rec := s.table.At(r)
 	rec.First, rec.Last = e.Time, e.Time
 	rec.Meta = e.Kind == flow.Meta
+	rec.Bundle = s.newest
+	p := s.shares[s.newest]
+	p.flows++
 	switch {
 	case rec.Meta:
 		rec.Tuple = e.Tuple
@@ -118,7 +121,7 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 	switch {
 	case partial:
 		s.decide(r, none, cascade.Partial, e.Time)
-	case s.course(rec) == nil, !s.options.Bundle.Serves(rec.Tuple.Proto):
+	case s.course(rec) == nil, !p.service.Bundle.Serves(rec.Tuple.Proto):
 		s.decide(r, none, cascade.Unserved, e.Time)
 	}
 	return r
@@ -201,7 +204,11 @@ func (s *Shard) closed(source *flow.Source, e *flow.Event) {
 func (s *Shard) evict(l *flow.Lane) {
 	r := s.table.Spare()
 	for r == flow.None { // every flow waits for a model: take what it answers
-		s.complete(<-s.answered)
+		if s.later.len > 0 {
+			s.askNext()
+		} else {
+			s.complete(<-s.answered)
+		}
 		r = s.table.Spare()
 	}
 	if rec := s.table.At(r); rec.State == flow.Waiting {

@@ -8,11 +8,9 @@
 package shard
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
-	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/packet"
@@ -34,29 +32,37 @@ type Known interface {
 
 // Options are what a shard is made of.
 type Options struct {
-	Bundle   *bundle.Bundle
-	Batchers Batchers
+	Service  *Service      // that it begins with
 	MaxFlows int           // at least 1
 	Quiet    time.Duration // a flow unheard of for so long is decided on what there is
 	Forget   time.Duration // a decided flow unheard of for so long is forgotten
+	Deadline time.Duration // a live flow waits no longer than this for a slow stage
 	Log      Log
 	Known    Known // or nil
 	Metrics  *telemetry.Shard
 	// OnError is told of a model that failed. The flow is decided without.
 	OnError func(error)
+	// OnLoad is told when the shard begins to bend more or less, or nil.
+	OnLoad func(telemetry.Load)
 }
 
 // Shard is one share of the flows. Make it with New, then call Run.
 type Shard struct {
 	in            chan *flow.Batch
+	next          chan *Share
 	answered      chan *cascade.Job
 	options       Options
-	quiet, forget int64 // microseconds
-	packet, meta  *course
+	quiet, forget int64               // microseconds
+	shares        [MaxServices]*Share // by flow.Record.Bundle
+	newest        uint8               // the share that new flows go to
+	later         later
+	admission     cascade.Admission
+	load          telemetry.Load
+	level         atomic.Int32 // of admission
+	waiting       atomic.Int64 // length of later
 	table         *flow.Table
 	lanes         map[*flow.Source]*flow.Lane
 	headers       packet.Headers
-	model         string // the bundle's name and version
 	start         time.Time
 	arrived       time.Time    // when what is being dealt with came in
 	asked         time.Time    // when the last stage was asked
@@ -70,31 +76,32 @@ type Shard struct {
 // that brings the next one has to wait.
 const queueBatches = 64
 
+// minAnswers is how many answers of batched stages may wait for a shard at least.
+const minAnswers = 256
+
 // tickEvery is how often a shard looks at its clocks when no events come.
 const tickEvery = 50 * time.Millisecond
 
 // New returns a shard that has still to be run.
 func New(o Options) (*Shard, error) {
 	s := &Shard{
-		in:       make(chan *flow.Batch, queueBatches),
-		answered: make(chan *cascade.Job, o.Batchers.jobs()),
-		options:  o,
-		quiet:    o.Quiet.Microseconds(),
-		forget:   o.Forget.Microseconds(),
-		table:    flow.NewTable(o.MaxFlows, o.Bundle.Packets()),
-		lanes:    map[*flow.Source]*flow.Lane{},
-		model:    o.Bundle.Name(),
-		start:    time.Now(),
+		in:        make(chan *flow.Batch, queueBatches),
+		next:      make(chan *Share, 1),
+		answered:  make(chan *cascade.Job, max(o.Service.Batchers.jobs(), minAnswers)),
+		options:   o,
+		quiet:     o.Quiet.Microseconds(),
+		forget:    o.Forget.Microseconds(),
+		admission: cascade.NewAdmission(o.Deadline),
+		table:     flow.NewTable(o.MaxFlows, o.Service.Bundle.Packets()),
+		lanes:     map[*flow.Source]*flow.Lane{},
+		start:     time.Now(),
 	}
 	s.beat.Store(s.start.UnixNano())
-	var err error
-	stages := 0
-	if s.packet, err = newCourse(o.Bundle.Packet, o.Batchers.Packet, &stages); err != nil {
+	p, err := s.Prepare(o.Service)
+	if err != nil {
 		return nil, err
 	}
-	if s.meta, err = newCourse(o.Bundle.Meta, o.Batchers.Meta, &stages); err != nil {
-		return nil, errors.Join(err, s.packet.close())
-	}
+	s.take(p)
 	return s, nil
 }
 
@@ -114,21 +121,35 @@ func (s *Shard) Run() error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
+		var idle <-chan struct{} // nil: there is nothing to catch up with
+		if s.later.len > 0 {
+			idle = always
+		}
 		select {
 		case b, ok := <-s.in:
 			if !ok {
 				s.drain()
-				return errors.Join(s.packet.close(), s.meta.close())
+				return s.closeShares()
 			}
 			s.batch(b)
 		case j := <-s.answered:
 			s.complete(j)
+		case p := <-s.next:
+			s.take(p)
 		case <-tick.C:
 			s.tick()
+		case <-idle:
+			if len(s.in) == 0 {
+				s.catchUp()
+			}
 		}
+		s.bend()
 		s.flush()
 	}
 }
+
+// always is never waited for.
+var always = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // wall is the time on the wall clock that live lanes run on: microseconds
 // since the shard was made, which no change of the system's clock moves.
@@ -144,6 +165,7 @@ func (s *Shard) tick() {
 			delete(s.lanes, source)
 		}
 	}
+	s.retire()
 	s.options.Metrics.SetFlows(s.table.Len())
 	s.beat.Store(s.arrived.UnixNano())
 }
@@ -237,7 +259,11 @@ func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
 // settle waits for the models that flows of the lane have asked.
 func (s *Shard) settle(l *flow.Lane) {
 	for l.Pending() > 0 {
-		s.complete(<-s.answered)
+		if s.later.len > 0 {
+			s.askNext()
+		} else {
+			s.complete(<-s.answered)
+		}
 	}
 }
 

@@ -89,12 +89,15 @@ func testBundle(t testing.TB, batched, meta bool) *bundle.Bundle {
 // are given.
 type rig struct {
 	*decisions
-	t      testing.TB
-	shard  *Shard
-	source *flow.Source
-	time   int64
-	known  map[uint64]bool
-	errs   []error
+	t       testing.TB
+	shard   *Shard
+	metrics *telemetry.Metrics
+	loads   []string
+	source  *flow.Source
+	time    int64
+	slow    bool // slow stages of trees are not asked
+	known   map[uint64]bool
+	errs    []error
 }
 
 func (r *rig) Has(sensor string, id wire.FlowID) bool { return r.known[id.Uint()] }
@@ -103,23 +106,36 @@ func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
 	t.Helper()
 	r := &rig{decisions: &decisions{}, t: t, known: map[uint64]bool{}}
 	r.source = &flow.Source{Sensor: "s", Capture: capture, Reply: r.decisions}
-	batchers, err := NewBatchers(b.Packet, b.Meta, 4, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { batchers.Close() })
+	r.metrics = telemetry.New(telemetry.Options{Reasons: cascade.ReasonNames()})
+	service := r.service(b)
+	var err error
 	r.shard, err = New(Options{
-		Bundle: b, Batchers: batchers, MaxFlows: max,
+		Service: service, MaxFlows: max, Deadline: deadline,
 		Quiet: 10 * time.Second, Forget: time.Minute,
 		Log: r.decisions, Known: r, OnError: func(err error) { r.errs = append(r.errs, err) },
-		Metrics: telemetry.New(telemetry.Options{
-			Stages: []string{"fast", "slow", "fast", "slow"}, Labels: classes, Reasons: cascade.ReasonNames(),
-		}).NewShard(),
+		OnLoad:  func(l telemetry.Load) { r.loads = append(r.loads, l.String()) },
+		Metrics: r.metrics.NewShard(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	service.Counted.Begin()
 	return r
+}
+
+// deadline is how long a flow waits for a slow stage.
+const deadline = 20 * time.Millisecond
+
+// service is a service that is closed at the end of the test, if it is not over
+// before.
+func (r *rig) service(b *bundle.Bundle) *Service {
+	r.t.Helper()
+	v, err := NewService(b, 4, 2, r.metrics)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { v.Close() })
+	return v
 }
 
 // frame is an IPv4 UDP packet with so many bytes of payload.
@@ -146,6 +162,11 @@ func (r *rig) batch(fill func(*flow.Batch)) {
 	b := flow.NewBatch(r.source, time.Now())
 	fill(b)
 	r.shard.batch(b)
+	if !r.slow {
+		for r.shard.later.len > 0 {
+			r.shard.catchUp()
+		}
+	}
 	r.shard.flush()
 }
 
@@ -347,12 +368,13 @@ func TestSlowStageThatIsBusy(t *testing.T) {
 		r.orig(id, 1, 100)
 		r.end(id)
 	}
-	// Four jobs are there: the rest keep the best label so far, at once.
+	// Four jobs are there: the rest keep the best label so far, at once. Once one
+	// was shed, the fast stage is believed sooner.
 	if n := len(r.records); n != 16 {
 		t.Fatalf("%d flows decided while the slow stage is busy, want 16", n)
 	}
-	for _, rec := range r.records {
-		if rec.Reason != "shed" || rec.Label != "a" || rec.Stage != "fast" {
+	for i, rec := range r.records {
+		if want := []string{"shed", "relaxed"}[min(i, 1)]; rec.Reason != want || rec.Label != "a" || rec.Stage != "fast" {
 			t.Errorf("flow %v: %+v", rec.Flow, rec)
 		}
 	}
@@ -362,6 +384,153 @@ func TestSlowStageThatIsBusy(t *testing.T) {
 	}
 	if n := len(r.records); n != 20 {
 		t.Errorf("%d flows decided after the barrier, want 20", n)
+	}
+}
+
+// TestFastStagesGoFirst: what wants a slow stage waits until no events do. Past
+// what can be asked in time, thresholds are loosened first, then flows are shed;
+// all of it is over when the load is.
+func TestFastStagesGoFirst(t *testing.T) {
+	b := testBundle(t, false, false)
+	r := newRig(t, b, 10_000, false)
+	s := r.shard
+	r.slow = true
+	id := uint64(0)
+	some := func(n int) {
+		for range n {
+			id++
+			r.orig(id, 1, 100)
+			r.end(id)
+		}
+		s.bend()
+		s.flush()
+	}
+	decided := func(want int) {
+		t.Helper()
+		if n := len(r.records); n != want {
+			t.Fatalf("%d flows decided, want %d", n, want)
+		}
+	}
+	some(few)
+	time.Sleep(2 * deadline)
+	some(0) // few flows are no load, however long they wait
+	decided(0)
+	if s.Level() != 0 || s.Waiting() != few {
+		t.Fatalf("level %d, %d wait", s.Level(), s.Waiting())
+	}
+
+	for s.later.len > 0 {
+		s.catchUp()
+	}
+	s.flush()
+	decided(few)
+
+	some(100)
+	for s.Level() < cascade.Loosest {
+		time.Sleep(deadline / 4)
+		oldest := &s.later.tasks[s.later.first]
+		oldest.since = time.Now().Add(-deadline / 2)
+		s.bend()
+	}
+	before := len(r.records)
+	some(10) // of which the fast stage is sure enough now
+	for _, rec := range r.records[before:] {
+		if rec.Reason != "relaxed" || rec.Stage != "fast" || rec.Label != "a" {
+			t.Fatalf("%+v", rec)
+		}
+	}
+	if before != few || !slices.Equal(r.loads, []string{"loosened"}) {
+		t.Errorf("%d flows were shed before; told: %q", before, r.loads)
+	}
+
+	time.Sleep(2 * deadline)
+	some(0)
+	decided(few + 10 + 100 - few) // but for some, which are no load
+	for _, rec := range r.records[few+10:] {
+		if rec.Reason != "shed" || rec.Stage != "fast" || rec.Label != "a" {
+			t.Fatalf("%+v", rec)
+		}
+	}
+	if s.Level() != cascade.Shedding {
+		t.Errorf("level %d", s.Level())
+	}
+
+	r.slow = false
+	some(0)
+	for s.later.len > 0 {
+		s.catchUp()
+	}
+	s.flush()
+	decided(int(id))
+	for until := time.Now().Add(2 * time.Second); s.Level() > 0; time.Sleep(time.Millisecond) {
+		if s.bend(); time.Now().After(until) {
+			t.Fatalf("still at level %d", s.Level())
+		}
+	}
+	if want := []string{"loosened", "shedding", "loosened", "steady"}; !slices.Equal(r.loads, want) {
+		t.Errorf("told: %q, want %q", r.loads, want)
+	}
+}
+
+// TestTooManyForSlowStages: the flows that wait are bounded.
+func TestTooManyForSlowStages(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 2*maxLater, false)
+	r.slow = true
+	for id := range uint64(maxLater + 5) {
+		r.orig(id, 1, 100)
+		r.end(id)
+	}
+	if n := len(r.records); n == 0 || r.shard.Waiting() > maxLater {
+		t.Errorf("%d flows wait, %d are decided", r.shard.Waiting(), n)
+	}
+	if !r.sync(false) || len(r.records) != maxLater+5 {
+		t.Errorf("%d flows are decided after the barrier", len(r.records))
+	}
+}
+
+// TestTake: flows finish with the bundle they began with, one that wants more
+// packets gets them, and a bundle is let go when its last flow is decided.
+func TestTake(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 100, false)
+	old := r.shard.shares[0].service
+	next := testBundle(t, false, false)
+	next.Manifest.Version = "2.0.0"
+	next.Packet.Stages[1].Packets = 5
+	v := r.service(next)
+	r.orig(1, 1, 100)
+	p, err := r.shard.Prepare(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.orig(2, 1, 100)
+	v.Counted.Begin()
+	r.shard.Take(p)
+	r.shard.take(<-r.shard.next)
+	<-p.Taken()
+	r.orig(3, 1, 100)
+	r.shard.tick()
+	for _, id := range []uint64{1, 2, 3} {
+		for index := uint64(2); index <= 5; index++ {
+			r.orig(id, index, 100)
+		}
+		r.shard.tick()
+		select {
+		case <-old.Over():
+			if id < 2 {
+				t.Errorf("the old bundle was let go after flow %d", id)
+			}
+		default:
+			if id >= 2 {
+				t.Errorf("the old bundle is held after flow %d", id)
+			}
+		}
+	}
+	var got []string
+	for _, rec := range r.records {
+		got = append(got, fmt.Sprint(rec.Flow, " ", rec.Model, " ", rec.Packets))
+	}
+	if want := []string{"1 test@1.0.0 3", "2 test@1.0.0 3", "3 test@2.0.0 5"}; !slices.Equal(got, want) {
+		t.Errorf("decided %q, want %q", got, want)
 	}
 }
 
@@ -383,8 +552,8 @@ func TestACaptureIsNotShed(t *testing.T) {
 
 func TestModelFailureDecidesUnknown(t *testing.T) {
 	b := testBundle(t, false, false)
-	b.Packet.Stages[0].Model.(*modeltest.Model).Answer = func(_, _ []float32) error { return errors.New("no luck") }
 	r := newRig(t, b, 100, true)
+	b.Packet.Stages[0].Model.(*modeltest.Model).Answer = func(_, _ []float32) error { return errors.New("no luck") }
 	r.orig(1, 1, 1)
 	r.orig(1, 2, 1)
 	r.orig(1, 3, 2)

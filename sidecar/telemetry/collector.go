@@ -1,25 +1,23 @@
 package telemetry
 
 import (
-	"slices"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // collector turns sums of counters into metrics.
 type collector struct {
 	metrics *Metrics
-	stages  []string // by number, from 0: none
-	labels  []string // by number, from 0: unknown
 	reasons []string
 
-	build, events, drops, queues, peers *prometheus.Desc
-	flows, opened, decisions, verdicts  *prometheus.Desc
-	logErrors, repaired                 *prometheus.Desc
-	eve, eveOutput                      *prometheus.Desc
-	eveWaited, eveWaiting               *prometheus.Desc
-	serving, compute                    *prometheus.Desc
-	info                                prometheus.Metric
+	build, bundle, events, drops, queues, peers *prometheus.Desc
+	flows, opened, decisions, verdicts          *prometheus.Desc
+	logErrors, repaired                         *prometheus.Desc
+	eve, eveOutput                              *prometheus.Desc
+	eveWaited, eveWaiting                       *prometheus.Desc
+	reloads, reloaded                           *prometheus.Desc
+	load, loads                                 *prometheus.Desc
+	serving, compute                            *prometheus.Desc
+	info                                        prometheus.Metric
 }
 
 func newCollector(m *Metrics, o Options) *collector {
@@ -28,11 +26,10 @@ func newCollector(m *Metrics, o Options) *collector {
 	}
 	c := &collector{
 		metrics: m,
-		stages:  slices.Concat([]string{noStage}, o.Stages),
-		labels:  slices.Concat([]string{unknown}, o.Labels),
 		reasons: o.Reasons,
 
-		build:      desc("build_info", "The version of the program and the bundle it serves; always 1.", "version", "bundle"),
+		build:      desc("build_info", "The version of the program; always 1.", "version"),
+		bundle:     desc("bundle_info", "The bundles in use: the one that new flows go to, and those that older flows began with; always 1.", "bundle", "digest", "state"),
 		events:     desc("events_total", "Messages from taps.", "kind"),
 		drops:      desc("drops_total", "What was not used, and why.", "reason"),
 		queues:     desc("queue_depth", "What waits: event batches for shards, flows for a batched stage.", "queue"),
@@ -48,18 +45,24 @@ func newCollector(m *Metrics, o Options) *collector {
 		eveWaited:  desc("eve_waited_total", "Flow records of EVE that waited for their label."),
 		eveWaiting: desc("eve_waiting", "Flow records of EVE that wait for their label now."),
 
+		reloads:  desc("reloads_total", "Reloads, by how they ended.", "result"),
+		reloaded: desc("last_reload_successful", "Whether the last reload was, or there was none."),
+		load:     desc("load_level", "How far the most loaded shard bends: 0 not at all, 1 to 4 thresholds lowered by so many steps, 5 it sheds."),
+		loads:    desc("load_transitions_total", "How often a shard began to bend more or less.", "to"),
+
 		serving: desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
 		compute: desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
 	}
-	c.info = prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, o.Version, o.Bundle)
+	c.info = prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, o.Version)
 	return c
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.build, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
-		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting, c.serving, c.compute,
+		c.build, c.bundle, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
+		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting,
+		c.reloads, c.reloaded, c.load, c.loads, c.serving, c.compute,
 	} {
 		ch <- d
 	}
@@ -97,10 +100,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.peers, total[l.peers])
 	gauge(c.flows, total[l.flows])
 	counter(c.opened, total[l.opened])
-	c.collectDecisions(total[l.decisions:][:l.decisionCells], counter)
-	for i, name := range c.labels {
-		counter(c.verdicts, total[l.verdicts+i], name)
+	made, served := c.metrics.decided()
+	for d, n := range made.decisions {
+		counter(c.decisions, n, d.stage, c.reasons[d.reason])
 	}
+	for label, n := range made.labels {
+		counter(c.verdicts, n, label)
+	}
+	c.collectBundles(served, gauge)
 	counter(c.logErrors, total[l.logErrors])
 	counter(c.repaired, total[l.repaired])
 	for i, name := range eveNames {
@@ -110,25 +117,32 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.eveOutput, total[l.eveDropped], "dropped")
 	counter(c.eveWaited, total[l.eveWaited])
 	gauge(c.eveWaiting, total[l.eveWaiting])
+	for i, name := range reloadNames {
+		counter(c.reloads, total[l.reloads+i], name)
+	}
+	gauge(c.reloaded, 1-total[l.reloadFailed])
+	gauge(c.load, c.metrics.loadLevel())
+	for i, name := range loadNames {
+		counter(c.loads, total[l.loads+i], name)
+	}
 	histogram(c.serving, total[l.serving:][:buckets], total[l.servingNanos])
 	histogram(c.compute, total[l.compute:][:buckets], total[l.computeNanos])
 }
 
-// collectDecisions adds up stages of one name: two cascades may both have a
-// stage "tree", and a metric may be given only once.
-func (c *collector) collectDecisions(cells []uint64, counter func(*prometheus.Desc, uint64, ...string)) {
-	for i, stage := range c.stages {
-		if slices.Index(c.stages, stage) < i {
-			continue
+// collectBundles shows which bundles are served, the newest of which stands
+// last. One that was replaced by another and then served again may be draining
+// twice, and a metric may be given only once.
+func (c *collector) collectBundles(served []Bundle, gauge func(*prometheus.Desc, uint64, ...string)) {
+	type shown struct{ name, digest, state string }
+	seen := map[shown]bool{}
+	for i, b := range served {
+		s := shown{b.Name, b.Digest, "draining"}
+		if i == len(served)-1 {
+			s.state = "serving"
 		}
-		for k, reason := range c.reasons {
-			n := uint64(0)
-			for j := i; j < len(c.stages); j++ {
-				if c.stages[j] == stage {
-					n += cells[j*len(c.reasons)+k]
-				}
-			}
-			counter(c.decisions, n, stage, reason)
+		if !seen[s] {
+			seen[s] = true
+			gauge(c.bundle, 1, s.name, s.digest, s.state)
 		}
 	}
 }

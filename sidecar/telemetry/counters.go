@@ -17,17 +17,17 @@ type layout struct {
 	logErrors, repaired        int
 	eve, eveWaited, eveWaiting int
 	eveWritten, eveDropped     int
-	decisions, verdicts        int // [1+stage][reason] and [1+class]
+	reloads, reloadFailed      int // by result; 1: the last one was refused
+	loads                      int // by state
 	serving, compute           int // [bucket]
 	servingNanos, computeNanos int
 	size                       int // cells in a row
 
-	reasons       int // there are so many reasons
-	decisionCells int
+	reasons int // there are so many reasons
 }
 
 func newLayout(o Options) *layout {
-	l := &layout{reasons: len(o.Reasons), decisionCells: (1 + len(o.Stages)) * len(o.Reasons)}
+	l := &layout{reasons: len(o.Reasons)}
 	take := func(cell *int, n int) { *cell, l.size = l.size, l.size+n }
 	take(&l.events, int(events))
 	take(&l.drops, int(drops))
@@ -42,8 +42,9 @@ func newLayout(o Options) *layout {
 	take(&l.eveWaiting, 1)
 	take(&l.eveWritten, 1)
 	take(&l.eveDropped, 1)
-	take(&l.decisions, l.decisionCells)
-	take(&l.verdicts, 1+len(o.Labels))
+	take(&l.reloads, int(reloads))
+	take(&l.reloadFailed, 1)
+	take(&l.loads, int(loads))
 	take(&l.serving, buckets)
 	take(&l.servingNanos, 1)
 	take(&l.compute, buckets)
@@ -82,7 +83,7 @@ func (c *counters) EVERecords(e EVE, n uint64) { c.cells[c.layout.eve+int(e)].Ad
 // EVEWaited counts a record of EVE that waits for its label.
 func (c *counters) EVEWaited() { c.cells[c.layout.eveWaited].Add(1) }
 
-// Shard counts for one goroutine. It may be read and written by many, but is
+// Shard counts for one goroutine, all but its decisions. It may be read and written by many, but is
 // only fast while one writes.
 type Shard struct{ counters }
 
@@ -92,16 +93,8 @@ func (s *Shard) FlowOpened() { s.cells[s.layout.opened].Add(1) }
 // SetFlows says how many flows the goroutine tracks now.
 func (s *Shard) SetFlows(n int) { s.cells[s.layout.flows].Store(uint64(n)) }
 
-// Decision counts a decision: the number of its stage (-1: no model was asked)
-// and of its reason, both as in Options, the class (-1: unknown), the time from
-// the flow's first packet, and that from the arrival of what triggered it.
-func (s *Shard) Decision(stage, reason, class int, serving, compute time.Duration) {
-	l := s.layout
-	s.cells[l.decisions+(stage+1)*l.reasons+reason].Add(1)
-	s.cells[l.verdicts+class+1].Add(1)
-	s.observe(l.serving, l.servingNanos, serving)
-	s.observe(l.compute, l.computeNanos, compute)
-}
+// LoadBecame counts that the goroutine bends more or less than before.
+func (s *Shard) LoadBecame(l Load) { s.cells[s.layout.loads+int(l)].Add(1) }
 
 // observe counts a duration. One below zero, which a tap's clock can cause, is
 // taken for zero.

@@ -23,7 +23,7 @@ func TestDocumented(t *testing.T) {
 			t.Errorf("docs/metrics.md does not name %s", name)
 		}
 	}
-	for _, list := range [][]string{eventNames[:], dropNames[:], queueNames[:], eveNames[:]} {
+	for _, list := range [][]string{eventNames[:], dropNames[:], queueNames[:], eveNames[:], loadNames[:], reloadNames[:]} {
 		for _, name := range list {
 			if !strings.Contains(page, "`"+name+"`") {
 				t.Errorf("docs/metrics.md does not name %s", name)

@@ -59,10 +59,39 @@ type Queue uint8
 const (
 	QueueShards Queue = iota // batches of events that wait for their shard
 	QueueModel               // flows that wait for a batched stage
+	QueueSlow                // flows that wait in their shard for a slow stage
 	queues
 )
 
-var queueNames = [queues]string{"shards", "model"}
+var queueNames = [queues]string{"shards", "model", "slow"}
+
+// Load says how a shard bends under its load.
+type Load uint8
+
+// The loads.
+const (
+	LoadSteady   Load = iota // every stage is asked as the bundle says
+	LoadLoosened             // thresholds are lowered, so that less goes to slow stages
+	LoadShedding             // flows do without slow stages that they would have needed
+	loads
+)
+
+var loadNames = [loads]string{"steady", "loosened", "shedding"}
+
+func (l Load) String() string { return loadNames[l] }
+
+// Reload says how a reload ended.
+type Reload uint8
+
+// How a reload ended.
+const (
+	ReloadApplied   Reload = iota // another bundle is served
+	ReloadUnchanged               // it is the bundle that was served before
+	ReloadRefused                 // something is wrong with it; the one before is still served
+	reloads
+)
+
+var reloadNames = [reloads]string{"applied", "unchanged", "refused"}
 
 // noStage stands for the stage of a decision that no model was asked for, and
 // unknown for the label of one that no stage was sure of.

@@ -1,7 +1,7 @@
 // Package telemetry counts what the sidecar does and shows it to Prometheus.
 //
-// New makes the metrics of one loaded bundle. Each goroutine on the packet's
-// way gets counters of its own from NewShard; counting there is an atomic add
+// Each goroutine on the packet's way gets counters of its own from NewShard, and
+// for every bundle that it serves others from a Serving; counting there is an atomic add
 // to memory that no other goroutine writes, takes no lock and allocates
 // nothing. Everything else counts on Metrics itself. A scrape sums all of them,
 // while they are being written: a counter never goes back, and a histogram's
@@ -28,9 +28,6 @@ import (
 // Options are the names that metrics are labelled with.
 type Options struct {
 	Version string   // of the program
-	Bundle  string   // name and version of the bundle
-	Stages  []string // stages of all cascades, as Decision numbers them; a name may repeat
-	Labels  []string // classes of the bundle
 	Reasons []string // reasons of decisions, as Decision numbers them
 }
 
@@ -44,6 +41,9 @@ type Metrics struct {
 	mu       sync.Mutex
 	shards   []*Shard
 	readings []reading
+	load     func() int
+	servings []*Serving // the newest last
+	past     decided    // with bundles that are no longer served
 }
 
 // reading is a value that is asked for at scrape time.
@@ -55,7 +55,7 @@ type reading struct {
 // New returns metrics that nobody has counted on.
 func New(o Options) *Metrics {
 	l := newLayout(o)
-	m := &Metrics{counters: newCounters(l), layout: l, registry: prometheus.NewRegistry()}
+	m := &Metrics{counters: newCounters(l), layout: l, registry: prometheus.NewRegistry(), past: newDecided()}
 	m.registry.MustRegister(
 		newCollector(m, o),
 		collectors.NewGoCollector(),
@@ -94,6 +94,23 @@ func (m *Metrics) ReadQueue(q Queue, read func() int) {
 	m.read(m.layout.queues+int(q), func() uint64 { return uint64(max(0, read())) })
 }
 
+// Reloaded counts a reload and notes whether it was a success.
+func (m *Metrics) Reloaded(r Reload) {
+	m.cells[m.layout.reloads+int(r)].Add(1)
+	failed := uint64(0)
+	if r == ReloadRefused {
+		failed = 1
+	}
+	m.cells[m.layout.reloadFailed].Store(failed)
+}
+
+// ReadLoad shows what read returns as the level of load.
+func (m *Metrics) ReadLoad(read func() int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.load = read
+}
+
 // ReadPeers shows what read returns as the number of connected taps.
 func (m *Metrics) ReadPeers(read func() int) {
 	m.read(m.layout.peers, func() uint64 { return uint64(max(0, read())) })
@@ -105,6 +122,17 @@ func (m *Metrics) ReadEVE(written, dropped func() uint64, waiting func() int) {
 	m.read(m.layout.eveWritten, written)
 	m.read(m.layout.eveDropped, dropped)
 	m.read(m.layout.eveWaiting, func() uint64 { return uint64(max(0, waiting())) })
+}
+
+// loadLevel is the level of load, 0 if nobody tells.
+func (m *Metrics) loadLevel() uint64 {
+	m.mu.Lock()
+	read := m.load
+	m.mu.Unlock()
+	if read == nil {
+		return 0
+	}
+	return uint64(max(0, read()))
 }
 
 func (m *Metrics) read(cell int, read func() uint64) {

@@ -18,10 +18,25 @@ var update = flag.Bool("update", false, "rewrite testdata/metrics.txt")
 
 var options = Options{
 	Version: "v1.2.3",
-	Bundle:  "iot-device 1",
-	Stages:  []string{"tree", "boosted", "tree"}, // two cascades
-	Labels:  []string{"camera", `plug "smart"`},
 	Reasons: []string{"accepted", "last_stage", "timeout"},
+}
+
+var served = Bundle{
+	Name:   "iot-device@1.0.0",
+	Digest: "0123456789ab",
+	Stages: []string{"tree", "boosted", "tree"}, // two cascades
+	Labels: []string{"camera", `plug "smart"`},
+}
+
+// serve begins to serve a bundle on some shards.
+func serve(m *Metrics, b Bundle, shards ...*Shard) (*Serving, []*Decisions) {
+	s := m.NewServing(b)
+	var all []*Decisions
+	for _, shard := range shards {
+		all = append(all, s.NewShard(shard))
+	}
+	s.Begin()
+	return s, all
 }
 
 func healthy() error { return nil }
@@ -75,12 +90,30 @@ func busy() *Metrics {
 	one.SetFlows(9)
 	one.SetFlows(4)
 	two.SetFlows(1)
-	one.Decision(-1, 2, -1, 10*time.Minute, 0)
-	one.Decision(0, 0, 0, 5*time.Microsecond, time.Nanosecond)
-	one.Decision(0, 0, 0, 5*time.Microsecond+1, 10*time.Microsecond)
-	two.Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
-	two.Decision(2, 0, 1, -time.Second, 100*time.Microsecond)
-	two.Decision(2, 1, -1, time.Second, time.Millisecond)
+	one.LoadBecame(LoadLoosened)
+	two.LoadBecame(LoadLoosened)
+	two.LoadBecame(LoadShedding)
+	m.ReadLoad(func() int { return 5 })
+	m.Reloaded(ReloadApplied)
+	m.Reloaded(ReloadApplied)
+	m.Reloaded(ReloadUnchanged)
+	m.Reloaded(ReloadRefused)
+
+	other := Bundle{Name: "iot-device@0.9.0", Digest: "ba9876543210", Stages: []string{"boosted"}, Labels: []string{"camera", "lamp"}}
+	retired, past := serve(m, other, one, two)
+	past[1].Decision(0, 1, 0, time.Second, time.Millisecond)
+	serve(m, other, one, two) // twice, which is shown once
+	_, draining := serve(m, other, one, two)
+	draining[0].Decision(0, 1, 1, time.Second, time.Millisecond)
+	_, now := serve(m, served, one, two)
+	past[0].Decision(0, 1, 1, time.Second, time.Millisecond)
+	retired.Retire()
+	now[0].Decision(-1, 2, -1, 10*time.Minute, 0)
+	now[0].Decision(0, 0, 0, 5*time.Microsecond, time.Nanosecond)
+	now[0].Decision(0, 0, 0, 5*time.Microsecond+1, 10*time.Microsecond)
+	now[1].Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
+	now[1].Decision(2, 0, 1, -time.Second, 100*time.Microsecond)
+	now[1].Decision(2, 1, -1, time.Second, time.Millisecond)
 	return m
 }
 
@@ -137,18 +170,27 @@ func TestScrapeWhileCounting(t *testing.T) {
 	var wg sync.WaitGroup
 	for range shards {
 		s := m.NewShard()
+		serving, now := serve(m, served, s)
+		d := now[0]
 		wg.Go(func() {
 			for i := range rounds {
 				s.FlowOpened()
 				s.SetFlows(i)
 				s.Drop(DropLate)
-				s.Decision(i%4-1, i%3, i%3-1, time.Duration(i)*time.Microsecond, time.Duration(i))
+				if i%100 == 0 { // a reload
+					before := serving
+					var now []*Decisions
+					serving, now = serve(m, served, s)
+					d = now[0]
+					before.Retire()
+				}
+				d.Decision(i%4-1, i%3, i%3-1, time.Duration(i)*time.Microsecond, time.Duration(i))
 			}
 		})
 	}
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
-	last := 0.0
+	last, lastDecided := 0.0, 0.0
 	for running := true; running; {
 		select {
 		case <-done:
@@ -167,13 +209,22 @@ func TestScrapeWhileCounting(t *testing.T) {
 					t.Fatalf("flows_total went from %v to %v", last, n)
 				}
 				last = n
+			case "serveflow_labels_total":
+				n := 0.0
+				for _, one := range f.Metric {
+					n += one.Counter.GetValue()
+				}
+				if n < lastDecided {
+					t.Fatalf("the sum of labels_total went from %v to %v", lastDecided, n)
+				}
+				lastDecided = n
 			case "serveflow_serving_latency_seconds":
 				checkHistogram(t, f.Metric[0].Histogram)
 			}
 		}
 	}
-	if last != shards*rounds {
-		t.Errorf("flows_total = %v, want %d", last, shards*rounds)
+	if last != shards*rounds || lastDecided != last {
+		t.Errorf("flows_total = %v, the sum of labels_total %v, want %d", last, lastDecided, shards*rounds)
 	}
 }
 
@@ -211,24 +262,26 @@ func TestBucket(t *testing.T) {
 func TestCountingDoesNotAllocate(t *testing.T) {
 	m := New(options)
 	s := m.NewShard()
-	if n := testing.AllocsPerRun(100, func() { count(m, s) }); n != 0 {
+	_, now := serve(m, served, s)
+	if n := testing.AllocsPerRun(100, func() { count(m, s, now[0]) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func count(m *Metrics, s *Shard) {
+func count(m *Metrics, s *Shard, d *Decisions) {
 	m.Events(EventPacket, 1)
 	s.FlowOpened()
 	s.SetFlows(1)
 	s.Drop(DropDuplicate)
-	s.Decision(1, 1, 1, time.Millisecond, time.Microsecond)
+	d.Decision(1, 1, 1, time.Millisecond, time.Microsecond)
 }
 
 func BenchmarkDecision(b *testing.B) {
-	s := New(options).NewShard()
+	m := New(options)
+	_, now := serve(m, served, m.NewShard())
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
+		now[0].Decision(1, 1, 1, 16*time.Millisecond, 20*time.Microsecond)
 	}
 }
 

@@ -1,0 +1,81 @@
+package cascade
+
+import "time"
+
+// Admission says how far slow stages must be spared. Whoever asks them tells it
+// how long flows wait for them, and the level follows: up in quick steps while
+// the wait is a good part of the deadline, down in slower ones when it has been
+// short for a while, so that it does not swing.
+//
+// At level 0 every stage is asked as the bundle says. At levels 1 to Loosest a
+// stage before the last is believed sooner, so that fewer flows go on to the
+// next. At Shedding, flows have already missed the deadline.
+type Admission struct {
+	deadline time.Duration
+	level    int
+	stepped  time.Time // when the level last changed
+	strained time.Time // when the wait was last not short
+}
+
+// loosened is by how much thresholds are multiplied at each level.
+var loosened = [...]float32{1, .9, .75, .6, .4, .4}
+
+// The highest level at which nothing is shed, and the one at which something is.
+const (
+	Loosest  = len(loosened) - 2
+	Shedding = len(loosened) - 1
+)
+
+// How the level moves.
+const (
+	stepUp    = 10 * time.Millisecond  // at least between two steps up
+	stepDown  = 250 * time.Millisecond // of short waits before a step down
+	afterShed = 500 * time.Millisecond // before the first step down
+)
+
+// NewAdmission returns an Admission at level 0. A flow is to wait for a slow
+// stage for deadline at most.
+func NewAdmission(deadline time.Duration) Admission { return Admission{deadline: deadline} }
+
+// Deadline is how long a flow is to wait for a slow stage at most.
+func (a *Admission) Deadline() time.Duration { return a.deadline }
+
+// Level is the level.
+func (a *Admission) Level() int { return a.level }
+
+// Observe notes how long flows wait for slow stages now, and returns the level.
+func (a *Admission) Observe(now time.Time, wait time.Duration) int {
+	if wait >= a.deadline/8 {
+		a.strained = now
+	}
+	switch {
+	case wait > a.deadline/4 && a.level < Loosest && now.Sub(a.stepped) >= stepUp:
+		a.step(now, a.level+1)
+	case a.level > 0:
+		calm := stepDown
+		if a.level == Shedding {
+			calm = afterShed
+		}
+		if now.Sub(a.strained) >= calm && now.Sub(a.stepped) >= calm {
+			a.step(now, a.level-1)
+		}
+	}
+	return a.level
+}
+
+// Shed notes that a flow was shed.
+func (a *Admission) Shed(now time.Time) {
+	a.strained = now
+	if a.level != Shedding {
+		a.step(now, Shedding)
+	}
+}
+
+func (a *Admission) step(now time.Time, level int) { a.level, a.stepped = level, now }
+
+// Suffices says whether a verdict that the stage does not accept is good enough
+// at a level. A class that is never accepted is not accepted under load either.
+func (s *Stage) Suffices(v Verdict, level int) bool {
+	t := s.Thresholds[v.Class]
+	return level > 0 && t <= 1 && v.Confidence >= t*loosened[level]
+}

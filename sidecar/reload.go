@@ -1,0 +1,149 @@
+package sidecar
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/shard"
+	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/wire"
+)
+
+// grace is how long taps have to hear that a bundle wants more of each flow
+// before flows go to it.
+const grace = 250 * time.Millisecond
+
+// errBusy refuses a reload while too many bundles are in use.
+var errBusy = fmt.Errorf("flows in progress still use %d earlier bundles: try again in some seconds", shard.MaxServices-1)
+
+// Reload serves b, which is the sidecar's to close from then on, unless it is
+// the bundle that is served already: then it returns false. Where it returns
+// false or an error, b is closed and what was served is served on.
+//
+// Every shard swaps between two batches. Flows in progress finish with the
+// bundle they began with, which is freed when the last of them is decided; until
+// then taps are asked for the greater need of all bundles in use.
+func (s *Sidecar) Reload(b *bundle.Bundle) (bool, error) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	applied, err := s.reload(b)
+	switch {
+	case err != nil:
+		s.Metrics.Reloaded(telemetry.ReloadRefused)
+	case applied:
+		s.Metrics.Reloaded(telemetry.ReloadApplied)
+		return true, nil
+	default:
+		s.Metrics.Reloaded(telemetry.ReloadUnchanged)
+	}
+	return false, errors.Join(err, b.Close())
+}
+
+func (s *Sidecar) reload(b *bundle.Bundle) (bool, error) {
+	inUse := s.inUse()
+	if b.Digest() == inUse[len(inUse)-1].Bundle.Digest() {
+		return false, nil
+	}
+	if len(inUse) >= shard.MaxServices {
+		return false, errBusy
+	}
+	v, err := shard.NewService(b, s.options.Config.ONNX.Queue, s.options.Config.ONNX.Batch, s.Metrics)
+	if err != nil {
+		return false, err
+	}
+	shares := make([]*shard.Share, len(s.shards))
+	for i, one := range s.shards {
+		if shares[i], err = one.Prepare(v); err != nil {
+			for _, p := range shares[:i] {
+				err = errors.Join(err, p.Close())
+			}
+			return false, errors.Join(err, v.Close())
+		}
+	}
+	s.warnQuiet(b)
+	s.using(append(inUse, v))
+	if s.announce() {
+		time.Sleep(grace)
+	}
+	v.Counted.Begin()
+	for i, one := range s.shards {
+		one.Take(shares[i])
+	}
+	for _, p := range shares {
+		<-p.Taken()
+	}
+	s.await(v, b)
+	return true, nil
+}
+
+// await frees a service, and a bundle that is ours, when no shard serves it any
+// more.
+func (s *Sidecar) await(v *shard.Service, owned *bundle.Bundle) {
+	s.drained.Go(func() {
+		<-v.Over()
+		err := v.Close()
+		if owned != nil {
+			err = errors.Join(err, owned.Close())
+		}
+		if err != nil {
+			s.options.Log.Error().Err(err).Str("bundle", v.Bundle.Name()).Msg("freeing a bundle")
+		}
+		var left []*shard.Service
+		for _, other := range s.inUse() {
+			if other != v {
+				left = append(left, other)
+			}
+		}
+		s.using(left)
+		s.announce()
+	})
+}
+
+// inUse are the services that flows use, the newest last.
+func (s *Sidecar) inUse() []*shard.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*shard.Service(nil), s.services...)
+}
+
+func (s *Sidecar) using(services []*shard.Service) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services = services
+}
+
+// announce tells the taps what the bundles in use need, and says whether that
+// is more than before.
+func (s *Sidecar) announce() bool {
+	var w wire.Welcome
+	for _, v := range s.inUse() {
+		n := needs(v.Bundle)
+		w.Packets, w.RawBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes)
+	}
+	if s.server == nil || w.Packets == 0 {
+		return false
+	}
+	return s.server.Need(w)
+}
+
+// rawBytes is how much of a packet a tap is asked for: room for the largest
+// IPv4 and TCP headers, and for IPv6 with some extension headers.
+const rawBytes = 192
+
+func needs(b *bundle.Bundle) wire.Welcome {
+	w := wire.Welcome{Packets: b.Packets()}
+	if b.Packet != nil {
+		w.RawBytes = rawBytes
+	}
+	return w
+}
+
+// depth is the number of flows that wait for a batched stage.
+func (s *Sidecar) depth() (n int) {
+	for _, v := range s.inUse() {
+		n += v.Batchers.Depth()
+	}
+	return n
+}

@@ -1,0 +1,119 @@
+package telemetry
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Bundle names what decisions are counted under while a bundle is served.
+type Bundle struct {
+	Name   string   // name and version
+	Digest string   // tells two bundles of one name apart
+	Stages []string // stages of all cascades, as Decision numbers them; a name may repeat
+	Labels []string // its classes
+}
+
+// Serving counts what is decided with one bundle, from Begin to Retire.
+type Serving struct {
+	metrics *Metrics
+	bundle  Bundle
+	rows    []*Decisions
+}
+
+// NewServing returns the counters of a bundle that is about to be served.
+func (m *Metrics) NewServing(b Bundle) *Serving { return &Serving{metrics: m, bundle: b} }
+
+// NewShard returns counters for one goroutine, which counts everything else on
+// shard. It is called before Begin.
+func (s *Serving) NewShard(shard *Shard) *Decisions {
+	labels := (1 + len(s.bundle.Stages)) * shard.layout.reasons
+	d := &Decisions{
+		shard: shard, labels: labels,
+		cells: make([]atomic.Uint64, pad+labels+1+len(s.bundle.Labels)+pad)[pad : pad+labels+1+len(s.bundle.Labels)],
+	}
+	s.rows = append(s.rows, d)
+	return d
+}
+
+// Begin shows the bundle as the one that is served, in place of the one before,
+// which is draining from now on.
+func (s *Serving) Begin() {
+	m := s.metrics
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.servings = append(m.servings, s)
+}
+
+// Retire says that nobody counts on s any more. What was counted remains.
+func (s *Serving) Retire() {
+	m := s.metrics
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.Index(m.servings, s); i >= 0 {
+		m.servings = slices.Delete(m.servings, i, i+1)
+		s.addTo(m.past)
+	}
+}
+
+// addTo adds what was counted to t, by name.
+func (s *Serving) addTo(t decided) {
+	for _, d := range s.rows {
+		for i, stage := range slices.Concat([]string{noStage}, s.bundle.Stages) {
+			for k := range d.shard.layout.reasons {
+				t.decisions[decision{stage, k}] += d.cells[i*d.shard.layout.reasons+k].Load()
+			}
+		}
+		for i, label := range slices.Concat([]string{unknown}, s.bundle.Labels) {
+			t.labels[label] += d.cells[d.labels+i].Load()
+		}
+	}
+}
+
+// decided is sums of decisions by what they are shown under.
+type decided struct {
+	decisions map[decision]uint64
+	labels    map[string]uint64
+}
+
+type decision struct {
+	stage  string
+	reason int
+}
+
+func newDecided() decided { return decided{map[decision]uint64{}, map[string]uint64{}} }
+
+// decided adds up the decisions with all bundles, and tells which are served,
+// the newest last.
+func (m *Metrics) decided() (decided, []Bundle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	total := decided{maps.Clone(m.past.decisions), maps.Clone(m.past.labels)}
+	var served []Bundle
+	for _, s := range m.servings {
+		s.addTo(total)
+		served = append(served, s.bundle)
+	}
+	return total, served
+}
+
+// Decisions counts decisions for one goroutine with one bundle. It may be read
+// and written by many, but is only fast while one writes.
+type Decisions struct {
+	shard  *Shard
+	labels int             // cell of the unknown label
+	cells  []atomic.Uint64 // [1+stage][reason], then [1+class]
+}
+
+// Decision counts a decision: the number of its stage (-1: no model was asked)
+// and of its reason, both as the options have them, the class (-1: unknown), the
+// time from the flow's first packet, and that from the arrival of what triggered
+// it.
+func (d *Decisions) Decision(stage, reason, class int, serving, compute time.Duration) {
+	s := d.shard
+	d.cells[(stage+1)*s.layout.reasons+reason].Add(1)
+	d.cells[d.labels+class+1].Add(1)
+	s.observe(s.layout.serving, s.layout.servingNanos, serving)
+	s.observe(s.layout.compute, s.layout.computeNanos, compute)
+}

@@ -89,9 +89,6 @@ func (s *Shard) askNext() {
 // flows that have waited too long.
 func (s *Shard) bend() {
 	now, wait := time.Now(), time.Duration(0)
-	if len(s.in) > queueBatches/2 {
-		wait = now.Sub(s.arrived)
-	}
 	for s.later.len > few {
 		oldest := &s.later.tasks[s.later.first]
 		waited := now.Sub(oldest.since)

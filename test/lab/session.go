@@ -22,6 +22,7 @@ const (
 	work           = "/run/lab"       // its directory, in memory
 	longest        = 45 * time.Second // a session takes
 	captureFile    = 3                // descriptor
+	resultFile     = 4
 )
 
 // lab is what a program of the catalogue is run with.
@@ -36,8 +37,13 @@ type lab struct {
 	from   *wire
 }
 
+// result is what a session's process reports.
+type result struct {
+	Late time.Duration // what 95 % of frames were later than due at most
+}
+
 // runSession is a session's process: the first one in its PID namespace, with
-// its capture's file at descriptor 3. It returns the exit code.
+// files for its capture and its result open. It returns the exit code.
 func runSession(spec string) int {
 	var s session
 	err := json.Unmarshal([]byte(spec), &s)
@@ -87,7 +93,8 @@ func (s *session) run() error {
 	if ctx.Err() != nil {
 		err = errors.Join(fmt.Errorf("took longer than %v", longest), err)
 	}
-	return errors.Join(err, l.stopCapture())
+	err = errors.Join(err, l.stopCapture())
+	return errors.Join(err, json.NewEncoder(os.NewFile(resultFile, "result")).Encode(result{lateness(l.to, l.from)}))
 }
 
 // closeOff hides the machine from the session's programs: what they write is in
@@ -157,7 +164,7 @@ func (l *lab) capture(filter string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "16384", "-Z", "root", "-w", "-",
+	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "4096", "-Z", "root", "-w", "-",
 		fmt.Sprintf("ip and ("+filter+")", args...))
 	c.Stdout, c.Stderr = os.NewFile(captureFile, "capture"), into
 	if l.dump, err = at.begin(c); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ type wire struct {
 	// one port of servers. 0 for none.
 	was, becomes atomic.Uint32
 	source       bool // the source port, not the destination's
+
+	late [65]atomic.Uint64 // frames by how many bits their lateness in µs has
 }
 
 type frame struct {
@@ -71,6 +74,7 @@ func (w *wire) carry(from io.Reader, to io.Writer) {
 		for f := range queue {
 			time.Sleep(time.Until(f.due))
 			to.Write(f.data) // an end that is down loses frames, as on a real wire
+			w.delivered(time.Since(f.due))
 		}
 	}()
 	defer close(queue)
@@ -91,6 +95,30 @@ func (w *wire) carry(from io.Reader, to io.Writer) {
 			queue <- frame{data, due}
 		}
 	}
+}
+
+// delivered counts a frame by how late it was: busy machines are late.
+func (w *wire) delivered(late time.Duration) {
+	w.late[bits.Len64(uint64(max(0, late.Microseconds())))].Add(1)
+}
+
+// lateness is a bound, to a factor of two, that 95 % of frames keep.
+func lateness(wires ...*wire) time.Duration {
+	var count [len(wires[0].late)]uint64
+	var all uint64
+	for _, w := range wires {
+		for i := range w.late {
+			n := w.late[i].Load()
+			count[i], all = count[i]+n, all+n
+		}
+	}
+	var below uint64
+	for i, n := range count {
+		if below += n; below*100 >= all*95 {
+			return time.Duration(1) << i * time.Microsecond
+		}
+	}
+	return 0
 }
 
 // route changes an IPv4 header as routers do.

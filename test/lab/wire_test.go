@@ -127,3 +127,25 @@ func TestWireRoutesDamage(t *testing.T) {
 	}
 	w.route(append([]byte{0x4f}, whole[1:]...)) // a header longer than the packet
 }
+
+func TestLateness(t *testing.T) {
+	to, from := &wire{}, &wire{}
+	if got := lateness(to, from); got > time.Microsecond {
+		t.Errorf("no frame is %v late", got)
+	}
+	for range 960 {
+		to.delivered(100 * time.Microsecond)
+	}
+	for range 40 {
+		from.delivered(time.Second)
+	}
+	if got := lateness(to, from); got != 128*time.Microsecond {
+		t.Errorf("%v, want the next power of two above 100 µs", got)
+	}
+	for range 40 {
+		from.delivered(time.Second)
+	}
+	if got := lateness(to, from); got < time.Second {
+		t.Errorf("%v with 8 %% of frames a second late", got)
+	}
+}

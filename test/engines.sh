@@ -6,9 +6,9 @@
 #                          system into build/suricata8 and run with the
 #                          libraries it was built against
 #
-# and what the tests of the Lua scripts and the live tests need. The mirror is the one that the
-# machine's own apt sources name. The added suites are kept out of those
-# sources. What is there already is left alone.
+# and what the tests of the Lua scripts and the live tests need. The mirror is
+# the one that the machine's own apt sources name. The added suites are kept out
+# of those sources. What is there already is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

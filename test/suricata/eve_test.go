@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -55,7 +57,28 @@ func enriched(t *testing.T, e engine) {
 				t.Fatal(err)
 			}
 			compareRecords(t, e, plain, data, s.decisions(t)["suricata"])
+			documented(t, dir)
 		})
+	}
+}
+
+// documented runs what the README says to read eve.json with.
+func documented(t *testing.T, dir string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root(t), "suricata-lua/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\n## Read it\n")
+	_, after, _ = strings.Cut(after, "```sh\n")
+	commands, _, ok := strings.Cut(after, "```\n")
+	if !ok || !strings.Contains(commands, "jq") {
+		t.Fatal("the README does not say how to read eve.json")
+	}
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", commands)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte(" web\n")) {
+		t.Errorf("%v: %s\n%s", err, commands, out)
 	}
 }
 

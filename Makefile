@@ -81,6 +81,13 @@ COSTRUNS   ?= 5
 cost-suricata: ## measure the processor time that the taps add to Suricata
 	SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 3h -run '^TestCost$$' ./test/suricata
 
+.PHONY: e2e-zeek
+e2e-zeek: build ## run captures through Zeek 8 and the sidecar
+	@if ! command -v zeek >/dev/null; then echo 'SKIP e2e-zeek: no zeek on PATH'; else \
+		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin test; \
+		SERVEFLOW_E2E=1 go test -count=1 -v -timeout 30m -run '^TestZeek' ./test/zeek; \
+	fi
+
 .PHONY: train-deps
 train-deps: .venv/complete ## make .venv with what models/train needs
 

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Sidecar is "serveflow run" in a directory of its own.
+type Sidecar struct {
+	Socket  string
+	program string
+	dir     string
+	cmd     *exec.Cmd
+	log     bytes.Buffer
+}
+
+// Start starts a sidecar with a bundle. What extra holds stands at the end of its
+// configuration.
+func Start(t *testing.T, bundle, extra string) *Sidecar {
+	t.Helper()
+	// The name of a socket may have 96 bytes; that of t.TempDir is longer
+	// than it looks.
+	dir, err := os.MkdirTemp("", "e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &Sidecar{
+		program: filepath.Join(Root(t), "bin/serveflow"),
+		dir:     dir,
+		Socket:  filepath.Join(dir, "serveflow.sock"),
+	}
+	config := filepath.Join(dir, "serveflow.toml")
+	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = \"\"\n%s",
+		bundle, s.Socket, s.labels(), extra)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd = exec.Command(s.program, "run", "-c", config)
+	s.cmd.Stderr = &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("%v (make build makes it)", err)
+	}
+	t.Cleanup(func() { s.cmd.Process.Kill() })
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(s.Socket); err == nil {
+			return s
+		}
+		if time.Now().After(deadline) {
+			s.cmd.Process.Kill()
+			s.cmd.Wait()
+			t.Fatalf("the sidecar does not start:\n%s", s.log.String())
+		}
+	}
+}
+
+func (s *Sidecar) labels() string { return filepath.Join(s.dir, "labels.jsonl") }
+
+// Stop lets the sidecar drain.
+func (s *Sidecar) Stop(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("the sidecar: %v\n%s", err, s.log.String())
+	}
+}
+
+// Decision is a flow that replay prints.
+type Decision struct {
+	CommunityID string  `json:"community_id"`
+	Start       float64 `json:"ts"`
+	Total       uint64  `json:"flow_packets"`
+	Label       string  `json:"label"`
+	Score       float64 `json:"score"`
+	Packets     int     `json:"packets"`
+	Reason      string  `json:"reason"`
+}
+
+// Replay plays a capture to the sidecar and returns its flows.
+func (s *Sidecar) Replay(t *testing.T, capture string) []Decision {
+	t.Helper()
+	cmd := exec.Command(s.program, "replay", "--json", "--socket", s.Socket, capture)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("replay %s: %v\n%s", capture, err, said.String())
+	}
+	return Lines[Decision](t, out)
+}
+
+// Lines decodes JSON objects, one a line.
+func Lines[T any](t *testing.T, data []byte) (all []T) {
+	t.Helper()
+	for line := range bytes.Lines(data) {
+		var v T
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		all = append(all, v)
+	}
+	return all
+}

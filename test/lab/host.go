@@ -20,7 +20,7 @@ import (
 type host struct {
 	endpoint
 	namespace *os.File
-	wire      *os.File // frames that leave the host are read here, others written
+	wire      int // descriptor: frames that leave the host are read here, others written
 	log       io.Writer
 	ctx       context.Context
 }
@@ -52,11 +52,11 @@ func (h *host) unshare() (err error) {
 	return err
 }
 
-// openTap makes an Ethernet device whose frames come to and from a file.
-func openTap(name string) (*os.File, error) {
+// openTap makes an Ethernet device whose frames come to and from a descriptor.
+func openTap(name string) (int, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("/dev/net/tun: %w", err)
+		return -1, fmt.Errorf("/dev/net/tun: %w", err)
 	}
 	request, err := unix.NewIfreq(name)
 	if err == nil {
@@ -65,9 +65,9 @@ func openTap(name string) (*os.File, error) {
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("/dev/net/tun: %w", err)
+		return -1, fmt.Errorf("/dev/net/tun: %w", err)
 	}
-	return os.NewFile(uintptr(fd), "/dev/net/tun"), nil
+	return fd, nil
 }
 
 // inside calls f in the host's network namespace.

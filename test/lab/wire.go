@@ -2,9 +2,9 @@ package main
 
 import (
 	"encoding/binary"
-	"io"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -59,40 +59,59 @@ func (w *wire) due(now time.Time, bytes int) (time.Time, bool) {
 		jitter *= 0.5 + w.rng.ExpFloat64() // long waits are likelier than a normal distribution has them
 	}
 	jitter = max(jitter*float64(w.path.Jitter), -float64(w.path.Delay)/2)
-	due := w.free.Add(w.path.Delay + time.Duration(jitter))
-	if due.Before(w.last) {
-		due = w.last
-	}
-	w.last = due
-	return due, true
+	return w.after(w.free.Add(w.path.Delay + time.Duration(jitter))), true
 }
 
-// carry copies frames from one end to the other until reading fails.
-func (w *wire) carry(from io.Reader, to io.Writer) {
-	queue := make(chan frame, 4096)
-	go func() {
-		for f := range queue {
-			time.Sleep(time.Until(f.due))
-			to.Write(f.data) // an end that is down loses frames, as on a real wire
-			w.delivered(time.Since(f.due))
-		}
-	}()
-	defer close(queue)
+// after is a time, or that of the frame before if it is later.
+func (w *wire) after(t time.Time) time.Time {
+	if t.After(w.last) {
+		w.last = t
+	}
+	return w.last
+}
+
+// carry copies frames from one device to the other until it fails. It keeps a
+// thread to itself, of real-time priority, so that a busy machine makes the
+// programs slow and not the wire.
+func (w *wire) carry(from, to int) error {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	// Where it is not allowed, lateness tells.
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
+	}, 0)
+	var queue []frame
 	buffer := make([]byte, maxFrame)
+	poll := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}}
 	for {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
+		for len(queue) > 0 && !queue[0].due.After(time.Now()) {
+			unix.Write(to, queue[0].data) // an end that is down loses frames, as on a real wire
+			w.delivered(time.Since(queue[0].due))
+			queue = queue[1:]
+		}
+		var timeout *unix.Timespec
+		if len(queue) > 0 {
+			t := unix.NsecToTimespec(max(0, time.Until(queue[0].due).Nanoseconds()))
+			timeout = &t
+		}
+		if _, err := unix.Ppoll(poll, timeout, nil); err != nil && err != unix.EINTR {
+			return err
+		}
+		n, err := unix.Read(from, buffer)
+		switch {
+		case err == unix.EAGAIN || err == unix.EINTR:
+			continue
+		case err != nil:
+			return err
 		}
 		data := append([]byte(nil), buffer[:n]...)
 		now := time.Now()
 		if len(data) < etherHeader+20 || binary.BigEndian.Uint16(data[12:]) != etherIPv4 {
-			queue <- frame{data, now} // ARP
+			queue = append(queue, frame{data, w.after(now)}) // ARP
 			continue
 		}
 		if due, ok := w.due(now, n); ok {
 			w.route(data[etherHeader:])
-			queue <- frame{data, due}
+			queue = append(queue, frame{data, due})
 		}
 	}
 }

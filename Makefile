@@ -88,6 +88,10 @@ e2e-zeek: build ## run captures through Zeek 8 and the sidecar
 		SERVEFLOW_E2E=1 go test -count=1 -v -timeout 30m -run '^TestZeek' ./test/zeek; \
 	fi
 
+.PHONY: lab
+lab: ## record ten sessions of each label of test/lab, to build/lab (needs root)
+	go run ./test/lab -output build/lab -sessions 10 -limit 8m
+
 .PHONY: train-deps
 train-deps: .venv/complete ## make .venv with what models/train needs
 

@@ -14,6 +14,8 @@
 // socket that somebody else listens on.
 //
 // What the package promises:
+//   - Nobody else with this package writes to the file while it is open. A file
+//     that is removed is made anew.
 //   - Every line in the file is whole. A line cut short by a crash is removed
 //     when the file is opened next; one cut short by a full disk is completed
 //     when there is room again; one cut short by a connection that broke begins

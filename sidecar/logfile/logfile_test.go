@@ -571,3 +571,59 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestLocked: a file has one writer, whoever reopens or rotates it.
+func TestLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "labels.jsonl")
+	refused := func() {
+		t.Helper()
+		second, err := Open(path, Options{Key: "labels.path"})
+		if err == nil {
+			second.Close()
+			t.Fatal("two have it open")
+		}
+		if !strings.Contains(err.Error(), "another process writes to it") || !strings.Contains(err.Error(), "labels.path") {
+			t.Errorf("error %q", err)
+		}
+	}
+	f := mustOpen(t, path, Options{MaxBytes: 200, Keep: 3}, nil)
+	refused()
+	must(t, f.Reopen()) // the same file
+	refused()
+	f.write(numbered(0, 20)) // rotated
+	must(t, f.Flush())
+	refused()
+	must(t, os.Rename(path, path+".old"))
+	must(t, f.Reopen())
+	refused()
+	must(t, f.Close())
+	again := mustOpen(t, path, Options{}, nil)
+	must(t, again.Close())
+}
+
+// TestRemoved: a file that somebody removed is made anew, and so is its
+// directory. Nothing goes where nobody can read it.
+func TestRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	path := filepath.Join(dir, "labels.jsonl")
+	f := mustOpen(t, path, Options{}, nil)
+	f.write(numbered(0, 2))
+	must(t, f.Flush())
+	must(t, os.Remove(path))
+	f.write(numbered(2, 2))
+	must(t, f.Flush())
+	inOrder(t, flows(t, path), 2, 2)
+	must(t, os.RemoveAll(dir))
+	f.write(numbered(4, 2))
+	must(t, f.Flush())
+	inOrder(t, flows(t, path), 4, 2)
+	must(t, os.RemoveAll(dir))
+	must(t, os.WriteFile(dir, nil, 0o600)) // a directory that cannot be made
+	f.write(numbered(6, 2))
+	if err := f.Flush(); err == nil {
+		t.Error("lines went nowhere without an error")
+	}
+	must(t, os.Remove(dir))
+	must(t, f.Close())
+	inOrder(t, flows(t, path), 6, 2)
+}

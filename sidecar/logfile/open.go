@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // target is what lines are written to.
@@ -74,6 +77,29 @@ func openFile(path, key string) (target, error) {
 		return &stream{out: f}, nil
 	}
 	return f, nil
+}
+
+// lock takes a file for this process, for as long as it is open: two that write
+// to one file would cut and rotate each other's lines.
+func lock(file disk, key string) error {
+	f, ok := file.(*os.File)
+	if !ok {
+		return nil
+	}
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s: another process writes to it (stop that one, or set %s elsewhere)", f.Name(), key)
+	}
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) {
+		return nil // a file system without locks
+	}
+	return err
+}
+
+// removed says whether an open file has no name any more.
+func removed(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0
 }
 
 // repair cuts a last line that does not end in a newline off a file, and

@@ -71,6 +71,12 @@ func (o *out) replace() error {
 	size := int64(0)
 	if file != nil {
 		info, err := file.Stat()
+		if err == nil && o.has(info) {
+			return to.Close() // it is open and locked already
+		}
+		if err == nil {
+			err = lock(file, o.log.o.Key)
+		}
 		if err == nil {
 			size, err = o.repair(file, info.Size())
 		}
@@ -83,6 +89,15 @@ func (o *out) replace() error {
 	o.to, o.disk, o.size = to, file, size
 	o.streams.Store(file == nil)
 	return nil
+}
+
+// has says whether a file is the one that is open.
+func (o *out) has(file os.FileInfo) bool {
+	if o.disk == nil {
+		return false
+	}
+	info, err := o.disk.Stat()
+	return err == nil && os.SameFile(info, file)
 }
 
 // drop closes what is open. A line that was not finished will begin again.
@@ -188,7 +203,8 @@ func (o *out) fail(err error) error {
 	return err
 }
 
-// measure learns the file's size, which somebody else may have cut to 0
+// measure sees to it that the file is there still, by whatever name, and learns
+// its size, which somebody else may have cut to 0
 // (logrotate's copytruncate): then an unfinished line begins again.
 func (o *out) measure() error {
 	if o.disk == nil {
@@ -197,6 +213,9 @@ func (o *out) measure() error {
 	info, err := o.disk.Stat()
 	if err != nil {
 		return err
+	}
+	if removed(info) { // what is written there is lost
+		return o.replace()
 	}
 	if info.Size() < o.size {
 		o.off -= o.torn()

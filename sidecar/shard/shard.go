@@ -66,7 +66,7 @@ type Shard struct {
 	start         time.Time
 	arrived       time.Time    // when what is being dealt with came in
 	asked         time.Time    // when the last stage was asked
-	beat          atomic.Int64 // Unix time in ns of the last tick
+	beat          atomic.Int64 // ns from start to the last tick
 	records       []sink.Record
 	replies       []wire.Label
 	replyTo       *flow.Source
@@ -96,7 +96,6 @@ func New(o Options) (*Shard, error) {
 		lanes:     map[*flow.Source]*flow.Lane{},
 		start:     time.Now(),
 	}
-	s.beat.Store(s.start.UnixNano())
 	p, err := s.Prepare(o.Service)
 	if err != nil {
 		return nil, err
@@ -112,8 +111,8 @@ func (s *Shard) In() chan<- *flow.Batch { return s.in }
 func (s *Shard) Depth() int { return len(s.in) }
 
 // Beat is when the shard last looked at its clocks, which it does many times a
-// second while it is alive.
-func (s *Shard) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
+// second while it is alive. No change of the system's clock moves it.
+func (s *Shard) Beat() time.Time { return s.start.Add(time.Duration(s.beat.Load())) }
 
 // Run deals with batches until In is closed, then gives every flow that is
 // still open the best label it has so far.
@@ -167,7 +166,7 @@ func (s *Shard) tick() {
 	}
 	s.retire()
 	s.options.Metrics.SetFlows(s.table.Len())
-	s.beat.Store(s.arrived.UnixNano())
+	s.beat.Store(int64(s.arrived.Sub(s.start)))
 }
 
 func (s *Shard) batch(b *flow.Batch) {

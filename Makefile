@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/serveflow
@@ -80,6 +80,12 @@ COSTRUNS   ?= 5
 .PHONY: cost-suricata
 cost-suricata: ## measure the processor time that the taps add to Suricata
 	SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 3h -run '^TestCost$$' ./test/suricata
+
+.PHONY: live-suricata7 live-suricata8
+live-suricata7: build ## do harm to the sidecar beside a live Suricata 7 (root)
+	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive7' ./test/suricata
+live-suricata8: build ## do harm to the sidecar beside a live Suricata 8 (root)
+	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive8' ./test/suricata
 
 .PHONY: e2e-zeek
 e2e-zeek: build ## run captures through Zeek 8 and the sidecar

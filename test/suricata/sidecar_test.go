@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,9 +32,10 @@ type sidecar struct {
 	log     bytes.Buffer
 }
 
-// startSidecar starts a sidecar with a bundle. What extra holds stands at the
-// end of its configuration.
-func startSidecar(t *testing.T, bundle, extra string) *sidecar {
+// newSidecar makes the configuration of a sidecar with a bundle, whose metrics
+// are told at an address or, if that is empty, nowhere. What extra
+// holds stands at its end.
+func newSidecar(t *testing.T, bundle, telemetry, extra string) *sidecar {
 	t.Helper()
 	// The name of a socket may have 96 bytes; that of t.TempDir is longer
 	// than it looks.
@@ -47,29 +49,46 @@ func startSidecar(t *testing.T, bundle, extra string) *sidecar {
 		dir:     dir,
 		Socket:  filepath.Join(dir, "serveflow.sock"),
 	}
-	config := filepath.Join(dir, "serveflow.toml")
-	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = \"\"\n%s",
-		bundle, s.Socket, s.labels(), extra)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = %q\n%s",
+		bundle, s.Socket, s.labels(), telemetry, extra)
+	if err := os.WriteFile(s.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(s.program, "run", "-c", config)
-	s.cmd.Stderr = &s.log
-	if err := s.cmd.Start(); err != nil {
+	return s
+}
+
+// startSidecar starts a sidecar of newSidecar.
+func startSidecar(t *testing.T, bundle, extra string) *sidecar {
+	t.Helper()
+	s := newSidecar(t, bundle, "", extra)
+	s.start(t)
+	return s
+}
+
+// start starts the sidecar, also anew, and waits until it listens.
+func (s *sidecar) start(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(s.program, "run", "-c", s.config())
+	cmd.Stderr = &s.log
+	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v (make build makes it)", err)
 	}
-	t.Cleanup(func() { s.cmd.Process.Kill() })
+	s.cmd = cmd
+	t.Cleanup(func() { cmd.Process.Kill() })
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(s.Socket); err == nil {
-			return s
+		if c, err := net.Dial("unix", s.Socket); err == nil {
+			c.Close()
+			return
 		}
 		if time.Now().After(deadline) {
-			s.cmd.Process.Kill()
-			s.cmd.Wait()
+			cmd.Process.Kill()
+			cmd.Wait()
 			t.Fatalf("the sidecar does not start:\n%s", s.log.String())
 		}
 	}
 }
+
+func (s *sidecar) config() string { return filepath.Join(s.dir, "serveflow.toml") }
 
 func (s *sidecar) labels() string { return filepath.Join(s.dir, "labels.jsonl") }
 

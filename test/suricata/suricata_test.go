@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,12 +54,18 @@ func suricata8(t *testing.T) engine {
 	}
 }
 
-// need skips a test that nobody asked for or whose engine is not there.
+// need skips a test that nobody asked for, or whose engine is not there.
 func (e engine) need(t *testing.T) {
 	t.Helper()
 	if os.Getenv("SERVEFLOW_E2E") == "" {
 		t.Skip("SERVEFLOW_E2E is not set: use make e2e-suricata7 or e2e-suricata8")
 	}
+	e.found(t)
+}
+
+// found skips a test whose engine is not there.
+func (e engine) found(t *testing.T) {
+	t.Helper()
 	out, err := exec.Command(e.command, "-V").Output()
 	if err != nil || !bytes.Contains(out, []byte("version "+e.version+".")) {
 		t.Skipf("SKIPPED: NO SURICATA %s HERE (%s): make engines installs it", e.version, e.command)
@@ -98,19 +105,9 @@ var fault = regexp.MustCompile(`a fault in the script.*|failed to run script.*|n
 // what Suricata said.
 func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string) (eve []byte, said string) {
 	t.Helper()
-	scripts := filepath.Join(root(t), "suricata-lua")
 	dir := t.TempDir()
 	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-r", c.path, "-l", dir}
-	args = append(args, e.args...)
-	switch e.tap {
-	case "rule":
-		args = append(args, "--set", "outputs.1.lua.enabled=no", "--set", "security.lua.allow-rules=yes",
-			"-S", rules(t, scripts))
-	case "output":
-		args = append(args, "--set", "outputs.1.lua.scripts-dir="+scripts, "-S", os.DevNull)
-	case "none":
-		args = append(args, "--set", "outputs.1.lua.enabled=no", "-S", os.DevNull)
-	}
+	args = append(args, e.taps(t)...)
 	if threads == 1 {
 		args = append(args, "--runmode", "single")
 	} else {
@@ -133,6 +130,20 @@ func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string)
 		t.Fatal(err)
 	}
 	return eve, out.String()
+}
+
+// taps are the arguments by which the engine has its tap.
+func (e engine) taps(t *testing.T) []string {
+	t.Helper()
+	scripts := filepath.Join(root(t), "suricata-lua")
+	off := []string{"--set", "outputs.1.lua.enabled=no", "-S"}
+	switch e.tap {
+	case "rule":
+		return slices.Concat(e.args, off, []string{rules(t, scripts), "--set", "security.lua.allow-rules=yes"})
+	case "output":
+		return slices.Concat(e.args, []string{"--set", "outputs.1.lua.scripts-dir=" + scripts, "-S", os.DevNull})
+	}
+	return slices.Concat(e.args, off, []string{os.DevNull})
 }
 
 // rules is serveflow.rules with the script where it is in the repository.

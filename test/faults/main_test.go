@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -15,6 +16,9 @@ const (
 	toy      = root + "/test/bundle/toy"
 	captures = root + "/test/captures"
 )
+
+// full asks for every fault as often and as long as "make faults" does.
+var full = flag.Bool("full", false, "kill a hundred times, not four, and so on: for make faults")
 
 // serveflow is the program, built for the tests.
 var serveflow string

@@ -182,7 +182,12 @@ func (s *process) get(path string) string {
 }
 
 // memory is the most that the process ever held in memory, in bytes.
-func (s *process) memory() int {
+func (s *process) memory() int { return s.status("VmHWM") }
+
+// rss is what it holds now.
+func (s *process) rss() int { return s.status("VmRSS") }
+
+func (s *process) status(field string) int {
 	s.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
@@ -190,11 +195,11 @@ func (s *process) memory() int {
 	}
 	for line := range strings.Lines(string(status)) {
 		var kB int
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kB); n == 1 {
+		if n, _ := fmt.Sscanf(line, field+": %d kB", &kB); n == 1 {
 			return kB << 10
 		}
 	}
-	s.t.Fatalf("no VmHWM in %s", status)
+	s.t.Fatalf("no %s in %s", field, status)
 	return 0
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"serveflow/sidecar/wire"
@@ -66,7 +67,7 @@ func (n *connection) listen() {
 		if err := d.Next(&m); err == io.EOF {
 			n.err = errors.New("the sidecar closed the connection")
 			return
-		} else if errors.Is(err, io.ErrUnexpectedEOF) { // which callers take for a capture that is cut
+		} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) { // callers take the first for a capture that is cut
 			n.err = fmt.Errorf("the sidecar closed the connection: %v", err)
 			return
 		} else if err != nil {

@@ -26,6 +26,10 @@ demo: build ## label real captures and compare with the truth
 test: ## run all tests, with the race detector
 	go test -race ./...
 
+.PHONY: faults
+faults: ## treat the sidecar badly, at full length
+	go test -count=1 -v -timeout 60m ./test/faults -full
+
 .PHONY: check
 check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }

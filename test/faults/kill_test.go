@@ -29,9 +29,12 @@ type life struct{ from, to time.Time }
 // TestKill kills the sidecar again and again while a tap plays through it.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	const kills = 4
+	kills := 4
+	if *full {
+		kills = 100
+	}
 	p := newPlace(t, "")
-	capture := &traffic{flows: 3500, packets: 8, every: 1000, gap: 40_000} // 3.8 s
+	capture := &traffic{flows: 875 * kills, packets: 8, every: 1000, gap: 40_000} // .9 s a kill
 	s := p.start()
 
 	var mu sync.Mutex
@@ -73,7 +76,7 @@ func TestKill(t *testing.T) {
 	}
 	s.stop()
 
-	if report.Reconnects < kills { // a dying process may still take a connection
+	if report.Reconnects < uint64(kills) { // a dying process may still take a connection
 		t.Errorf("the tap connected anew %d times, want %d", report.Reconnects, kills)
 	}
 	flows := byFlow(t, readLabels(t, p.labels, true))

@@ -68,7 +68,16 @@ type process struct {
 // start runs the sidecar and waits until it is ready.
 func (p *place) start() *process {
 	p.t.Helper()
-	s := &process{t: p.t, cmd: exec.Command(serveflow, "run", "-c", p.config), log: &logLines{}, exited: make(chan struct{})}
+	return p.run(p.command())
+}
+
+// command runs the sidecar.
+func (p *place) command() *exec.Cmd { return exec.Command(serveflow, "run", "-c", p.config) }
+
+// run starts a command that runs the sidecar, and waits until that is ready.
+func (p *place) run(cmd *exec.Cmd) *process {
+	p.t.Helper()
+	s := &process{t: p.t, cmd: cmd, log: &logLines{}, exited: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		p.t.Fatal(err)

@@ -47,44 +47,56 @@ local function start()
   end
 end
 
-local function on_packet(packet)
-  local orig_pkts, _, resp_pkts, resp_bytes = SCFlowStats()
-  if not resp_bytes then
-    return -- a packet without a flow
+local pass, looked = tap.pacer()
+
+-- let_go is what is done about a packet past those that are wanted: what waits
+-- may be due, and a capture's clock goes on.
+local function let_go()
+  local s, us = SCPacketTimestamp()
+  newest = s * 1000000 + us
+  looked(newest)
+  if link and link.hello.capture and newest >= link.stats_due then
+    link:tell(newest)
   end
+  if link and not link:idle() and link:due(newest) then
+    link:flush()
+  end
+end
+
+local function send(raw_packet, orig_pkts, resp_pkts)
   if link == nil then
     start()
   end
   if not link then
     return
   end
-  local past = orig_pkts + resp_pkts > need.packets
-  if past and link:idle() and not link.hello.capture then
-    return
-  end
   local s, us = SCPacketTimestamp()
   local ts = s * 1000000 + us
   newest = ts
-  if not past then
-    local raw, wire_len, link_type = wanted(packet, min(need.raw_bytes, 2048), need.payload_bytes, SCPacketPayload)
-    if raw then
-      link:add(messages.packet(SCFlowId(), ts, orig_pkts, resp_pkts, wire_len, link_type, raw), ts)
-    end
-  elseif link.hello.capture and ts >= link.stats_due then
-    link:tell(ts)
+  local raw, wire_len, link_type = wanted(raw_packet, min(need.raw_bytes, 2048), need.payload_bytes, SCPacketPayload)
+  if raw then
+    link:add(messages.packet(SCFlowId(), ts, orig_pkts, resp_pkts, wire_len, link_type, raw), ts)
   end
   if not link:idle() and link:due(ts) then
     link:flush()
   end
 end
 
-local guarded = tap.guarded(on_packet, report)
+local guarded_send, guarded_let_go = tap.guarded(send, report), tap.guarded(let_go, report)
 
 function init()
   return { packet = "true" }
 end
 
+-- What runs for every packet is guarded only where it does something.
 function match(args)
-  guarded(args.packet)
+  local orig_pkts, _, resp_pkts, resp_bytes = SCFlowStats()
+  if not resp_bytes then
+    return 0 -- a packet without a flow
+  elseif orig_pkts + resp_pkts <= need.packets then
+    guarded_send(args.packet, orig_pkts, resp_pkts)
+  elseif not pass() then
+    guarded_let_go()
+  end
   return 0
 end

@@ -40,24 +40,14 @@ local function link_of(thread)
   return link
 end
 
--- watched says whether the time of a packet past those that are wanted is of
--- interest: live while something waits to be written. In a capture, whose clock
--- goes on with such packets too, it is that of one in 64.
-local passed = 0
+local pass, looked = tap.pacer()
 
-local function watched()
-  if hello.capture then
-    passed = passed + 1
-    return passed % 64 == 0
-  end
-  local link = links[1]
-  return link and not link:idle()
-end
-
--- let_go is what is done about such a packet: what waits may be due.
+-- let_go is what is done about a packet past those that are wanted: what waits
+-- may be due, and a capture's clock goes on.
 local function let_go(thread, s, us)
-  local link = link_of(thread)
   newest = s * 1000000 + us
+  looked(newest)
+  local link = link_of(thread)
   if hello.capture and newest >= link.stats_due then
     link:tell(newest)
   end
@@ -83,17 +73,7 @@ local function made_up(s, us, _, newest_s, _, newest_us)
   return late < 0 or late > 1000000
 end
 
-local function packet7()
-  local orig_pkts, orig_bytes, resp_pkts, resp_bytes = SCFlowStats()
-  if not resp_bytes then
-    return -- a packet without a flow
-  end
-  if orig_pkts + resp_pkts > need.packets then
-    if watched() then
-      let_go(SCThreadInfo, SCPacketTimestamp())
-    end
-    return
-  end
+local function send7(orig_pkts, orig_bytes, resp_pkts, resp_bytes)
   local s, us = SCPacketTimestamp()
   if made_up(s, us, SCFlowTimestamps()) then
     return
@@ -108,30 +88,66 @@ local function packet7()
     proto, src, sport, dst, dport, payload and #payload, kept), ts)
 end
 
-local get_flow, get_packet, thread8 -- Suricata 8 has libraries
+-- Suricata 8 has libraries, and objects with methods, which are kept as functions.
+local get_flow, get_packet, thread8
+local flow_id, flow_times, packet_time, packet_raw, packet_payload
 
-local function packet8()
-  local flow = get_flow()
-  if not flow then
-    return -- a packet without a flow
-  end
-  local orig_pkts, _, resp_pkts = flow:stats()
-  if orig_pkts + resp_pkts > need.packets then
-    if watched() then
-      let_go(thread8, get_packet():timestamp())
-    end
-    return
-  end
+local function send8(flow, orig_pkts, resp_pkts)
   local packet = get_packet()
-  local s, us = packet:timestamp()
-  if made_up(s, us, flow:timestamps()) then
+  if not flow_id then
+    flow_id, flow_times = flow.id, flow.timestamps
+    packet_time, packet_raw, packet_payload = packet.timestamp, packet.packet, packet.payload
+  end
+  local s, us = packet_time(packet)
+  if made_up(s, us, flow_times(flow)) then
     return
   end
   local link, ts = link_of(thread8), s * 1000000 + us
-  local raw, wire_len, link_type = wanted(packet:packet(), min(need.raw_bytes, 2048), need.payload_bytes,
-    function() return packet:payload() end)
+  local raw, wire_len, link_type = wanted(packet_raw(packet), min(need.raw_bytes, 2048), need.payload_bytes,
+    packet_payload, packet)
   if raw then
-    send(link, messages.packet(flow:id(), ts, orig_pkts, resp_pkts, wire_len, link_type, raw), ts)
+    send(link, messages.packet(flow_id(flow), ts, orig_pkts, resp_pkts, wire_len, link_type, raw), ts)
+  end
+end
+
+-- What runs for every packet. It is guarded only where it does something: where
+-- most packets are let go, there is nothing that could go wrong.
+
+local function tap7(guarded)
+  local SCFlowStats = SCFlowStats
+  local guarded_send = guarded(send7)
+  local guarded_let_go = guarded(function() let_go(SCThreadInfo, SCPacketTimestamp()) end)
+  return function()
+    local orig_pkts, orig_bytes, resp_pkts, resp_bytes = SCFlowStats()
+    if not resp_bytes then
+      return -- a packet without a flow
+    elseif orig_pkts + resp_pkts <= need.packets then
+      guarded_send(orig_pkts, orig_bytes, resp_pkts, resp_bytes)
+    elseif not pass() then
+      guarded_let_go()
+    end
+  end
+end
+
+local function tap8(guarded)
+  get_flow, get_packet = require("suricata.flow").get, require("suricata.packet").get
+  local thread_info = require("suricata.util").thread_info
+  thread8 = function() return thread_info().id end
+  local guarded_send = guarded(send8)
+  local guarded_let_go = guarded(function() let_go(thread8, get_packet():timestamp()) end)
+  local flow_stats
+  return function()
+    local flow = get_flow()
+    if not flow then
+      return -- a packet without a flow
+    end
+    flow_stats = flow_stats or flow.stats
+    local orig_pkts, _, resp_pkts = flow_stats(flow)
+    if orig_pkts + resp_pkts <= need.packets then
+      guarded_send(flow, orig_pkts, resp_pkts)
+    elseif not pass() then
+      guarded_let_go()
+    end
   end
 end
 
@@ -143,25 +159,16 @@ function init()
 end
 
 function setup()
-  local on_packet
-  if SCFlowId then
-    on_packet = packet7
-    report = function(text) SCLogNotice("serveflow: " .. text) end
-  else
-    on_packet = packet8
-    get_flow, get_packet = require("suricata.flow").get, require("suricata.packet").get
-    local thread_info = require("suricata.util").thread_info
-    thread8 = function() return thread_info().id end
-    local notice = require("suricata.log").notice
-    report = function(text) notice("serveflow: " .. text) end
-  end
-  hello = tap.hello(SCFlowId and "7" or "8", on_packet == packet7)
+  local seven = SCFlowId ~= nil
+  local notice = seven and SCLogNotice or require("suricata.log").notice
+  report = function(text) notice("serveflow: " .. text) end
+  hello = tap.hello(seven and "7" or "8", seven)
   local ok, why = tap.link.load_socket()
   if not ok then
     report("no flow will be labelled, luasocket cannot be loaded (Debian's package is lua-socket): " .. why)
-    on_packet = function() end
+    return
   end
-  log = tap.guarded(on_packet, report)
+  log = (seven and tap7 or tap8)(function(f) return tap.guarded(f, report) end)
 end
 
 -- Suricata wants to see it before setup has made it.

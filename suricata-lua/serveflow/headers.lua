@@ -34,6 +34,14 @@ end
 
 -- The number of bytes before the IP header and its version, or nil.
 local function network(raw)
+  -- Nearly always: IPv4 in Ethernet, in one look.
+  local type_high, type_low, first, _, high, low = byte(raw, 13, 18)
+  if type_high == 8 and type_low == 0 and low and first >= 0x40 and first < 0x50 then
+    local length = high * 256 + low
+    if length > 0 and length <= #raw - 14 then
+      return 14, 4
+    end
+  end
   local at = 13
   local kind = short(raw, at)
   while VLAN[kind] do
@@ -69,22 +77,22 @@ local function error_message(proto, icmp_type)
 end
 
 -- The number of bytes of the IP header, its extensions and the transport header
--- of a packet that begins with its IP header; nil for an ICMP error.
-local function header_bytes(ip, version)
+-- of a packet whose IP header begins behind so many bytes; nil for an ICMP error.
+local function header_bytes(raw, skip, version)
   local size, proto, fragment
   if version == 4 then
-    size, proto, fragment = byte(ip, 1) % 16 * 4, byte(ip, 10), short(ip, 7)
-    fragment = fragment and fragment % 8192 > 0
+    local first, _, _, _, _, _, high, low, _, kind = byte(raw, skip + 1, skip + 10)
+    size, proto, fragment = first % 16 * 4, kind, low and (high % 32 > 0 or low > 0)
   else
-    size, proto = 40, byte(ip, 7)
+    size, proto = 40, byte(raw, skip + 7)
     -- Hop-by-hop, routing, destination, fragment and authentication headers.
     while proto == 0 or proto == 43 or proto == 60 or proto == 44 or proto == 51 do
-      local next_proto, length = byte(ip, size + 1, size + 2)
+      local next_proto, length = byte(raw, skip + size + 1, skip + size + 2)
       if not length then
         return size
       end
       if proto == 44 then
-        fragment = (short(ip, size + 3) or 0) > 7
+        fragment = (short(raw, skip + size + 3) or 0) > 7
         length = 8
       elseif proto == 51 then
         length = (length + 2) * 4
@@ -99,10 +107,10 @@ local function header_bytes(ip, version)
   end
   if fragment then
     return size
-  elseif error_message(proto, byte(ip, size + 1)) then
+  elseif error_message(proto, byte(raw, skip + size + 1)) then
     return nil
   elseif proto == 6 then
-    local offset = byte(ip, size + 13) or 0x50
+    local offset = byte(raw, skip + size + 13) or 0x50
     return size + (offset - offset % 16) / 4
   end
   return size + (TRANSPORT[proto] or 0)
@@ -110,20 +118,19 @@ end
 
 -- wanted returns what PACKET says of a packet: the first bytes, no more of them
 -- than asked for, the length on the wire and the link type; nil for a packet that
--- is not to be sent. payload() is asked for what the transport carries where the
--- link layer is a strange one.
-local function wanted(raw, raw_bytes, payload_bytes, payload)
+-- is not to be sent. payload(packet) is asked for what the transport carries where
+-- the link layer is a strange one.
+local function wanted(raw, raw_bytes, payload_bytes, payload, packet)
   local skip, version = network(raw)
   if not skip then
-    local headers = #raw - #(payload() or "")
+    local headers = #raw - #(payload(packet) or "")
     return sub(raw, 1, min(raw_bytes, headers + payload_bytes)), #raw, LOOK
   end
-  local ip = skip > 0 and sub(raw, skip + 1) or raw
-  local headers = header_bytes(ip, version)
+  local headers = header_bytes(raw, skip, version)
   if not headers then
     return nil
   end
-  return sub(ip, 1, min(raw_bytes, headers + payload_bytes)), #ip, IP
+  return sub(raw, skip + 1, skip + min(raw_bytes, headers + payload_bytes)), #raw - skip, IP
 end
 
 return { wanted = wanted, error_message = error_message }

@@ -104,6 +104,38 @@ for _, version in ipairs { 7, 8 } do
     assert(sent(world) == "HELLO " .. kind .. " STATS " .. kind, sent(world))
   end
 
+  tests[name "looks_at_few_of_many_packets_and_at_all_of_few"] = function()
+    local world = start(version)
+    run()
+    local looks = 0
+    local function count(times)
+      return function(...)
+        looks = looks + 1
+        return times(...)
+      end
+    end
+    if version == 7 then
+      SCPacketTimestamp = count(SCPacketTimestamp)
+    else
+      local shown = package.loaded["suricata.packet"].get()
+      shown.timestamp = count(shown.timestamp)
+    end
+    for i = 1, 1615 do -- looks at 1, 2, 4, 8, 16 and every 16th
+      run { orig = 50, us = 6 + i }
+    end
+    assert(looks == 104, looks)
+    run { orig = 50, s = 1700000001 } -- the traffic stops: late by 15 packets at most
+    for i = 2, 17 do
+      run { orig = 50, s = 1700000000 + i }
+    end
+    assert(sent(world) == "HELLO " .. kind .. " STATS", sent(world))
+    looks = 0
+    for i = 1, 20 do
+      run { orig = 50, s = 1700000100 + i }
+    end
+    assert(looks == 20, looks)
+  end
+
   tests[name "leaves_out_what_is_no_packet_of_a_flow"] = function()
     local world = start(version)
     run { flow = false }
@@ -117,8 +149,8 @@ for _, version in ipairs { 7, 8 } do
 
   tests[name "a_fault_is_said_once"] = function()
     local world = start(version)
-    run { orig = "no number" }
-    run { orig = "no number" }
+    run { s = "no number" }
+    run { s = "no number" }
     assert(#world.reports == 1 and world.reports[1]:find("a fault in the script"))
   end
 

@@ -29,6 +29,15 @@ type costCase struct {
 	threads int
 }
 
+// String is the name of the case's test, such as "mix/no_rules/1_threads".
+func (c costCase) String() string {
+	rules := "no_rules"
+	if c.rules != "" {
+		rules = "rules"
+	}
+	return fmt.Sprintf("%s/%s/%d_threads", strings.TrimSuffix(filepath.Base(c.capture), ".pcap"), rules, c.threads)
+}
+
 // A costTap is an engine with one of its taps, "none" of them included.
 type costTap struct {
 	engine
@@ -87,7 +96,7 @@ func TestCost(t *testing.T) {
 				taps = append(taps, costTap{e.with("rule"), false}, costTap{e.with("rule"), true})
 			}
 			for _, c := range cases {
-				c.measure(t, taps, scripts, socket, rounds)
+				t.Run(c.String(), func(t *testing.T) { c.measure(t, taps, scripts, socket, rounds) })
 			}
 		})
 	}
@@ -196,12 +205,8 @@ func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string,
 			os.RemoveAll(dir)
 		}
 	}
-	rules := "no rules"
-	if c.rules != "" {
-		rules = "rules"
-	}
-	t.Logf("%s, %s, %d threads: %d packets, %d flows, %.1f %% of the packets are wanted",
-		filepath.Base(c.capture), rules, c.threads, traffic.packets, traffic.flows, 100*traffic.wanted)
+	t.Logf("%s: %d packets, %d flows, %.1f %% of the packets are wanted",
+		c, traffic.packets, traffic.flows, 100*traffic.wanted)
 	for i, tap := range taps {
 		line := fmt.Sprintf("  %-14s %5.2f /%5.2f us", tap, slices.Min(spent[i]), median(spent[i]))
 		if i > 0 {

@@ -52,7 +52,7 @@ public:
     // Finish sends what waits and closes the connection.
     void Finish();
 
-    const Need& Wanted() const { return link.Wanted(); }
+    const Need& Wanted() { return link.Wanted(); }
     zeek::Tag AnalyzerTag() const { return tag; }
     void SetAnalyzerTag(const zeek::Tag& t) { tag = t; }
 

@@ -55,8 +55,13 @@ public:
     // Settings hold from the next connection on; those of the buffer at once.
     void Configure(Settings s) { settings = std::move(s); }
 
-    // What is wanted of each flow.
-    const Need& Wanted() const { return need; }
+    // What is wanted of each flow. It connects if that has not been done: the
+    // answer is to be known before the first flow is sent.
+    const Need& Wanted() {
+        if ( fd < 0 )
+            Connect();
+        return need;
+    }
     const Counters& Count() const { return counters; }
 
     // Messages for the sidecar; ts_us is the packets' clock. False: dropped.

@@ -90,7 +90,7 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 	case v.Accepted:
 	case last:
 		o.class = cascade.Unknown
-	case err == nil && !rec.Lane().Source.Capture && c.Stages[stage].Suffices(v, s.admission.Level()):
+	case err == nil && !rec.Lane().Source.Capture && s.spares(c, stage+1) && c.Stages[stage].Suffices(v, s.admission.Level()):
 		why = cascade.Relaxed
 	default:
 		if err == nil {

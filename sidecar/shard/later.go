@@ -63,6 +63,15 @@ func (s *Shard) shed(r flow.Ref, at int64) {
 	s.guess(r, cascade.Shed, at)
 }
 
+// spares says whether a stage has so much to do that flows are better kept from
+// it: thresholds are loosened for no flow that could be asked about soon.
+func (s *Shard) spares(c *course, stage int) bool {
+	if b := c.batchers[stage]; b != nil {
+		return b.Depth() > few
+	}
+	return s.later.len > few
+}
+
 // catchUp asks slow stages until events come or the slice is over.
 func (s *Shard) catchUp() {
 	for until := time.Now().Add(slice); s.later.len > 0; {

@@ -34,7 +34,7 @@ func TestKill(t *testing.T) {
 		kills = 100
 	}
 	p := newPlace(t, "")
-	capture := &traffic{flows: 875 * kills, packets: 8, every: 1000, gap: 40_000} // .9 s a kill
+	capture := &traffic{flows: 1500 * kills, packets: 8, every: 1000, gap: 40_000} // 1.5 s a kill
 	s := p.start()
 
 	var mu sync.Mutex

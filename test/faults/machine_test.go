@@ -124,6 +124,7 @@ func TestSlowWriter(t *testing.T) {
 	if *full {
 		pause = time.Second
 	}
+	hello.SetDeadline(time.Now().Add(10 * time.Minute))
 	slow.SetDeadline(time.Now().Add(10 * time.Minute))
 	fast := p.hello(wire.Hello{Sensor: "fast", Reply: true})
 	fast.SetDeadline(time.Now().Add(10 * time.Minute))

@@ -166,7 +166,6 @@ func (e engine) live(t *testing.T, f mishap, records bool) result {
 		args = append(args, "--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
 	}
 	args = append(args, e.taps(t)...)
-	var said bytes.Buffer
 	cmd := exec.Command(e.command, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+s.Socket, "SERVEFLOW_SENSOR=suricata")
 	log, err := os.Create(filepath.Join(dir, "said"))
@@ -211,8 +210,7 @@ func (e engine) live(t *testing.T, f mishap, records bool) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said.Write(text)
-	r.said = said.String()
+	r.said = string(text)
 	if m := kernel.FindStringSubmatch(r.said); m != nil {
 		r.seen, _ = strconv.Atoi(m[1])
 		r.drops, _ = strconv.Atoi(m[2])

@@ -26,8 +26,8 @@ func TestLoad(t *testing.T) {
 	if *full {
 		during = time.Minute
 	}
-	c := newChanging(t, "[flow]\nshards = 1\nforget = \"500ms\"\nquiet = \"500ms\"")
-	c.slowDown(4000)
+	c := newChanging(t, "[flow]\nshards = 1\nforget = \"500ms\"\nquiet = \"500ms\"\n[labels]\nkeep = 20")
+	c.slowDown(10_000)
 	s := c.start()
 	g := newGenerator(c.place)
 

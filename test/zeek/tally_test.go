@@ -11,9 +11,12 @@ import (
 	"serveflow/test/engine"
 )
 
+const vxlan = 4789
+
 // tally counts how Zeek's rows compare with replay's flows.
 type tally struct {
 	rows, labelled, compared, agreed, unknown int
+	empty                                     int // rows without a packet
 	reasons, excluded                         map[string]int
 	without, disagreed, strange               []string
 }
@@ -31,6 +34,10 @@ func (y *tally) add(name string, rows []row, truth []engine.Decision) {
 		byStart[key{d.CommunityID, int64(math.Round(d.Start * 1e6))}] = d
 	}
 	for _, r := range rows {
+		if r.OrigPackets+r.RespPackets == 0 {
+			y.empty++ // of broken packets alone: there is nothing to label
+			continue
+		}
 		y.rows++
 		if r.Label == "" {
 			y.without = append(y.without, fmt.Sprintf("%s: %+v", name, r))
@@ -44,6 +51,10 @@ func (y *tally) add(name string, rows []row, truth []engine.Decision) {
 		packets := r.OrigPackets + r.RespPackets
 		want, ok := byStart[key{r.CommunityID, int64(math.Round(r.Start * 1e6))}]
 		switch {
+		case name == "hard-fragments":
+			y.exclude("Zeek reassembles fragments", "%s: %+v", name, r)
+		case !ok && r.RespPort == vxlan:
+			y.excluded["the tunnel itself, which is no flow to replay"]++
 		case !ok:
 			y.exclude("replay has no flow that begins there", "%s: %+v", name, r)
 		case packets != want.Total && r.Packets != want.Packets:
@@ -70,6 +81,9 @@ func (y *tally) String() string {
 		100*float64(y.agreed)/float64(max(y.compared, 1)), y.compared)
 	for _, why := range slices.Sorted(maps.Keys(y.excluded)) {
 		fmt.Fprintf(&b, "; %d excluded: %s", y.excluded[why], why)
+	}
+	if y.empty > 0 {
+		fmt.Fprintf(&b, "; %d rows of no packet", y.empty)
 	}
 	fmt.Fprintf(&b, "; unknown %.1f %%;", 100*float64(y.unknown)/float64(max(y.labelled, 1)))
 	for _, reason := range slices.Sorted(maps.Keys(y.reasons)) {

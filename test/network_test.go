@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,8 +23,8 @@ type nowhere struct{}
 
 func (nowhere) Write([]sink.Record) {}
 
-// withNetwork is the bundle that ships with the network as its last stage,
-// which is asked in batches. It skips the test where ONNX Runtime is missing.
+// withNetwork is the bundle that ships with a network as its last stage, which
+// is asked in batches. It skips the test where ONNX Runtime is missing.
 func withNetwork(t *testing.T) *bundle.Bundle {
 	t.Helper()
 	shipped, err := models.Open("iot-device")
@@ -56,7 +57,16 @@ kind = "onnx"
 confidence = "max_probability"
 thresholds = [0.0]
 
-` + rest)}
+` + rest + "\n")}
+	for _, name := range []string{"net10.onnx", "net10.onnx.golden.json"} {
+		data, err := os.ReadFile(filepath.Join("bundle", "network", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: data}
+		manifest := files[bundle.ManifestFile] // which ends with the files
+		manifest.Data = fmt.Appendf(manifest.Data, "%q = %q\n", name, bundle.Digest(data))
+	}
 	o := bundle.Options{Batch: 16}
 	if path, err := filepath.Abs(filepath.Join(root, "build", "onnxruntime", "libonnxruntime.so")); err == nil && exists(path) {
 		o.Library = path // where "make deps" puts it

@@ -1,4 +1,4 @@
-"""Tests of the parts of training that a bundle's promises rest on.
+"""Tests of the parts of training that bundles rest on.
 
     .venv/bin/python -m unittest discover -s models/train
 """
@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.tree import DecisionTreeClassifier
 
-import calibrate
 import lighttext
+import network
 import table
+import train
 
 
 def sample(seed=1, n=800):
@@ -118,77 +119,79 @@ class Flows(unittest.TestCase):
         self.assertEqual([table.packet_of(c) for c in ("proto", "p12_gap", "first3_duration")], [1, 12, 3])
 
 
-class Promise(unittest.TestCase):
-    def test_bounds(self):
-        # The rule of three: no error in n flows bounds the rate by about 3/n.
-        self.assertAlmostEqual(calibrate.upper_bound(0, 300, 0.05), 1 - 0.05 ** (1 / 300))
-        self.assertEqual(calibrate.upper_bound(4, 4, 0.05), 1)
-        self.assertEqual(calibrate.lower_bound(0, 10, 0.05), 0)
-        self.assertLess(calibrate.lower_bound(5, 50, 0.05), 0.1)
-        self.assertGreater(calibrate.upper_bound(5, 50, 0.05), 0.1)
+class Candidates(unittest.TestCase):
+    def table(self):
+        session = np.array([f"{'abc'[k]}{i}" for k in range(3) for i in range(7) for _ in range(4)])
+        y = np.array([k for k in range(3) for _ in range(28)])
+        rng = np.random.default_rng(2)
+        x = np.stack([y + rng.random(84), rng.random(84)], axis=1).astype(np.float32)
+        return table.Table(
+            about={"packets": 2, "sections": ["seq"], "masks": [], "events": "packet"},
+            protocols=["tcp"],
+            columns=["p1_len", "p2_len"],
+            x=x,
+            labels=["a", "b", "c"],
+            y=y,
+            split=np.array(["train"] * 84),
+            session=session,
+            packets=np.full(84, 2),
+        )
 
-    def test_lowest_keeps_the_promise(self):
-        """Over many draws the true error is above the target in at most delta
-        of them."""
-        rng, broken, draws = np.random.default_rng(3), 0, 300
-        shares = []
-        for _ in range(draws):
-            conf = rng.random(2000)
-            right = rng.random(2000) < 0.8 + 0.2 * conf  # the error is 0.2 (1 - conf)
-            t = calibrate.lowest(conf, right, 0.05, 0.1)
-            shares.append((conf >= t).mean())
-            broken += 0.2 * (1 - (1 + t) / 2) > 0.05
-        self.assertLessEqual(broken / draws, 0.1)
-        # With the truth known, half of the flows could be accepted.
-        self.assertGreater(np.median(shares), 0.25)
+    def test_folds_deal_out_the_sessions_of_each_class(self):
+        t = self.table()
+        fold = train.folds_of(t, 3)
+        self.assertEqual(sorted(fold), sorted(set(t.session.tolist())))
+        for label in "abc":
+            dealt = sorted([f for s, f in fold.items() if s[0] == label])
+            self.assertTrue(all(2 <= dealt.count(f) <= 3 for f in range(3)))
+        self.assertEqual(fold, train.folds_of(t, 3))
 
-    def test_lowest_without_evidence(self):
-        right = np.ones(30, bool)
-        self.assertEqual(calibrate.lowest(np.linspace(0.9, 1, 30), right, 0.02, 0.05), calibrate.NEVER)
-        self.assertEqual(calibrate.lowest(np.array([]), np.array([], bool), 0.02, 0.05), calibrate.NEVER)
+    def test_models_of_folds_have_not_seen_theirs(self):
+        """A class whose sessions are all held back is never said."""
+        t = self.table()
+        fold = {s: 0 if s[0] == "c" else 1 for s in t.session}
+        seen = []
 
-    def test_equal_confidences_stay_together(self):
-        conf = np.repeat([0.9, 0.5], [100, 100])
-        right = np.repeat([True, False], [100, 100])
-        t = calibrate.lowest(conf, right, 0.05, 0.05)
-        self.assertTrue(0.5 < t < 0.9)
+        class Spy(train.Candidate):
+            def model(self, of):
+                seen.append(set(of.session[of.rows("train")].tolist()))
+                return super().model(of)
 
-    def test_class_without_evidence_is_never_accepted(self):
-        probs = np.tile([0.98, 0.01, 0.01], (400, 1))
-        t = calibrate.thresholds(probs, np.zeros(400, int), "margin", False, 0.02, 0.05)
-        self.assertTrue(t[0] < 1)
-        self.assertEqual(list(t[1:]), [calibrate.NEVER] * 2)
+        original = train.folds_of
+        train.folds_of = lambda *_: fold
+        try:
+            with tempfile.TemporaryDirectory() as directory:
+                c = Spy("tree1", "packet", "tree", 1, {"min_leaf": 1, "power": 0.5})
+                train.train(train.Folder(Path(directory)), [c], t, 2, "source")
+                booster = lgb.Booster(model_file=f"{directory}/tree1.fold0.txt")
+                self.assertNotIn(2, booster.predict(t.x[:, :1]).argmax(1))
+        finally:
+            train.folds_of = original
+        everything = set(t.session.tolist())
+        of_c = {s for s in everything if s[0] == "c"}
+        self.assertEqual(seen, [everything, everything - of_c, of_c])
 
-    def test_measures(self):
-        probs = np.array([[0.7, 0.2, 0.1], [1, 0, 0]], np.float32)
-        np.testing.assert_allclose(calibrate.confidence(probs, "max_probability"), [0.7, 1])
-        np.testing.assert_allclose(calibrate.confidence(probs, "margin"), [0.5, 1], rtol=1e-6)
-        np.testing.assert_allclose(calibrate.confidence(probs, "entropy"), [0.2702, 1], atol=1e-4)
+    def test_what_is_there_is_not_made_again(self):
+        with tempfile.TemporaryDirectory() as directory:
+            made = []
 
+            def make():
+                made.append(1)
+                return b"model"
 
-class Cascade(unittest.TestCase):
-    def test_run(self):
-        sure, unsure = [0.95, 0.05], [0.4, 0.6]
-        fast = calibrate.Stage(1, np.array([sure, unsure, unsure]), "max_probability", np.array([0.9, 0.9]))
-        few = calibrate.Stage(3, np.array([unsure, sure, sure]), "max_probability", np.array([0.9, 0.9]))
-        slow = calibrate.Stage(10, np.array([unsure, unsure, unsure]), "max_probability", np.array([0.5, 0.7]))
-        # The third flow ends before the second stage: the last has the word,
-        # and it is not sure enough.
-        out = calibrate.run([fast, few, slow], np.array([12, 12, 2]))
-        self.assertEqual(out.said.tolist(), [0, 0, calibrate.UNKNOWN])
-        self.assertEqual(out.stage.tolist(), [0, 1, 2])
+            for source in ("one", "one", "two"):
+                train.Folder(Path(directory)).add("m.txt", source, make)
+            self.assertEqual(len(made), 2)
+            (Path(directory) / "m.txt").write_bytes(b"mod")  # cut
+            self.assertEqual(train.Folder(Path(directory)).add("m.txt", "two", make), b"model")
 
-    def test_within_withdraws_what_costs(self):
-        y = np.array([0] * 50 + [1] * 50)
-        right = np.eye(2)[y]
-        wrong_on_one = np.tile([0.05, 0.95], (100, 1))
-        stages = [
-            calibrate.Stage(1, wrong_on_one, "max_probability", np.array([0.9, 0.9])),
-            calibrate.Stage(2, right, "max_probability", np.zeros(2)),
-        ]
-        out = calibrate.within(stages, 0, np.full(100, 5), y, 0.99)
-        self.assertEqual(stages[0].thresholds.tolist(), [0.9, calibrate.NEVER])
-        self.assertEqual(out.share(0), 0)
+    def test_network_survives_its_file(self):
+        rng = np.random.default_rng(4)
+        net = network.Network(["a", "b"], rng.random(2), rng.random(2) + 1, [rng.random((2, 3))], [rng.random(3)])
+        again = network.load(network.export(net).SerializeToString())
+        x = rng.random((5, 2))
+        np.testing.assert_allclose(network.forward(net, x), network.forward(again, x), atol=1e-6)
+        self.assertEqual(again.columns, ["a", "b"])
 
 
 if __name__ == "__main__":

@@ -1,50 +1,41 @@
-"""Trains a bundle on what `serveflow extract` wrote.
+"""Trains the candidates that `serveflow tune` chooses a cascade from.
 
     serveflow extract --manifest M.csv --label L --output packet.parquet
     serveflow extract --manifest M.csv --label L --events meta --output meta.parquet
     .venv/bin/python models/train/train.py --recipe models/train/iot-device.toml \
-        --packet packet.parquet --meta meta.parquet --output models/iot-device
+        --packet packet.parquet --meta meta.parquet --output candidates
 
-The bundle gets two cascades: one for taps that send headers, one for those that
-do not. Each is a decision tree on the first packet, gradient boosting on a few
-and gradient boosting on ten. A small network on the same features as the last
-of them lies beside, as an alternative last stage. Models are trained on the
-training sessions, chosen on the calibration sessions, and measured on the test
-sessions, on which it chooses nothing. The same input gives the same bundle.
+A candidate is one model on one number of packets; the recipe lists them. Each
+is trained on all training sessions, and again on all but one fold of them, for
+every fold: what these say of the fold they have not seen is what tune chooses
+by. The calibration sessions are left to what is promised, the test sessions to
+what is measured; nothing here looks at either. The same input gives the same
+candidates, and those that are there already are not trained again.
 """
 
 import argparse
 import datetime
+import hashlib
+import json
 import sys
 import time
 import tomllib
-from itertools import product
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
 
-import bundle
-import calibrate
-import choose
+import golden
 import learn
 import lighttext
-import measure
 import network
 import table as tables
 
-# What is tried; the choice is made on calibration.
-SLOW = [
-    {"rounds": 60, "leaves": 31, "rate": 0.1, "detail": detail, "power": power}
-    for detail, power in product(learn.DETAIL, (0, 0.25, 0.5))
-]
-FEW = [
-    {"packets": packets, "rounds": 40, "leaves": 15, "rate": 0.1, "detail": detail, "power": power}
-    for packets, detail, power in product((2, 3), learn.DETAIL, (0.25, 0.5))
-]
-TREE = [{"min_leaf": min_leaf, "power": power} for min_leaf, power in product((1, 3), (0, 0.25, 0.5))]
-NET = [{"hidden": hidden, "power": 0.5} for hidden in ((64,), (128, 64))]
 MAX_TEXT = 3 << 20  # bytes of a model
+MANIFEST = "candidates.toml"
+MADE = "made.json"  # what the files were made from
+HELD = "held"  # the split of the fold that is left out
 
 START = time.monotonic()
 
@@ -53,109 +44,188 @@ def say(*what):
     print(f"{time.monotonic() - START:6.0f} s ", *what, file=sys.stderr, flush=True)
 
 
-def predict(text, table):
-    """What LightGBM makes of a canonical text, as float32."""
-    booster = lgb.Booster(model_str=text)
-    columns = [table.columns.index(name) for name in booster.feature_name()]
-    return booster.predict(table.x[:, columns], num_threads=learn.THREADS).astype(np.float32)
+@dataclass
+class Candidate:
+    """One model on one number of packets."""
+
+    name: str
+    events: str  # "packet" or "meta"
+    kind: str  # "tree", "boosted" or "network"
+    packets: int
+    settings: dict
+
+    @property
+    def file(self):
+        return self.name + (".onnx" if self.kind == "network" else ".txt")
+
+    def fold_file(self, fold):
+        stem, suffix = self.file.rsplit(".", 1)
+        return f"{stem}.fold{fold}.{suffix}"
+
+    def about(self):
+        return ", ".join(f"{k} {v}" for k, v in self.settings.items())
+
+    def model(self, table):
+        """The bytes of its model, trained on the training rows of table."""
+        if self.kind == "network":
+            names = columns_of(learn.boosted(table, self.packets, **self.settings["columns"]))
+            rest = {k: v for k, v in self.settings.items() if k != "columns"}
+            return network.export(learn.net(table, names, **rest)).SerializeToString(deterministic=True)
+        fit = learn.tree if self.kind == "tree" else learn.boosted
+        text = lighttext.write(fit(table, self.packets, **self.settings))
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"{self.name}: {len(text)} bytes of text, {self.about()}")
+        return text.encode()
 
 
-def candidate(name, packets, ensemble, table, about):
-    text = lighttext.write(ensemble)
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"{name}: {len(text)} bytes of text, {about}")
-    return choose.Candidate(name, packets, text, predict(text, table), about)
+def columns_of(ensemble):
+    """The columns that trees use."""
+    return lgb.Booster(model_str=lighttext.write(ensemble)).feature_name()
 
 
-def words(settings):
-    return ", ".join(f"{k} {v}" for k, v in settings.items())
+def listed(recipe):
+    """The candidates of a recipe."""
+    found = []
+    for entry in recipe["candidate"]:
+        settings = {k: v for k, v in entry.items() if k not in ("name", "events", "kind", "packets")}
+        for events in entry["events"]:
+            for packets in entry["packets"]:
+                name = ("meta-" if events == "meta" else "") + f"{entry['name']}{packets}"
+                found.append(Candidate(name, events, entry["kind"], packets, settings))
+    names = [c.name for c in found]
+    if len(set(names)) < len(names):
+        raise ValueError("two candidates have one name: " + ", ".join(sorted({n for n in names if names.count(n) > 1})))
+    return found
 
 
-def candidates(table):
-    """Trees, few-packet and slow models of one kind of events."""
-    rows = table.rows("calibration")
-    packets = table.about["packets"]
-
-    def all_of(kind, grid, fit, at):
-        made = []
-        for s in grid:
-            n = at(s)
-            prefix = "" if table.about["events"] == "packet" else "meta-"
-            made.append(candidate(f"{prefix}{kind}{n}", n, fit(s), table, words(s)))
-            said = made[-1].probs[rows].argmax(1)
-            f1 = calibrate.f1(table.y[rows], said, len(table.labels))
-            say(f"{made[-1].name}: {words(s)}: macro F1 {f1:.4f} on calibration, {len(made[-1].text) >> 10} KiB")
-        return made
-
-    return (
-        all_of("tree", TREE, lambda s: learn.tree(table, 1, **s), lambda s: 1),
-        all_of("boost", FEW, lambda s: learn.boosted(table, **s), lambda s: s["packets"]),
-        all_of("boost", SLOW, lambda s: learn.boosted(table, packets, **s), lambda s: packets),
-    )
+def folds_of(table, folds):
+    """A fold for each training session: those of a class are dealt out in turn."""
+    rng = np.random.default_rng(1)
+    train = table.rows("train")
+    label = dict(zip(table.session[train].tolist(), table.y[train].tolist()))
+    fold = {}
+    for k in range(len(table.labels)):
+        of_class = sorted(s for s in label if label[s] == k)
+        # Each class begins at another fold, or the first would have most.
+        for i, j in enumerate(rng.permutation(len(of_class))):
+            fold[of_class[j]] = (i + k) % folds
+    return fold
 
 
-def cascade(table, promise):
-    """The cascade for one kind of events."""
-    fast, few, slow = candidates(table)
-    rows = table.rows("calibration")
-    last = choose.slow(slow, table.y, rows)
-    made = choose.cascade(
-        fast, few, last, table.y, table.packets, rows, promise["target_errors"], promise["delta"], promise["loss"]
-    )
-    shares = ", ".join(f"{m.name} ({m.about}) {share:.1%}" for m, share in zip(made.models, made.settled))
-    say(f"settled by {shares}; target error {made.error}, macro F1 {made.macro:.4f}")
-    return made
+class Folder:
+    """Files of candidates, what each was made from, and their digests."""
+
+    def __init__(self, directory):
+        self.directory, self.digests, self.made = directory, {}, {}
+        directory.mkdir(parents=True, exist_ok=True)
+        if (directory / MADE).exists():
+            self.made = json.loads((directory / MADE).read_text())
+
+    def add(self, name, source, make):
+        """The bytes of a file, made unless it is there, whole, from this source."""
+        path = self.directory / name
+        data = path.read_bytes() if path.exists() else b""
+        if self.made.get(name) != [source, _digest(data)]:
+            data = make()
+            self._write(name, data)
+            self.made[name] = [source, _digest(data)]
+            self._write(MADE, json.dumps(self.made, indent=1).encode())
+        self.digests[name] = _digest(data)
+        return data
+
+    def _write(self, name, data):
+        part = self.directory / (name + ".part")
+        part.write_bytes(data)
+        part.rename(self.directory / name)
 
 
-def best_network(table, names):
-    rows = table.rows("calibration")
-    best = (-1.0, None, None, None)
-    for s in NET:
-        net = learn.net(table, names, **s)
-        columns = [table.columns.index(name) for name in names]
-        probs = network.forward(net, table.x[:, columns]).astype(np.float32)
-        f1 = calibrate.f1(table.y[rows], probs[rows].argmax(1), len(table.labels))
-        say(f"network: {words(s)}: macro F1 {f1:.4f} on calibration")
-        best = max(best, (f1, net, probs, words(s)), key=lambda b: b[0])
-    return best[1:]
+def _digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def train(folder, candidates, table, folds, source):
+    fold_of = folds_of(table, folds)
+    fold = np.array([fold_of.get(s, -1) for s in table.session])
+    for c in candidates:
+        started = time.monotonic()
+        made_from = f"{source} {c}"
+        data = folder.add(c.file, made_from, lambda: c.model(table))
+        rng = np.random.default_rng(1)
+        folder.add(c.file + golden.SUFFIX, made_from, lambda: golden.rows(data, c.file, table, rng))
+        for f in range(folds):
+            without = replace(table, split=np.where(fold == f, HELD, table.split))
+            folder.add(c.fold_file(f), f"{made_from} without {f} of {folds}", lambda: c.model(without))
+        say(f"{c.name}: {c.about()}: {len(data) >> 10} KiB, {time.monotonic() - started:.1f} s")
+    return fold_of
+
+
+def manifest(recipe, table, candidates, digests, fold_of, date):
+    def toml(value):
+        """Strings, numbers and lists of them, as TOML and JSON write them alike."""
+        return json.dumps(value, ensure_ascii=False)
+
+    lines = [f"{k} = {toml(recipe[k])}" for k in ("name", "version", "task")]
+    lines += [f"labels = {toml(table.labels)}", "", "[features]"]
+    lines += [
+        f"packets = {table.about['packets']}",
+        f"protocols = {toml(table.protocols)}",
+        f"quiet = {recipe['quiet']}",
+        f"sections = {toml(table.about['sections'])}",
+        f"masks = {toml(table.about['masks'])}",
+        "",
+        "[provenance]",
+        *(f"{k} = {toml(recipe['provenance'][k])}" for k in ("data", "licence", "citation")),
+        f"trained = {toml(date)}",
+        'trainer = "models/train/train.py, serveflow tune"',
+        "",
+        "[text]",
+        *(f"{k} = {toml(recipe['text'][k].strip())}" for k in ("use", "limits", "data")),
+    ]
+    for c in candidates:
+        lines += [
+            "",
+            "[[candidate]]",
+            f"name = {toml(c.name)}",
+            f"events = {toml(c.events)}",
+            f"packets = {c.packets}",
+            f"model = {toml(c.file)}",
+            f"kind = {toml('onnx' if c.kind == 'network' else 'lightgbm')}",
+            f"folds = {toml([c.fold_file(f) for f in range(recipe['folds'])])}",
+            f"about = {toml(c.about())}",
+        ]
+    lines += ["", "[folds]", *(f"{toml(s)} = {f}" for s, f in sorted(fold_of.items()))]
+    lines += ["", "[files]", *(f"{toml(n)} = {toml(d)}" for n, d in sorted(digests.items()))]
+    return "\n".join(lines) + "\n"
 
 
 def main():
-    args = argparse.ArgumentParser(description="Trains a bundle on what `serveflow extract` wrote.")
-    args.add_argument("--recipe", type=Path, required=True, help="TOML file with name, task, provenance and text")
-    args.add_argument("--packet", type=Path, required=True, help="Parquet of `serveflow extract`")
-    args.add_argument("--meta", type=Path, required=True, help="Parquet of `serveflow extract --events meta`")
-    args.add_argument("--output", type=Path, required=True, help="directory of the bundle")
-    args.add_argument("--date", default=datetime.date.today().isoformat(), help="date of training in the manifest")
+    args = argparse.ArgumentParser(description="Trains the candidates that `serveflow tune` chooses from.")
+    args.add_argument("--recipe", type=Path, required=True, help="TOML file with name, task, candidates, provenance and text")
+    args.add_argument("--packet", type=Path, help="Parquet of `serveflow extract`")
+    args.add_argument("--meta", type=Path, help="Parquet of `serveflow extract --events meta`")
+    args.add_argument("--output", type=Path, required=True, help="directory of the candidates")
+    args.add_argument("--date", default=datetime.date.today().isoformat(), help="date of training")
     args = args.parse_args()
 
     recipe = tomllib.loads(args.recipe.read_text())
-    packet, meta = (tables.read(path, recipe["protocols"], recipe["quiet"]) for path in (args.packet, args.meta))
-    if packet.labels != meta.labels:
-        raise ValueError("the two tables have other labels")
-    say(f"{len(packet.y)} flows, {len(packet.columns)} columns with headers, {len(meta.columns)} without")
-
-    by_packet, by_meta = (cascade(table, recipe["promise"]) for table in (packet, meta))
-    error = max(by_packet.error, by_meta.error)
-    slow = by_packet.models[-1]
-    names = lgb.Booster(model_str=slow.text).feature_name()
-    net, net_probs, net_about = best_network(packet, names)
-
-    say("measuring on test")
-    figures = measure.Figures(
-        packet=measure.of_cascade(by_packet, packet),
-        meta=measure.of_cascade(by_meta, meta),
-        net=measure.of_probs(net_probs, packet),
-        net_about=net_about,
-        error=error,
-    )
-    out = bundle.Writer(args.output, packet.labels, np.random.default_rng(1))
-    for c, t in ((by_packet, packet), (by_meta, meta)):
-        for m in c.models:
-            out.lightgbm(m, t)
-    out.onnx("net10.onnx", net, packet)
-    out.text("DATASHEET.md", measure.datasheet(recipe, packet, figures))
-    out.manifest(recipe, packet, by_packet, by_meta, error, args.date)
+    if not recipe.get("candidate") or "folds" not in recipe:
+        raise ValueError(f"{args.recipe}: no [[candidate]], or no folds: models/train/iot-device.toml has some")
+    folder, every = Folder(args.output), listed(recipe)
+    table = fold_of = None
+    for events, path in (("meta", args.meta), ("packet", args.packet)):
+        candidates = [c for c in every if c.events == events]
+        if path is None and candidates:
+            raise ValueError(f"the recipe has candidates for {events} events: give --{events}")
+        if not candidates:
+            continue
+        labels = table and table.labels
+        table = tables.read(path, recipe["protocols"], recipe["quiet"])
+        if labels and labels != table.labels:
+            raise ValueError("the two tables have other labels")
+        say(f"{events}: {len(table.y)} flows, {len(table.columns)} columns, {len(candidates)} candidates")
+        source = _digest(path.read_bytes() + repr((recipe["protocols"], recipe["quiet"])).encode())
+        fold_of = train(folder, candidates, table, recipe["folds"], source)
+    (args.output / MANIFEST).write_text(manifest(recipe, table, every, folder.digests, fold_of, args.date))
     say(f"{args.output}: done")
 
 

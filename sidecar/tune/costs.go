@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -91,7 +92,7 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 		}
 	}
 	for i, one := range l {
-		into.Candidates[one.Name] = slices.Min(times[i])
+		into.Candidates[one.Name] = math.Round(1e3*slices.Min(times[i])) / 1e3
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func (r *Result) datasheet() string {
 	}
 	markdown(&b, rows)
 	if len(c.Features.Protocols) > 0 {
-		fmt.Fprintf(&b, "Flows are Zeek's, of %s; the sidecar leaves others unserved, and they count in none of\nthe figures.", strings.ToUpper(strings.Join(c.Features.Protocols, " and ")))
+		fmt.Fprintf(&b, "Flows are Zeek's, of %s; the sidecar leaves others unserved, and they count in none of\nthe figures.", strings.Join(c.Features.Protocols, " and "))
 	}
 	fmt.Fprintf(&b, " A flow that ends, or is quiet for %d s, before a stage has its packets is decided by\nthe last stage on what there is.\n\n", c.Features.Quiet)
 	fmt.Fprintf(&b, `## How it was chosen
@@ -38,6 +38,10 @@ on them. Times are packet time and, from %s, the computing of the models asked
 		r.describe(&b, choice)
 	}
 	r.byClass(&b)
+	o := &r.Options
+	fmt.Fprintf(&b, "## To make it again\n\nFrom the captures, and the candidates that `models/train/train.py` trains on them: the same file for file.\n\n")
+	fmt.Fprintf(&b, "```sh\nserveflow tune --candidates candidates --manifest manifest.csv --label LABEL --costs %s \\\n    --objective %s --max-loss %g --target-error %g --meta-target-error %g --delta %g --stages %d --output %s\n```\n",
+		CostsFile, o.Objective, o.MaxLoss, o.target("packet"), o.target("meta"), o.Delta, o.Stages, c.Name)
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
@@ -90,7 +94,9 @@ func (r *Result) describe(b *strings.Builder, c *Choice) {
 		fmt.Fprintf(b, "- %s: %s of the flows are settled before the last stage, %s of these wrong; with a session drawn first\n  and then a flow of it, as in the promise: %s, and %s wrong.\n",
 			upper(m.Split), percent(m.Accepted), percent(m.Wrong), percent(m.SessionsAccepted), percent(m.SessionsWrong))
 	}
-	fmt.Fprintf(b, "- %s\n\n", c.resplitWords())
+	if len(c.Resplits) > 0 {
+		fmt.Fprintf(b, "- %s\n\n", c.resplitWords())
+	}
 }
 
 // resplitWords sums up the re-splits.

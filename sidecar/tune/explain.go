@@ -57,7 +57,7 @@ func (r *Result) words(c *Choice) string {
 	o := &r.Options
 	slow := c.Models[c.Slow].Name
 	if len(c.Proofs) == 0 {
-		return "There is no candidate beside " + slow + " to make a cascade of."
+		return fmt.Sprintf("None of %d settings of cascades accepts flows with fewer errors than promised and keeps macro F1\nwithin %g of %s on the training sessions.\nThe bundle has %s alone.", len(c.Searched), o.MaxLoss, slow, slow)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %d settings of cascades keep macro F1 within %g of %s on the training sessions,\njudged by models that have not seen them, also when the sessions are drawn anew.\n",
@@ -68,15 +68,15 @@ func (r *Result) words(c *Choice) string {
 			held++
 		}
 	}
-	promise := fmt.Sprintf("a flow that is settled before the last stage is wrong with\nprobability at most %g %%, a session being drawn at random and then a flow of it", 100*c.search.Target)
+	promise := fmt.Sprintf("a flow that is settled before the last stage is wrong with probability at\nmost %g %%, a session being drawn at random and then a flow of it", 100*c.search.Target)
 	n := c.Calibration.Sessions()
 	switch {
 	case c.Proved:
-		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise with confidence %g %%: %s.\nOf those that keep macro F1 there as well, the objective %q chooses %s.\n", held, n, 100*(1-o.Delta), promise, o.Objective, c.names(c.Final, ", then "))
+		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise with confidence %g %%:\n%s.\nOf those that keep macro F1 there as well, the objective %q chooses\n%s.\n", held, n, 100*(1-o.Delta), promise, o.Objective, c.names(c.Final, ", then "))
 	case held > 0:
 		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise, but none keeps macro F1 within %g of %s\nthere. The bundle has %s alone.\n", held, n, o.MaxLoss, slow, slow)
 	default:
-		fmt.Fprintf(&b, "%d calibration sessions do not show, with confidence %g %%, that %s.\nThe bundle has %s alone. The least that they show of the first, %s, is %.1f %%:\ncalibrate on more sessions, or promise less (--target-error, --meta-target-error).\n", n, 100*(1-o.Delta), promise, slow, c.names(c.Proofs[0].Cascade, ", then "), 100*c.Least)
+		fmt.Fprintf(&b, "%d calibration sessions do not show, with confidence %g %%, that\n%s.\nThe bundle has %s alone. The least that they show of the first, %s, is %.1f %%:\ncalibrate on more sessions, or promise less (--target-error, --meta-target-error).\n", n, 100*(1-o.Delta), promise, slow, c.names(c.Proofs[0].Cascade, ", then "), 100*c.Least)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

@@ -233,9 +233,9 @@ func (t *tuner) decide(c *Choice) error {
 		return nil
 	}
 	said := c.Train.Run(c.Models, alone).Said
-	list, err := search.Shortlist(c.Train, c.Searched, c.search, said)
-	if err != nil {
-		return err
+	list := search.Shortlist(c.Train, c.Searched, c.search, said)
+	if len(list) == 0 {
+		return nil
 	}
 	c.Proofs = search.Certify(c.Calibration, list, c.search)
 	calibrated := c.Calibration.Macro(c.Calibration.Run(c.Models, alone).Said)

@@ -93,7 +93,7 @@ func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 func ms(t float64) string {
 	switch {
 	case t < .1:
-		return fmt.Sprintf("%.3f ms", t)
+		return fmt.Sprintf("%.1f µs", 1e3*t)
 	case t < 10:
 		return fmt.Sprintf("%.2f ms", t)
 	}

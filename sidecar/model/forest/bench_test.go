@@ -13,7 +13,7 @@ import (
 // bundle that ships, compiled and by leaves.
 func BenchmarkScore(b *testing.B) {
 	all := texts(b)
-	for _, name := range []string{"tree1", "boost2", "boost10"} {
+	for _, name := range []string{"tree1", "small2", "large10"} {
 		e := all[filepath.Join("../../../models/iot-device", name+".txt")]
 		reference, err := leaves.New(e)
 		if err != nil {

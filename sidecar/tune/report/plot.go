@@ -49,7 +49,7 @@ type Plot struct {
 // The size of a plot and of its margins, in user units.
 const (
 	plotWidth, plotHeight = 640, 380
-	left, right           = 60, 16
+	left, right           = 60, 26
 	top, bottom           = 16, 52
 )
 
@@ -126,7 +126,7 @@ func number(v float64) string {
 	if math.Abs(v) < 1e-12 {
 		return "0"
 	}
-	return strconv.FormatFloat(v, 'g', 4, 64)
+	return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64)
 }
 
 // svg draws the plot.

@@ -2,8 +2,6 @@ package search
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -149,14 +147,11 @@ func (o *Options) rows(singles []Single) [][]int {
 	return rows
 }
 
-// ErrNone says that no cascade is good enough.
-var ErrNone = errors.New("no cascade loses so little of the slow model's macro F1")
-
 // Shortlist returns the options to be tried: those that keep within MaxLoss of
 // what the slow model alone says, also when sessions are drawn anew. First come
 // those whose promise has the most evidence, for the first that fails ends the
-// trial.
-func Shortlist(s *Set, all []Option, o Options, slow []int16) ([]Option, error) {
+// trial. The list may be empty.
+func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
 	floor := s.Macro(slow) - o.MaxLoss
 	var list []Option
 	for i, p := range all {
@@ -167,11 +162,8 @@ func Shortlist(s *Set, all []Option, o Options, slow []int16) ([]Option, error) 
 			o.Progress("drawing sessions anew", i+1, len(all))
 		}
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%w than %.3f: allow more, or train better candidates", ErrNone, o.MaxLoss)
-	}
 	slices.SortStableFunc(list, func(a, b Option) int { return cmp.Compare(b.Growth, a.Growth) })
-	return list, nil
+	return list
 }
 
 // keeps says whether an option is within MaxLoss, whichever sessions are drawn.

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 )
 
-//go:embed iot-device
+//go:embed iot-device channel
 var bundles embed.FS
 
 // Names are the names of the bundles.

@@ -1,15 +1,10 @@
 #!/usr/bin/env bash
-# The demo: starts the sidecar, plays captures of real devices through its
-# socket, prints their labels beside the truth, and measures the bundle.
+# The demo: starts the sidecar, plays captures of test/lab through its socket,
+# prints their labels beside the truth, and measures the bundle.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-data=${SERVEFLOW_DATA:-../shared/data}
-manifest=$data/iot-device/manifest.csv
-if [ ! -r "$manifest" ]; then
-	echo "demo: no captures at $manifest: set SERVEFLOW_DATA to the folder of labelled captures" >&2
-	exit 1
-fi
+manifest=test/captures/lab/manifest.csv
 
 work=$(mktemp -d)
 sidecar=
@@ -20,8 +15,8 @@ stop() {
 }
 trap stop EXIT
 
-cat >"$work/serveflow.toml" <<-EOF
-	bundle = "iot-device"
+cat >"$work/serveflow.toml" <<-END
+	bundle = "channel"
 	[listen]
 	socket = "$work/serveflow.sock"
 	[labels]
@@ -30,7 +25,7 @@ cat >"$work/serveflow.toml" <<-EOF
 	listen = ""
 	[log]
 	level = "warn"
-EOF
+END
 bin/serveflow run -c "$work/serveflow.toml" &
 sidecar=$!
 for _ in $(seq 100); do
@@ -39,9 +34,9 @@ for _ in $(seq 100); do
 	sleep 0.05
 done
 
-echo "== every 12th test capture, through the socket of a running sidecar"
+echo "== test captures, through the socket of a running sidecar"
 bin/serveflow replay --socket "$work/serveflow.sock" \
-	--manifest "$manifest" --label class_family --split test --every 12 >"$work/table" 2>"$work/summary" || {
+	--manifest "$manifest" --label label --split test >"$work/table" 2>"$work/summary" || {
 	cat "$work/summary"
 	exit 1
 }
@@ -54,5 +49,5 @@ echo "== the same, as the label log has it"
 sleep 0.2 # it is written at most 100 ms late
 tail -n 2 "$work/labels.jsonl"
 echo
-echo "== all test captures, with the cascade and with its last stage alone"
-bin/serveflow eval --bundle models/iot-device --manifest "$manifest" --label class_family --split test
+echo "== with the cascade and with its last stage alone"
+bin/serveflow eval --bundle models/channel --manifest "$manifest" --label label --split test

@@ -154,8 +154,8 @@ func TestOpen(t *testing.T) {
 	}
 	b.Close()
 	for name, want := range map[string]string{
-		"no-such-bundle":   "name one of iot-device",
-		"./no-such-folder": "name one of iot-device",
+		"no-such-bundle":   "name one of channel, iot-device",
+		"./no-such-folder": "name one of channel, iot-device",
 		"bundle_test.go":   "is not a directory",
 		".":                "no manifest.toml here",
 	} {

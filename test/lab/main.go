@@ -40,7 +40,7 @@ func main() {
 	var labels string
 	flag.StringVar(&o.output, "output", "build/lab", "directory for captures and manifest.csv; what it has already is kept")
 	flag.IntVar(&o.sessions, "sessions", 6, "sessions of each label")
-	flag.IntVar(&o.parallel, "parallel", 2*runtime.NumCPU(), "sessions at a time")
+	flag.IntVar(&o.parallel, "parallel", 4*runtime.NumCPU(), "sessions at a time")
 	flag.IntVar(&o.packets, "packets", 0, "packets to keep of each flow, 0 for all")
 	flag.Uint64Var(&o.seed, "seed", 1, "what the choice of programs, wires, ports and sizes is drawn from")
 	flag.StringVar(&labels, "labels", "", "labels to record, separated by commas (default all)")

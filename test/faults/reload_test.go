@@ -213,7 +213,7 @@ func readText(t testing.TB, path string) string {
 // served, less when no flow uses the old one any more.
 func TestReloadNeeds(t *testing.T) {
 	t.Parallel()
-	c := newChanging(t, "[flow]\nquiet = \"1s\"")
+	c := newChanging(t, "[flow]\nquiet = \"1s\"\nshards = 1")
 	s := c.start()
 	tap := c.hello(wire.Hello{Sensor: "office", Reply: true})
 	needs := func(want int) {

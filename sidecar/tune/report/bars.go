@@ -69,7 +69,7 @@ type Matrix struct {
 func (m *Matrix) svg() string {
 	const name, head = 140, 130
 	cell := min(max((900-name)/max(len(m.Columns), 1), 16), 44)
-	width, height := name+cell*len(m.Columns)+10, head+cell*len(m.Rows)+10
+	width, height := name+cell*len(m.Columns)+70, head+cell*len(m.Rows)+10
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="wide" viewBox="0 0 %d %d" role="img" aria-label="confusion matrix">`, width, height)
 	for k, label := range m.Columns {

@@ -225,6 +225,7 @@ func served(t *testing.T, path string, columns []string, meta bool) map[uint64][
 		t.Fatal(err)
 	}
 	defer s.Stop(context.Background())
+	rec.rows = nil // what it was asked while the sidecar warmed up
 	if _, _, err := replay.LabelFile(context.Background(), c.Listen.Socket, path, replay.TapOptions{Capture: true, Meta: meta}, replay.Options{}); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -59,7 +60,7 @@ func (p *plot) scaleY(low, high float64, log bool) {
 
 func (p *plot) rule(v float64) {
 	fmt.Fprintf(p, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="rule"/><text x="%d" y="%.1f" class="y">%s</text>`,
-		left, width-right, p.y(v), p.y(v), left-6, p.y(v)+4, strings.TrimSuffix(fmt.Sprintf("%.5g", v), ".0"))
+		left, width-right, p.y(v), p.y(v), left-6, p.y(v)+4, strconv.FormatFloat(v, 'f', -1, 64))
 }
 
 func (p *plot) x(at float64) float64 { return left + at*(width-left-right) }

@@ -1,8 +1,10 @@
 package forest
 
 import (
+	"maps"
 	"math/rand/v2"
-	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"serveflow/sidecar/model"
@@ -13,8 +15,12 @@ import (
 // bundle that ships, compiled and by leaves.
 func BenchmarkScore(b *testing.B) {
 	all := texts(b)
-	for _, name := range []string{"tree1", "small2", "large10"} {
-		e := all[filepath.Join("../../../models/iot-device", name+".txt")]
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		name, ships := strings.CutPrefix(path, "../../../models/iot-device/")
+		if !ships {
+			continue
+		}
+		e := all[path]
 		reference, err := leaves.New(e)
 		if err != nil {
 			b.Fatal(err)

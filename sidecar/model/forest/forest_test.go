@@ -317,10 +317,22 @@ func bytesOf(values []float32) (b []byte) {
 	return b
 }
 
-// TestAlikeTreesAreWalkedOnce sees that a decision tree costs one walk.
+// TestAlikeTreesAreWalkedOnce sees that a decision tree costs one walk, and its
+// neighbour of the next iteration, which is no such tree, none.
 func TestAlikeTreesAreWalkedOnce(t *testing.T) {
-	f := compile(texts(t)["../../../models/iot-device/tree1.txt"])
-	if len(f.walked) != 1 || len(f.clears) != 0 {
+	r := rand.New(rand.NewPCG(1, 1))
+	e := &lightgbm.Ensemble{Classes: 3, Groups: 3, Columns: make([]string, 4)}
+	alike := randomTree(r, 20, 4, 1)
+	for range 3 {
+		alike.Leaf = randomLeaves(r, 20)
+		e.Trees = append(e.Trees, alike)
+	}
+	for range 3 {
+		e.Trees = append(e.Trees, randomTree(r, 20, 4, 1))
+	}
+	f := compile(e)
+	if len(f.walked) != 1 || f.walked[0].trees != 3 || len(f.clears) != 3*19 {
 		t.Errorf("%d walks, %d clearings", len(f.walked), len(f.clears))
 	}
+	same(t, e, 100, 1)
 }

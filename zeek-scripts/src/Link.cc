@@ -13,7 +13,7 @@ namespace serveflow {
 
 namespace {
 
-constexpr double longest_pause = 30;       // seconds between attempts to connect
+constexpr double longest_pause = 5;        // seconds between attempts to connect
 constexpr double fault_pause = 300;        // after a fault that connecting again does not mend
 constexpr double full_pause = 0.01;        // before a full socket is tried again
 constexpr size_t max_inbox = 1 << 18;      // no message is that long

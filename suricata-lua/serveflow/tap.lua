@@ -34,10 +34,11 @@ local function contents(path)
 end
 
 -- reads_capture says whether Suricata, started with the arguments in that file,
--- reads captures; its own API does not tell.
+-- reads captures; its own API does not tell. Before -r may stand what takes no
+-- value, as in -vr.
 local function reads_capture(cmdline)
   for arg in contents(cmdline):gmatch("%Z+") do
-    if arg:find("^%-r") or arg:find("^%-%-pcap%-file") then
+    if arg:find("^%-[DTVhuv]*r") or arg:find("^%-%-pcap%-file") then
       return true
     end
   end

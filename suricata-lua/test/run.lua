@@ -12,7 +12,7 @@ SCRIPTS = here .. "../"
 TESTS = here
 
 local failed, passed = 0, 0
-for _, name in ipairs { "messages", "headers", "link", "suricata" } do
+for _, name in ipairs { "messages", "headers", "link", "tap", "suricata" } do
   local tests = assert(loadfile(here .. "test_" .. name .. ".lua"))()
   local names = {}
   for test in pairs(tests) do

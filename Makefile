@@ -78,7 +78,7 @@ e2e-suricata7: build ## run captures through Suricata 7 and the sidecar
 e2e-suricata8: build ## run captures through Suricata 8 and the sidecar
 	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata8' ./test/suricata
 
-# How often each run of "make cost-suricata" is made.
+# How often each run of "make cost-suricata" and "make cost-zeek" is made.
 COSTRUNS   ?= 5
 
 .PHONY: cost-suricata
@@ -96,6 +96,18 @@ e2e-zeek: build ## run captures through Zeek 8 and the sidecar
 	@if ! command -v zeek >/dev/null; then echo 'SKIP e2e-zeek: no zeek on PATH'; else \
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin test; \
 		SERVEFLOW_E2E=1 go test -count=1 -v -timeout 30m -run '^TestZeek' ./test/zeek; \
+	fi
+
+.PHONY: cost-zeek live-zeek
+cost-zeek: build ## measure the processor time that the package adds to Zeek
+	@if ! command -v zeek >/dev/null; then echo 'SKIP cost-zeek: no zeek on PATH'; else \
+		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
+		SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 1h -run '^TestCost$$' ./test/zeek; \
+	fi
+live-zeek: build ## do harm to the sidecar beside a live Zeek (root)
+	@if ! command -v zeek >/dev/null; then echo 'SKIP live-zeek: no zeek on PATH'; else \
+		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
+		SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive$$' ./test/zeek; \
 	fi
 
 .PHONY: lab

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +22,9 @@ type Sidecar struct {
 	log     bytes.Buffer
 }
 
-// Start starts a sidecar with a bundle. What extra holds stands at the end of its
-// configuration.
-func Start(t *testing.T, bundle, extra string) *Sidecar {
+// New makes a sidecar with a bundle that is not started yet. What extra holds stands
+// at the end of its configuration.
+func New(t *testing.T, bundle, extra string) *Sidecar {
 	t.Helper()
 	// The name of a socket may have 96 bytes; that of t.TempDir is longer
 	// than it looks.
@@ -37,29 +38,67 @@ func Start(t *testing.T, bundle, extra string) *Sidecar {
 		dir:     dir,
 		Socket:  filepath.Join(dir, "serveflow.sock"),
 	}
-	config := filepath.Join(dir, "serveflow.toml")
 	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = \"\"\n%s",
 		bundle, s.Socket, s.labels(), extra)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(s.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(s.program, "run", "-c", config)
-	s.cmd.Stderr = &s.log
-	if err := s.cmd.Start(); err != nil {
+	return s
+}
+
+// Start starts a sidecar of New.
+func Start(t *testing.T, bundle, extra string) *Sidecar {
+	t.Helper()
+	s := New(t, bundle, extra)
+	s.Start(t)
+	return s
+}
+
+// Start starts the sidecar, also anew, and waits until it listens.
+func (s *Sidecar) Start(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(s.program, "run", "-c", s.config())
+	cmd.Stderr = &s.log
+	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v (make build makes it)", err)
 	}
-	t.Cleanup(func() { s.cmd.Process.Kill() })
+	s.cmd = cmd
+	t.Cleanup(func() { cmd.Process.Kill() })
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(s.Socket); err == nil {
-			return s
+		if c, err := net.Dial("unix", s.Socket); err == nil {
+			c.Close()
+			return
 		}
 		if time.Now().After(deadline) {
-			s.cmd.Process.Kill()
-			s.cmd.Wait()
+			cmd.Process.Kill()
+			cmd.Wait()
 			t.Fatalf("the sidecar does not start:\n%s", s.log.String())
 		}
 	}
 }
+
+// Pid is the sidecar's process.
+func (s *Sidecar) Pid() int { return s.cmd.Process.Pid }
+
+// Kill ends the sidecar at once.
+func (s *Sidecar) Kill(*testing.T) {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// Halt stops the sidecar where it stands, until Resume.
+func (s *Sidecar) Halt(*testing.T) { s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (s *Sidecar) Resume(*testing.T) { s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Restart lets it drain and starts it again.
+func (s *Sidecar) Restart(t *testing.T) {
+	s.Stop(t)
+	s.Start(t)
+}
+
+func (s *Sidecar) config() string { return filepath.Join(s.dir, "serveflow.toml") }
 
 func (s *Sidecar) labels() string { return filepath.Join(s.dir, "labels.jsonl") }
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	shared "serveflow/test/engine"
 )
 
 // What a live run is: traffic in which a fault begins at 4 s and is over 10 s
@@ -72,7 +74,7 @@ func live(t *testing.T, e engine) {
 	if os.Getenv("SERVEFLOW_LIVE") != "" {
 		e.found(t)
 	}
-	if !ownNetwork(t) {
+	if !shared.OwnNetwork(t) {
 		return
 	}
 	without := e
@@ -157,7 +159,7 @@ func (e engine) live(t *testing.T, f mishap, records bool) result {
 
 	// Flows end soon after their last packet, so that their records come while
 	// the fault lasts and not all at the end.
-	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-l", dir, "--af-packet=" + watched,
+	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-l", dir, "--af-packet=" + shared.Watched,
 		"--set", fmt.Sprintf("af-packet.0.ring-size=%d", ringPackets)}
 	for _, timeout := range []string{"tcp.new=5", "tcp.established=5", "tcp.closed=1", "udp.new=2", "udp.established=2", "default.new=2", "default.established=2"} {
 		args = append(args, "--set", "flow-timeouts."+timeout)
@@ -184,7 +186,7 @@ func (e engine) live(t *testing.T, f mishap, records bool) result {
 	played := make(chan struct{})
 	go func() {
 		defer close(played)
-		r.sent = traffic(t, packetsPerSecond, runSeconds)
+		r.sent = shared.Traffic(t, packetsPerSecond, runSeconds)
 	}()
 	time.Sleep(time.Until(begun.Add(strikeAt)))
 	struck := time.Now()

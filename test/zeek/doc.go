@@ -6,4 +6,7 @@
 // need bin/serveflow ("make build"), Zeek 8, cmake and btest on PATH, and run when
 // SERVEFLOW_E2E is set, as "make e2e-zeek" does. With the folder of labelled
 // captures (SERVEFLOW_DATA) they run some of those as well.
+//
+// The live tests (SERVEFLOW_LIVE) play traffic to Zeek over a link in a network
+// namespace of their own and do harm to the sidecar meanwhile. They need root.
 package zeek

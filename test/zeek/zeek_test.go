@@ -51,23 +51,36 @@ type logs struct {
 // run reads a capture with the package as it lies in the repository.
 func run(t *testing.T, c engine.Capture, socket string) logs {
 	t.Helper()
-	scripts := filepath.Join(engine.Root(t), "zeek-scripts")
-	zeekpath, err := exec.Command("zeek-config", "--zeekpath").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	// Bad checksums are taken, as replay does.
-	cmd := exec.Command("zeek", "-C", "-r", c.Path, "serveflow", "policy/protocols/conn/community-id-logging",
+	cmd := command(t, dir, "zeek", "-C", "-r", c.Path, "serveflow", "policy/protocols/conn/community-id-logging",
 		"ServeFlow::socket="+socket, "LogAscii::use_json=T")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "ZEEKPATH="+scripts+":"+strings.TrimSpace(string(zeekpath)),
-		"ZEEK_PLUGIN_PATH="+filepath.Join(scripts, "build"), "ZEEK_SEED_FILE="+filepath.Join(scripts, "testing/random.seed"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("zeek -r %s: %v\n%s", c.Path, err, out.String())
 	}
+	return readLogs(t, dir, out.String())
+}
+
+// command is a command in a directory, in which Zeek finds the package as it lies in
+// the repository.
+func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	scripts := filepath.Join(engine.Root(t), "zeek-scripts")
+	zeekpath, err := exec.Command("zeek-config", "--zeekpath").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "ZEEKPATH="+scripts+":"+strings.TrimSpace(string(zeekpath)),
+		"ZEEK_PLUGIN_PATH="+filepath.Join(scripts, "build"), "ZEEK_SEED_FILE="+filepath.Join(scripts, "testing/random.seed"))
+	return cmd
+}
+
+func readLogs(t *testing.T, dir, said string) logs {
+	t.Helper()
 	read := func(name string) []byte {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil && !os.IsNotExist(err) {
@@ -75,7 +88,7 @@ func run(t *testing.T, c engine.Capture, socket string) logs {
 		}
 		return data
 	}
-	return logs{conn: read("conn.log"), labels: read("serveflow.log"), said: out.String()}
+	return logs{conn: read("conn.log"), labels: read("serveflow.log"), said: said}
 }
 
 // flows are the rows of TCP and UDP.

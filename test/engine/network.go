@@ -1,4 +1,4 @@
-package suricata
+package engine
 
 import (
 	"os"
@@ -12,26 +12,29 @@ import (
 )
 
 // The two ends of a link: what is sent into the one is seen by the IDS at the
-// other.
-const feed, watched = "feed", "ids"
+// other, Watched.
+const (
+	feed    = "feed"
+	Watched = "ids"
+)
 
-// ownNetwork runs the test again in namespaces of its own, of networks,
+// OwnNetwork runs the test again in namespaces of its own, of networks,
 // processes and mounts, and says whether this is that run. The kernel takes them
 // away with all that is in them, however the test ends.
-func ownNetwork(t *testing.T) bool {
+func OwnNetwork(t *testing.T) bool {
 	t.Helper()
 	const inside = "inside"
 	switch os.Getenv("SERVEFLOW_LIVE") {
 	case "":
-		t.Skip("SERVEFLOW_LIVE is not set: use make live-suricata7 or live-suricata8")
+		t.Skip("SERVEFLOW_LIVE is not set: use make live-suricata7, live-suricata8 or live-zeek")
 	case inside:
 		for _, args := range [][]string{
 			{"mount", "-t", "tmpfs", "none", "/run"},
 			{"sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"}, // so that nobody talks of himself
 			{"ip", "link", "set", "lo", "up"},
-			{"ip", "link", "add", feed, "type", "veth", "peer", "name", watched},
+			{"ip", "link", "add", feed, "type", "veth", "peer", "name", Watched},
 			{"ip", "link", "set", feed, "up"},
-			{"ip", "link", "set", watched, "up"},
+			{"ip", "link", "set", Watched, "up"},
 		} {
 			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %v\n%s", args, err, out)
@@ -64,15 +67,15 @@ func ownNetwork(t *testing.T) bool {
 
 var actual = regexp.MustCompile(`Actual: (\d+) packets`)
 
-// traffic plays real conversations into the link, again and again with other
+// Traffic plays real conversations into the link, again and again with other
 // addresses, for so many seconds, and returns the number of packets.
-func traffic(t *testing.T, packetsPerSecond, seconds int) int {
+func Traffic(t *testing.T, packetsPerSecond, seconds int) int {
 	t.Helper()
 	const perRound = 390 // packets in these captures
 	args := []string{"--quiet", "--intf1", feed, "--preload-pcap", "--unique-ip",
 		"--pps", strconv.Itoa(packetsPerSecond), "--loop", strconv.Itoa(packetsPerSecond * seconds / perRound)}
 	for _, name := range []string{"http", "tls", "dns", "ssh", "vlan"} {
-		args = append(args, filepath.Join(root(t), "test/captures", name+".pcap"))
+		args = append(args, filepath.Join(Root(t), "test/captures", name+".pcap"))
 	}
 	out, err := exec.Command("tcpreplay", args...).CombinedOutput()
 	m := actual.FindSubmatch(out)

@@ -1,0 +1,112 @@
+package zeek
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"serveflow/test/engine"
+)
+
+// costWays are how a capture is read to see what the package costs. Without waiting,
+// the plugin does what it does live.
+var costWays = []struct {
+	name string
+	args []string // nil: without the package
+}{
+	{"without", nil},
+	{"capture", []string{"serveflow"}},
+	{"live", []string{"serveflow", "ServeFlow::wait=F"}},
+}
+
+// TestCost measures the processor time that the package adds to Zeek: "make
+// cost-zeek". SERVEFLOW_COST is how often each way is run; they take turns, so that
+// a machine that is busier for a while is so for all. Time is that of the Zeek
+// process, user and system, less what the same Zeek needs for a capture of no packet.
+func TestCost(t *testing.T) {
+	rounds, err := strconv.Atoi(os.Getenv("SERVEFLOW_COST"))
+	if err != nil || rounds < 1 {
+		t.Skip("SERVEFLOW_COST is not set to a number of runs: use make cost-zeek")
+	}
+	t.Setenv("SERVEFLOW_E2E", "1")
+	need(t)
+	dir := t.TempDir()
+	mix, empty := filepath.Join(dir, "mix.pcap"), filepath.Join(dir, "empty.pcap")
+	engine.Mix(t, mix, 300_000)
+	engine.NewCapture(t, empty).Close()
+	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
+	// Zeek and the sidecar each have a processor.
+	if out, err := exec.Command("taskset", "-a", "-c", "-p", "1", strconv.Itoa(s.Pid())).CombinedOutput(); err != nil {
+		t.Logf("the sidecar is not bound to a processor: %v: %s", err, out)
+	}
+	var start, whole [3][]float64
+	for range rounds {
+		for i, way := range costWays {
+			start[i] = append(start[i], costRun(t, empty, s.Socket, way.args, nil))
+			whole[i] = append(whole[i], costRun(t, mix, s.Socket, way.args, func(l logs) {
+				if len(whole[i]) == 0 {
+					t.Logf("%s: %s", way.name, share(t, l, 10))
+				}
+			}))
+		}
+	}
+	s.Stop(t)
+	least := func(v []float64) float64 { return slices.Min(v) }
+	t.Logf("cost zeek: %d runs each; CPU seconds, least / median; added: to the run without, by the least and by the median", rounds)
+	for i, way := range costWays {
+		net := func(i int, of func([]float64) float64) float64 { return of(whole[i]) - of(start[i]) }
+		t.Logf("cost zeek: %-8s start %.2f / %.2f, then %.2f / %.2f, added %.1f %% / %.1f %%", way.name,
+			least(start[i]), median(start[i]), net(i, least), net(i, median),
+			100*(net(i, least)/net(0, least)-1), 100*(net(i, median)/net(0, median)-1))
+	}
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// costRun reads a capture and returns the seconds of processor time.
+func costRun(t *testing.T, capture, socket string, args []string, look func(logs)) float64 {
+	t.Helper()
+	dir := t.TempDir()
+	all := []string{"-c", "0", "zeek", "-C", "-r", capture, "LogAscii::use_json=T"}
+	if args != nil {
+		all = append(append(all, args...), "ServeFlow::socket="+socket)
+	}
+	cmd := command(t, dir, "taskset", all...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	begun := time.Now()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("zeek: %v\n%s", err, out.String())
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	t.Logf("%v: %.2f s of %.2f s", args, cpu.Seconds(), time.Since(begun).Seconds())
+	if look != nil {
+		look(readLogs(t, dir, out.String()))
+	}
+	return cpu.Seconds()
+}
+
+// share says what a capture is made of, and how many of its packets are among the
+// first of their flow.
+func share(t *testing.T, l logs, first uint64) string {
+	t.Helper()
+	var rows, labelled, packets, wanted uint64
+	for _, r := range l.flows(t) {
+		n := r.OrigPackets + r.RespPackets
+		rows, packets, wanted = rows+1, packets+n, wanted+min(n, first)
+		if r.Label != "" {
+			labelled++
+		}
+	}
+	return fmt.Sprintf("%d packets of %d flows, %.1f %% of them among the first %d; %d flows labelled", packets, rows,
+		100*float64(wanted)/float64(packets), first, labelled)
+}

@@ -49,13 +49,19 @@ func TestReload(t *testing.T) {
 	}()
 
 	applied := `reloads_total{result="applied"}`
-	version, early := "1.0.0", 0
+	version, early, told := "1.0.0", 0, 0
 	for i := 1; i <= reloads; i++ {
 		next := fmt.Sprintf("2.0.%d", i)
-		await(t, func() error { // one that came too soon would be refused
+		await(t, func() error { // one that came too soon would be refused, or serve nothing
 			if n := s.draining(); n > 5 {
 				return fmt.Errorf("%d earlier bundles are in use", n)
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(labels) == told && told < capture.flows {
+				return fmt.Errorf("%d flows were told, and none by the bundle served", told)
+			}
+			told = len(labels)
 			return nil
 		})
 		c.edit(c.path("manifest.toml"), version, next)

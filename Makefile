@@ -104,10 +104,10 @@ cost-zeek: build ## measure the processor time that the package adds to Zeek
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
 		SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 1h -run '^TestCost$$' ./test/zeek; \
 	fi
-live-zeek: build ## do harm to the sidecar beside a live Zeek (root)
+live-zeek: build ## do harm to the sidecar beside a live Zeek, and run a cluster (root)
 	@if ! command -v zeek >/dev/null; then echo 'SKIP live-zeek: no zeek on PATH'; else \
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
-		SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive$$' ./test/zeek; \
+		SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^Test(Live|Cluster)$$' ./test/zeek; \
 	fi
 
 .PHONY: lab

@@ -113,11 +113,22 @@ func (s *Sidecar) Stop(t *testing.T) {
 	}
 }
 
-// Decision is a flow that replay prints.
+// Decisions reads the label log of a sidecar that has stopped.
+func (s *Sidecar) Decisions(t *testing.T) []Decision {
+	t.Helper()
+	data, err := os.ReadFile(s.labels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Lines[Decision](t, data)
+}
+
+// Decision is a flow that replay prints, or a line of the label log.
 type Decision struct {
+	Sensor      string  `json:"sensor"`
 	CommunityID string  `json:"community_id"`
 	Start       float64 `json:"ts"`
-	Total       uint64  `json:"flow_packets"`
+	Total       uint64  `json:"flow_packets"` // replay only
 	Label       string  `json:"label"`
 	Score       float64 `json:"score"`
 	Packets     int     `json:"packets"`

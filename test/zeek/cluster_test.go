@@ -1,0 +1,121 @@
+package zeek
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"serveflow/test/engine"
+)
+
+const layout = `redef Cluster::manager_is_logger = F;
+redef Cluster::nodes = {
+	["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=37761/tcp],
+	["logger"] = [$node_type=Cluster::LOGGER, $ip=127.0.0.1, $p=37762/tcp, $manager="manager"],
+	["proxy-1"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=37763/tcp, $manager="manager"],
+	["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $p=37764/tcp, $manager="manager"],
+	["worker-2"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $p=37765/tcp, $manager="manager"],
+};
+`
+
+// TestCluster: in a cluster, every worker connects to the sidecar by its name, no
+// other node does, and labels are in the conn.log that the logger writes.
+func TestCluster(t *testing.T) {
+	if os.Getenv("SERVEFLOW_LIVE") != "" {
+		t.Setenv("SERVEFLOW_E2E", "1")
+		need(t)
+	}
+	if !engine.OwnNetwork(t) {
+		return
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cluster-layout.zeek"), []byte(layout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
+	nodes := map[string]*exec.Cmd{}
+	node := func(name string, args ...string) {
+		own := filepath.Join(dir, name)
+		if err := os.Mkdir(own, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		said, err := os.Create(filepath.Join(own, "said"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { said.Close() })
+		cmd := command(t, own, "zeek", append(args, "-C", "serveflow", "policy/protocols/conn/community-id-logging",
+			"ServeFlow::socket="+s.Socket, "LogAscii::use_json=T", "Log::default_rotation_interval=0sec",
+			"udp_inactivity_timeout=2sec", "tcp_inactivity_timeout=5sec")...)
+		cmd.Env = append(cmd.Env, "CLUSTER_NODE="+name, "ZEEKPATH="+dir+":"+lookup(cmd.Env, "ZEEKPATH"))
+		cmd.Stdout, cmd.Stderr = said, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill() })
+		nodes[name] = cmd
+	}
+	for _, name := range []string{"manager", "logger", "proxy-1"} {
+		node(name)
+	}
+	// No conversation is seen by both.
+	node("worker-1", "-i", engine.Watched, "-f", "tcp")
+	node("worker-2", "-i", engine.Watched, "-f", "not tcp")
+	for _, name := range []string{"worker-1", "worker-2"} {
+		listens(t, filepath.Join(dir, name, "said"))
+	}
+	time.Sleep(10 * time.Second) // the nodes find each other
+	engine.Traffic(t, 2000, 10)
+	time.Sleep(8 * time.Second) // the last flows end
+	for _, name := range []string{"worker-1", "worker-2", "proxy-1", "manager", "logger"} {
+		nodes[name].Process.Signal(syscall.SIGTERM)
+		if err := nodes[name].Wait(); err != nil {
+			said, _ := os.ReadFile(filepath.Join(dir, name, "said"))
+			t.Errorf("%s: %v\n%s", name, err, said)
+		}
+		time.Sleep(time.Second) // what it sent is read
+	}
+	s.Stop(t)
+
+	rows := readLogs(t, filepath.Join(dir, "logger"), "").flows(t)
+	sensors := map[string]int{}
+	for _, d := range s.Decisions(t) {
+		sensors[d.Sensor]++
+	}
+	labelled := map[string]int{}
+	total := map[string]int{}
+	for _, r := range rows {
+		total[r.Proto]++
+		if r.Label != "" {
+			labelled[r.Proto]++
+		}
+	}
+	t.Logf("cluster: rows %v, labelled %v, decisions %v", total, labelled, sensors)
+	if len(sensors) != 2 || sensors["worker-1"] == 0 || sensors["worker-2"] == 0 {
+		t.Errorf("decisions by sensor: %v", sensors)
+	}
+	for _, proto := range []string{"tcp", "udp"} {
+		if total[proto] == 0 || float64(labelled[proto]) < 0.99*float64(total[proto]) {
+			t.Errorf("%s: %d of %d rows of the logger labelled", proto, labelled[proto], total[proto])
+		}
+	}
+	for name := range nodes {
+		if _, err := os.Stat(filepath.Join(dir, name, "conn.log")); (err == nil) != (name == "logger") {
+			t.Errorf("%s: conn.log: %v", name, err)
+		}
+	}
+}
+
+// lookup is a variable of an environment.
+func lookup(env []string, name string) (value string) {
+	for _, v := range env {
+		if after, ok := strings.CutPrefix(v, name+"="); ok {
+			value = after
+		}
+	}
+	return value
+}

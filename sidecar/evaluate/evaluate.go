@@ -41,7 +41,8 @@ type Options struct {
 type flowResult struct {
 	truth string
 	sink.Record
-	trace replay.Trace
+	trace   replay.Trace
+	session int // number of the capture
 }
 
 // ErrUnserved says that a bundle has no cascade for what the tap sees.
@@ -81,12 +82,15 @@ func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (resul
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
-	for _, capture := range o.Captures {
+	for i, capture := range o.Captures {
 		flows, err := o.play(ctx, s.Socket, capture, b.Packets(), log)
 		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
 			cut = append(cut, capture.File)
 		} else if err != nil {
 			return nil, nil, err
+		}
+		for k := range flows {
+			flows[k].session = i
 		}
 		results = append(results, flows...)
 		step()

@@ -30,6 +30,7 @@ type Report struct {
 	Latency   Latency        `json:"latency"`
 	Speedup   float64        `json:"speedup_p50"` // median latency of the last stage alone over the cascade's
 	Long      Long           `json:"reaching_all_packets"`
+	Accepted  Accepted       `json:"accepted"` // by a stage before the last
 	Stages    []StageReport  `json:"stages"`
 	Reasons   map[string]int `json:"reasons"` // flows by reason
 	Classes   []ClassReport  `json:"classes"`
@@ -41,6 +42,7 @@ type SlowOnly struct {
 	Scores
 	Coverage   float64 `json:"coverage"`
 	LatencyP50 float64 `json:"latency_p50_ms"`
+	Under16ms  float64 `json:"under_16ms"`
 }
 
 // Long is the flows that have all the packets that the last stage can use.
@@ -99,6 +101,7 @@ func (o Options) report(fast, slow []flowResult) *Report {
 	r.Speedup = ratio(r.SlowOnly.LatencyP50, r.Latency.P50)
 	c := o.course()
 	r.Long = long(fast, slow, c.Packets())
+	r.Accepted = accepted(fast, o.promised())
 	r.Stages = stages(fast, c)
 	r.Classes = classes(fast)
 	for pair, n := range given {
@@ -132,7 +135,8 @@ func slowOnly(slow []flowResult) SlowOnly {
 			known++
 		}
 	}
-	return SlowOnly{all.scores(), share(known, len(slow)), latency(waits(slow, 0)).P50}
+	l := latency(waits(slow, 0))
+	return SlowOnly{all.scores(), share(known, len(slow)), l.P50, l.Under16ms}
 }
 
 func long(fast, slow []flowResult, packets int) Long {
@@ -220,9 +224,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "coverage\t%.1f %%\t%.1f %%\n", 100*r.Coverage, 100*r.SlowOnly.Coverage)
 	fmt.Fprintf(t, "latency p50\t%.3f ms\t%.3f ms\n", r.Latency.P50, r.SlowOnly.LatencyP50)
 	fmt.Fprintf(t, "latency p90, p99\t%.1f ms, %.1f ms\t\n", r.Latency.P90, r.Latency.P99)
-	fmt.Fprintf(t, "under 16 ms\t%.1f %%\t\n", 100*r.Latency.Under16ms)
+	fmt.Fprintf(t, "under 16 ms\t%.1f %%\t%.1f %%\n", 100*r.Latency.Under16ms, 100*r.SlowOnly.Under16ms)
 	fmt.Fprintf(t, "median sooner by\t%.1f x\t\n", r.Speedup)
 	fmt.Fprintf(t, "… of %d flows with all packets\t%.1f x\t\n", r.Long.Flows, r.Long.Speedup)
+	if len(r.Stages) > 1 {
+		fmt.Fprintf(t, "accepted before the last stage\t%.1f %%\t\n", 100*r.Accepted.Share)
+		fmt.Fprintf(t, "… of these wrong\t%.1f %%\t\n", 100*r.Accepted.Wrong)
+		fmt.Fprintf(t, "… a capture drawn first\t%.1f %%%s\t\n", 100*r.Accepted.SessionsWrong, r.Accepted.promise())
+	}
 	fmt.Fprintf(t, "\nstage\tpackets\tdecided\tright\tF1 macro\n")
 	for _, s := range r.Stages {
 		fmt.Fprintf(t, "%s\t%d\t%5.1f %%  %s\t%.1f %%\t%.3f\n", s.Name, s.Packets, 100*s.Share, bar(s.Share), 100*s.Right, s.Macro)

@@ -59,7 +59,7 @@ func result(truth, label, stage, reason string, packets int, compute time.Durati
 
 func TestReport(t *testing.T) {
 	c := &cascade.Cascade{Stages: []cascade.Stage{{Name: "fast", Packets: 1}, {Name: "slow", Packets: 3}}}
-	o := Options{Bundle: &bundle.Bundle{Manifest: &bundle.Manifest{Name: "x", Version: "1.0.0"}, Packet: c}}
+	o := Options{Bundle: &bundle.Bundle{Manifest: &bundle.Manifest{Name: "x", Version: "1.0.0", Calibration: bundle.Calibration{TargetError: .1}}, Packet: c}}
 	fast := []flowResult{
 		result("a", "a", "fast", "accepted", 1, time.Millisecond, 0, 5000, 20000),
 		result("a", "unknown", "slow", "last_stage", 3, 2*time.Millisecond, 0, 5000, 20000),
@@ -89,6 +89,9 @@ func TestReport(t *testing.T) {
 	if len(r.Stages) != 2 || math.Abs(r.Stages[0].Share-1./3) > 1e-12 || r.Stages[0].Right != 1 || r.Stages[1].Right != 0 {
 		t.Errorf("stages %+v", r.Stages)
 	}
+	if r.Accepted != (Accepted{Share: 1. / 3, Promised: .1}) || math.Abs(r.SlowOnly.Under16ms-1./3) > 1e-12 {
+		t.Errorf("accepted %+v, slow model alone %+v", r.Accepted, r.SlowOnly)
+	}
 	if len(r.Confusion) != 2 || r.Reasons["flow_end"] != 1 {
 		t.Errorf("confusion %+v, reasons %+v", r.Confusion, r.Reasons)
 	}
@@ -96,9 +99,30 @@ func TestReport(t *testing.T) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"x@1.0.0 on 3 flows", "1 flows of protocols", "F1 macro, all flows", "slow"} {
+	for _, want := range []string{"x@1.0.0 on 3 flows", "1 flows of protocols", "F1 macro, all flows", "slow", "(promised: 10 % at most)"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text does not say %q:\n%s", want, text.String())
 		}
+	}
+}
+
+// A capture counts once, however many flows it has.
+func TestAccepted(t *testing.T) {
+	flow := func(session int, label, reason string) flowResult {
+		f := result("a", label, "fast", reason, 1, 0, 0)
+		f.session = session
+		return f
+	}
+	flows := []flowResult{ // sessions of four flows, one and one
+		flow(0, "b", "accepted"), flow(0, "a", "accepted"), flow(0, "b", "last_stage"), flow(0, "unknown", "flow_end"),
+		flow(1, "a", "accepted"),
+		flow(2, "a", "last_stage"),
+	}
+	got, want := accepted(flows, .1), Accepted{Share: .5, Wrong: 1. / 3, SessionsWrong: .25 / (.5 + 1 + 0), Promised: .1}
+	if math.Abs(got.Wrong-want.Wrong) > 1e-12 || math.Abs(got.SessionsWrong-want.SessionsWrong) > 1e-12 || got.Share != want.Share || got.Promised != want.Promised {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := accepted(nil, 0); got != (Accepted{}) {
+		t.Errorf("of nothing: %+v", got)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/captures"
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/config"
 	"serveflow/sidecar/extract"
@@ -118,7 +119,11 @@ func extracted(t *testing.T, files []string, s feature.Spec, columns []string) [
 	if err := os.WriteFile(manifest, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := extract.Run(context.Background(), extract.Options{Manifest: manifest, Label: "class", Spec: s, Output: table}); err != nil {
+	read, err := captures.Read(manifest, "class", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := extract.Run(context.Background(), extract.Options{Captures: read, Spec: s, Output: table}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(table)

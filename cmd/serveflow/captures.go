@@ -3,9 +3,38 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"serveflow/sidecar/captures"
+	"serveflow/sidecar/labels"
 )
+
+// truthFlags name captures and what tells the labels of their flows.
+type truthFlags struct {
+	Manifest string `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures: columns file, split and perhaps the label's."`
+	Label    string `required:"" xor:"truth" placeholder:"COLUMN" help:"Column of the manifest that holds the label of all flows of a capture. This or --labels."`
+	Labels   string `required:"" xor:"truth" type:"existingfile" placeholder:"TOML" help:"File that says how single flows are labelled: by Zeek's logs and rules, or lists."`
+}
+
+// list reads the captures of these splits, all of them without any, and what tells
+// the labels of flows, nil if the manifest does.
+func (f truthFlags) list(splits []string) ([]captures.Capture, *labels.Labels, error) {
+	list, err := captures.Read(f.Manifest, f.Label, splits)
+	if err != nil || f.Labels == "" {
+		return list, nil, err
+	}
+	known, err := labels.Open(f.Labels)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, trouble := range known.Read.Trouble {
+		fmt.Fprintln(os.Stderr, trouble)
+	}
+	for i := range list {
+		list[i].Flows = known
+	}
+	return list, known, nil
+}
 
 // captureList names captures to play, labelled or not.
 type captureList struct {

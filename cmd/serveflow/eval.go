@@ -5,25 +5,18 @@ import (
 	"encoding/json"
 	"os"
 
-	"serveflow/sidecar/captures"
 	"serveflow/sidecar/config"
 	"serveflow/sidecar/evaluate"
 	"serveflow/sidecar/replay"
 )
 
-// captureFlags name labelled captures.
-type captureFlags struct {
-	Manifest string   `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures: columns file, split and the label's."`
-	Label    string   `required:"" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
-	Split    []string `placeholder:"SPLIT" help:"Only captures of these splits."`
-}
-
 type evalCmd struct {
 	Bundle          string `required:"" placeholder:"NAME|DIR" help:"Bundle to measure."`
-	captureFlags    `embed:""`
-	Events          string `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
-	VerifyChecksums bool   `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
-	JSON            bool   `help:"Print the report as JSON."`
+	truthFlags      `embed:""`
+	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
+	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
+	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	JSON            bool     `help:"Print the report as JSON."`
 }
 
 // Help is the text below the flags.
@@ -34,7 +27,7 @@ counted as wrong.`
 }
 
 func (e evalCmd) Run(ctx context.Context) error {
-	list, err := captures.Read(e.Manifest, e.Label, e.Split)
+	list, _, err := e.list(e.Split)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,7 +12,8 @@ import (
 )
 
 type extractCmd struct {
-	captureFlags    `embed:""`
+	truthFlags      `embed:""`
+	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
 	Output          string   `short:"o" required:"" placeholder:"FILE" help:"Parquet file to write."`
 	Packets         int      `default:"10" help:"Packets of a flow that features are made of."`
 	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"What features are made of: ipv4, ipv6, tcp, udp, icmp, seq."`
@@ -23,7 +25,8 @@ type extractCmd struct {
 // Help is the text below the flags.
 func (extractCmd) Help() string {
 	return `The features come from the same code as in serving. One row a flow; columns
-wait_1, wait_2 … say when its packets came.`
+wait_1, wait_2 … say when its packets came. With --labels, flows get their label from
+Zeek's logs and rules, or from lists; those without one are counted and left out.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.
@@ -48,13 +51,24 @@ func (e extractCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	list, known, err := e.list(e.Split)
+	if err != nil {
+		return err
+	}
 	stats, err := extract.Run(ctx, extract.Options{
-		Manifest: e.Manifest, Label: e.Label, Splits: e.Split,
+		Captures: list,
 		Spec:     spec,
 		Replay:   replay.Options{IgnoreChecksums: !e.VerifyChecksums},
 		Output:   e.Output,
 		Progress: progress("extracting"),
 	})
+	if known != nil && (err == nil || errors.Is(err, extract.ErrNoRows)) {
+		fmt.Printf("%s: %v\n", e.Labels, known.Read)
+		if err := stats.Labels.WriteText(os.Stdout); err != nil {
+			return err
+		}
+		fmt.Println()
+	}
 	if err != nil {
 		return err
 	}

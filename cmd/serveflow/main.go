@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"serveflow/sidecar/captures"
+	"serveflow/sidecar/labels"
 )
 
 // version is set by the linker.
@@ -21,7 +22,7 @@ var version = "unknown"
 const (
 	exitFailure = 1 // it did not work
 	exitUsage   = 2 // the command line is wrong
-	exitConfig  = 3 // the configuration, a bundle or a manifest is wrong: trying again does not help
+	exitConfig  = 3 // the configuration, a bundle, a manifest or labels are wrong: trying again does not help
 )
 
 type cli struct {
@@ -70,7 +71,7 @@ func main() {
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "serveflow: %v\n", err)
-		if errors.As(err, new(configError)) || errors.As(err, new(*captures.Error)) {
+		if errors.As(err, new(configError)) || errors.As(err, new(*captures.Error)) || errors.As(err, new(*labels.Error)) {
 			os.Exit(exitConfig)
 		}
 		os.Exit(exitFailure)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
 	"serveflow/sidecar/config"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tune"
@@ -16,9 +15,8 @@ import (
 )
 
 type tuneCmd struct {
-	Candidates      string  `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
-	Manifest        string  `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists the captures they were trained on, and those of the splits calibration and test."`
-	Label           string  `required:"" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
+	Candidates      string `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
+	truthFlags      `embed:""`
 	Output          string  `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
 	Report          string  `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html behind."`
 	Objective       string  `enum:"latency,rate,accuracy" default:"latency" help:"What to choose for: latency (the lowest median), rate (the least computing) or accuracy (the best F1)."`
@@ -63,7 +61,7 @@ func (c tuneCmd) Validate() error {
 }
 
 func (c tuneCmd) Run(ctx context.Context) error {
-	list, err := captures.Read(c.Manifest, c.Label, nil)
+	list, _, err := c.list(nil)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,8 @@
 // The first line names the columns. file is the path of a capture, relative to
 // the manifest's folder; split says what it may be used for (train,
 // calibration, test); a column that the caller names holds the label, which
-// every flow of the capture has. Other columns are ignored.
+// every flow of the capture has, unless package labels tells that of single flows.
+// Other columns are ignored.
 package captures
 
 import (
@@ -15,14 +16,28 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"serveflow/sidecar/labels"
+	"serveflow/sidecar/packet"
 )
 
 // Capture is one line of a manifest.
 type Capture struct {
 	File  string // as the manifest writes it
 	Path  string // where it is
-	Label string
+	Label string // of all its flows, unless there are Flows
 	Split string
+	// Flows knows the labels of single flows; nil: all have Label.
+	Flows *labels.Labels
+}
+
+// Truth returns the label of a flow of the capture, which starts at a time in µs
+// since the epoch.
+func (c *Capture) Truth(t packet.Tuple, start int64) labels.Answer {
+	if c.Flows == nil {
+		return labels.Answer{Label: c.Label}
+	}
+	return c.Flows.Of(t, start)
 }
 
 // Error says what is wrong with a manifest.
@@ -36,8 +51,8 @@ func (e *Error) Error() string { return fmt.Sprintf("manifest %s: %v", e.Path, e
 func (e *Error) Unwrap() error { return e.Err }
 
 // Read returns the captures of the given splits in the manifest's order, all of
-// them when no split is given. A manifest that is wrong is
-// an *Error that names the line.
+// them when no split is given. label names the column of the labels; "" leaves
+// captures without. A manifest that is wrong is an *Error that names the line.
 func Read(path, label string, splits []string) ([]Capture, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -63,8 +78,12 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 	}
 	header = slices.Clone(header)
 	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
+	names := []string{"file", "split"}
+	if label != "" {
+		names = append(names, label)
+	}
 	var at [3]int
-	for i, name := range []string{"file", "split", label} {
+	for i, name := range names {
 		if at[i] = slices.Index(header, name); at[i] < 0 {
 			return nil, fmt.Errorf("no column %q: there are %s", name, strings.Join(header, ", "))
 		}
@@ -79,11 +98,14 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := Capture{File: record[at[0]], Split: record[at[1]], Label: record[at[2]]}
+		c := Capture{File: record[at[0]], Split: record[at[1]]}
+		if label != "" {
+			c.Label = record[at[2]]
+		}
 		line, _ := r.FieldPos(0)
 		switch {
-		case c.File == "" || c.Split == "" || c.Label == "":
-			return nil, fmt.Errorf("line %d: file, split and %s must not be empty", line, label)
+		case c.File == "" || c.Split == "" || c.Label == "" && label != "":
+			return nil, fmt.Errorf("line %d: %s must not be empty", line, strings.Join(names, ", "))
 		case seen[c.File]:
 			return nil, fmt.Errorf("line %d: %s stands there twice", line, c.File)
 		}

@@ -22,9 +22,9 @@ func TestRead(t *testing.T) {
 	path := manifest(t, "\ufeffclass,file,notes,split\nlamp,pcap/one.pcap,\"a, b\",train\nplug,two.pcap,,test\nlamp,three.pcap,,calibration\n")
 	dir := filepath.Dir(path)
 	all := []Capture{
-		{"pcap/one.pcap", filepath.Join(dir, "pcap/one.pcap"), "lamp", "train"},
-		{"two.pcap", filepath.Join(dir, "two.pcap"), "plug", "test"},
-		{"three.pcap", filepath.Join(dir, "three.pcap"), "lamp", "calibration"},
+		{File: "pcap/one.pcap", Path: filepath.Join(dir, "pcap/one.pcap"), Label: "lamp", Split: "train"},
+		{File: "two.pcap", Path: filepath.Join(dir, "two.pcap"), Label: "plug", Split: "test"},
+		{File: "three.pcap", Path: filepath.Join(dir, "three.pcap"), Label: "lamp", Split: "calibration"},
 	}
 	for _, c := range []struct {
 		splits []string
@@ -41,13 +41,23 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Captures whose flows have labels of their own need none in the manifest.
+func TestReadWithoutLabels(t *testing.T) {
+	got, err := Read(manifest(t, "split,file\ntrain,a\n"), "", nil)
+	if err != nil || len(got) != 1 || got[0].File != "a" || got[0].Label != "" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // What cannot be read is refused with the manifest's path and the mistake.
 func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an empty file", "", "the file is empty"},
 		{"no such column", "file,split,device\na,test,x\n", `no column "class": there are file, split, device`},
+		{"no column of files", "path,split,class\na,test,x\n", `no column "file"`},
+		{"nothing", "file,split,class\n", "no capture of split test"},
 		{"nothing of the split", "file,split,class\na,train,x\n", "no capture of split test"},
-		{"no label", "file,split,class\na,test,\n", "line 2: file, split and class must not be empty"},
+		{"no label", "file,split,class\na,test,\n", "line 2: file, split, class must not be empty"},
 		{"a capture twice", "file,split,class\na,test,x\nb,test,x\na,test,y\n", "line 4: a stands there twice"},
 		{"a line that is too short", "file,split,class\na,test\n", "line 2"},
 	} {

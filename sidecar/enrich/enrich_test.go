@@ -21,6 +21,7 @@ import (
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/sink"
 	"serveflow/sidecar/wire"
+	"serveflow/sidecar/zeeklog"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -203,7 +204,7 @@ func TestLineEnds(t *testing.T) {
 
 func TestFormatUnknown(t *testing.T) {
 	for _, in := range []string{"a\nb\n", "uid,label\n1,2\n3,4\n"} {
-		if _, err := loaded(t).Enrich(strings.NewReader(in), io.Discard); err != ErrFormat {
+		if _, err := loaded(t).Enrich(strings.NewReader(in), io.Discard); err != zeeklog.ErrFormat {
 			t.Errorf("%q: %v", in, err)
 		}
 	}

@@ -58,7 +58,7 @@ func (l *Labels) Broken() int64 { return l.broken }
 // community_id, score, margin, stage, packets, latency_us, model and reason.
 // Without the first two a line is no decision; the others may be missing.
 func Load(r io.Reader) (*Labels, error) {
-	plain, done, err := decompress(r)
+	plain, done, err := jsonline.Decompress(r)
 	if err != nil {
 		return nil, fmt.Errorf("read labels: %w", err)
 	}

@@ -1,13 +1,9 @@
 package enrich
 
 import (
-	"bytes"
-	"net/netip"
-	"strconv"
-
 	"serveflow/sidecar/jsonline"
-	"serveflow/sidecar/packet"
 	"serveflow/sidecar/sink"
+	"serveflow/sidecar/zeeklog"
 )
 
 // row is what a record tells of its flow. What it points to is the record's.
@@ -31,21 +27,9 @@ func (r *row) isFlow() bool {
 // computeCommunityID returns the Community ID of the row's ends; empty if they
 // are not known.
 func (r *row) computeCommunityID() []byte {
-	src, dst := addr(r.src), addr(r.dst)
-	if !src.IsValid() || src.Is4() != dst.Is4() || !dst.IsValid() {
+	t, ok := zeeklog.Tuple(r.src, r.sport, r.dst, r.dport, r.proto)
+	if !ok {
 		return nil
-	}
-	t := packet.Tuple{SrcPort: port(r.sport), DstPort: port(r.dport), Proto: proto(r.proto), Version: 6}
-	if src.Is4() {
-		t.Version = 4
-		a, b := src.As4(), dst.As4()
-		copy(t.Src[:], a[:])
-		copy(t.Dst[:], b[:])
-	} else {
-		t.Src, t.Dst = src.As16(), dst.As16()
-		if t.Proto == packet.ICMP { // Zeek says icmp to both
-			t.Proto = packet.ICMPv6
-		}
 	}
 	return sink.AppendCommunityID(r.computed[:0], t)
 }
@@ -116,46 +100,4 @@ func (r *row) setTime(value []byte) {
 	if us, ok := jsonline.Micros(value); ok {
 		r.start, r.timed = us, true
 	}
-}
-
-func addr(b []byte) netip.Addr {
-	a, err := netip.ParseAddr(string(b))
-	if err != nil || a.Zone() != "" {
-		return netip.Addr{}
-	}
-	return a.Unmap()
-}
-
-func port(b []byte) uint16 {
-	n, err := strconv.ParseUint(string(b), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return uint16(n)
-}
-
-var protoNames = [...]struct {
-	name []byte
-	n    uint8
-}{
-	{[]byte("tcp"), packet.TCP},
-	{[]byte("udp"), packet.UDP},
-	{[]byte("icmp"), packet.ICMP},
-	{[]byte("ipv6-icmp"), packet.ICMPv6},
-	{[]byte("sctp"), 132},
-}
-
-// proto reads a protocol as Zeek (tcp, icmp) and Suricata (TCP, IPv6-ICMP)
-// name it, or its number; 0 if it is neither.
-func proto(b []byte) uint8 {
-	for _, p := range protoNames {
-		if bytes.EqualFold(b, p.name) {
-			return p.n
-		}
-	}
-	n, err := strconv.ParseUint(string(b), 10, 8)
-	if err != nil {
-		return 0
-	}
-	return uint8(n)
 }

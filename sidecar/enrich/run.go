@@ -3,11 +3,11 @@ package enrich
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 
 	"serveflow/sidecar/jsonline"
+	"serveflow/sidecar/zeeklog"
 )
 
 // Stats counts what Enrich did with a log.
@@ -27,9 +27,6 @@ func (s Stats) String() string {
 		s.Rows, s.ByID, s.ByCommunityID, s.Labelled, s.Unmatched, s.Other, s.Broken)
 }
 
-// ErrFormat says that a log is none of those that can be enriched.
-var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line")
-
 // Run is Load and Enrich in one.
 func Run(labels, in io.Reader, out io.Writer) (Stats, error) {
 	l, err := Load(labels)
@@ -42,7 +39,7 @@ func Run(labels, in io.Reader, out io.Writer) (Stats, error) {
 // Enrich copies the log in to out with the decisions added. The format is told
 // by the first line. On an error the counters say how far it came.
 func (l *Labels) Enrich(in io.Reader, out io.Writer) (Stats, error) {
-	plain, done, err := decompress(in)
+	plain, done, err := jsonline.Decompress(in)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read log: %w", err)
 	}
@@ -104,14 +101,14 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 	case line[0] == '#':
 		e.known = true
 		return e.header(line), nil
-	case e.table.fields > 0:
+	case len(e.table.Fields) > 0:
 		return e.tsv(line), nil
 	case jsonline.FirstByte(line) == '{':
 		e.known = true
 		return e.json(line), nil
 	case !e.known && e.stats.Broken > 0:
 		// One torn line may come first, where a log was cut by rotation.
-		return nil, ErrFormat
+		return nil, zeeklog.ErrFormat
 	}
 	e.stats.Broken++
 	return line, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"serveflow/sidecar/sink"
+	"serveflow/sidecar/zeeklog"
 )
 
 // The columns that are added, and their types in Zeek.
@@ -17,8 +18,7 @@ var (
 
 // table is what the header lines of a Zeek log say of the rows that follow.
 type table struct {
-	sep, unset, empty []byte
-	fields            int // columns of a row; 0 before #fields
+	zeeklog.Header
 
 	uid, ts, community, proto  int // columns; -1: none
 	origH, origP, respH, respP int
@@ -31,14 +31,14 @@ type table struct {
 
 // newTable returns what holds where a header does not say otherwise.
 func newTable() table {
-	return table{sep: []byte("\t"), unset: []byte("-"), empty: []byte("(empty)")}
+	return table{Header: zeeklog.NewHeader()}
 }
 
 // tsv enriches one row of a Zeek log in TSV.
 func (e *enricher) tsv(line []byte) []byte {
 	t := &e.table
-	t.cols = split(t.cols[:0], line, t.sep)
-	if len(t.cols) != t.fields {
+	whole := false
+	if t.cols, whole = t.Split(t.cols[:0], line); !whole {
 		e.stats.Broken++
 		return line
 	}
@@ -68,7 +68,7 @@ func (e *enricher) build(line []byte, found bool) []byte {
 		}
 		for i, col := range t.cols {
 			if i > 0 {
-				e.buf = append(e.buf, t.sep...)
+				e.buf = append(e.buf, t.Separator...)
 			}
 			e.buf = append(e.buf, col...)
 		}
@@ -77,7 +77,7 @@ func (e *enricher) build(line []byte, found bool) []byte {
 	}
 	for i, at := range t.ml {
 		if at < 0 {
-			e.buf = append(append(e.buf, t.sep...), t.ours[i]...)
+			e.buf = append(append(e.buf, t.Separator...), t.ours[i]...)
 		}
 	}
 	return e.buf
@@ -86,20 +86,9 @@ func (e *enricher) build(line []byte, found bool) []byte {
 // header reads a header line and returns it with our columns added. A log may
 // have several headers, if it is several logs in one.
 func (e *enricher) header(line []byte) []byte {
-	t := &e.table
-	if sep, ok := bytes.CutPrefix(line, []byte("#separator ")); ok {
-		*t = newTable()
-		t.sep = unescape(sep)
-		return line
-	}
-	name, rest, _ := bytes.Cut(line, t.sep)
-	switch string(name) {
-	case "#unset_field":
-		t.unset = bytes.Clone(rest)
-	case "#empty_field":
-		t.empty = bytes.Clone(rest)
+	switch e.table.Read(line) {
 	case "#fields":
-		t.setFields(split(nil, rest, t.sep))
+		e.table.setColumns()
 		return e.added(line, mlFields[:])
 	case "#types":
 		return e.added(line, mlTypes[:])
@@ -109,27 +98,23 @@ func (e *enricher) header(line []byte) []byte {
 
 // added appends to a header line what stands over the columns that are added.
 func (e *enricher) added(line []byte, what []string) []byte {
-	if e.table.fields == 0 {
+	if len(e.table.Fields) == 0 {
 		return line
 	}
 	e.buf = append(e.buf[:0], line...)
 	for i, at := range e.table.ml {
 		if at < 0 {
-			e.buf = append(append(e.buf, e.table.sep...), what[i]...)
+			e.buf = append(append(e.buf, e.table.Separator...), what[i]...)
 		}
 	}
 	return e.buf
 }
 
-func (t *table) setFields(names [][]byte) {
-	t.fields = len(names)
-	column := func(want string) int {
-		return slices.IndexFunc(names, func(name []byte) bool { return string(name) == want })
-	}
-	t.uid, t.ts, t.community, t.proto = column("uid"), column("ts"), column("community_id"), column("proto")
-	t.origH, t.origP, t.respH, t.respP = column("id.orig_h"), column("id.orig_p"), column("id.resp_h"), column("id.resp_p")
+func (t *table) setColumns() {
+	t.uid, t.ts, t.community, t.proto = t.Column("uid"), t.Column("ts"), t.Column("community_id"), t.Column("proto")
+	t.origH, t.origP, t.respH, t.respP = t.Column("id.orig_h"), t.Column("id.orig_p"), t.Column("id.resp_h"), t.Column("id.resp_p")
 	for i, name := range mlFields {
-		t.ml[i] = column(name)
+		t.ml[i] = t.Column(name)
 	}
 }
 
@@ -137,7 +122,7 @@ func (t *table) setFields(names [][]byte) {
 // memory the id is in.
 func (t *table) read(r *row, key []byte) []byte {
 	get := func(at int) []byte {
-		if at < 0 || bytes.Equal(t.cols[at], t.unset) {
+		if at < 0 || bytes.Equal(t.cols[at], t.Unset) {
 			return nil
 		}
 		return t.cols[at]
@@ -160,7 +145,7 @@ func (t *table) read(r *row, key []byte) []byte {
 // values writes the decision's columns; without one they are unset.
 func (t *table) values(l *Labels, d *decision) {
 	for i := range t.ours {
-		t.ours[i] = t.unset
+		t.ours[i] = t.Unset
 	}
 	if d == nil {
 		return
@@ -176,7 +161,7 @@ func (t *table) values(l *Labels, d *decision) {
 			if finite(d.score) {
 				b = appendDouble(b, d.score)
 			} else {
-				b = append(b, t.unset...)
+				b = append(b, t.Unset...)
 			}
 		case 2:
 			b = t.appendText(b, l.words[d.stage].text)
@@ -204,12 +189,12 @@ func (t *table) values(l *Labels, d *decision) {
 // empty is unset.
 func (t *table) appendText(dst []byte, s string) []byte {
 	if s == "" {
-		return append(dst, t.unset...)
+		return append(dst, t.Unset...)
 	}
-	whole := s == string(t.unset) || s == string(t.empty)
+	whole := s == string(t.Unset) || s == string(t.Empty)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c < ' ' || c == 0x7f || c == '\\' || i == 0 && whole || bytes.IndexByte(t.sep, c) >= 0 {
+		if c < ' ' || c == 0x7f || c == '\\' || i == 0 && whole || bytes.IndexByte(t.Separator, c) >= 0 {
 			dst = append(dst, '\\', 'x')
 			dst = hex.AppendEncode(dst, []byte{c})
 			continue
@@ -217,36 +202,4 @@ func (t *table) appendText(dst []byte, s string) []byte {
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-// split appends the parts of b between separators to cols.
-func split(cols [][]byte, b, sep []byte) [][]byte {
-	if len(sep) == 0 {
-		return append(cols, b)
-	}
-	for {
-		i := bytes.Index(b, sep)
-		if i < 0 {
-			return append(cols, b)
-		}
-		cols = append(cols, b[:i])
-		b = b[i+len(sep):]
-	}
-}
-
-// unescape reads \xHH, which is how #separator is written.
-func unescape(b []byte) []byte {
-	var out []byte
-	for len(b) > 0 {
-		if len(b) >= 4 && b[0] == '\\' && b[1] == 'x' {
-			if c, err := hex.DecodeString(string(b[2:4])); err == nil {
-				out = append(out, c[0])
-				b = b[4:]
-				continue
-			}
-		}
-		out = append(out, b[0])
-		b = b[1:]
-	}
-	return out
 }

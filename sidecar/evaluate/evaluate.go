@@ -39,7 +39,7 @@ type Options struct {
 
 // flowResult is one flow's label beside the truth.
 type flowResult struct {
-	truth string
+	truth string // "" if nobody knows it
 	sink.Record
 	trace   replay.Trace
 	session int // number of the capture
@@ -47,6 +47,9 @@ type flowResult struct {
 
 // ErrUnserved says that a bundle has no cascade for what the tap sees.
 var ErrUnserved = errors.New("the bundle has no cascade for taps that see this: evaluate it on other events")
+
+// ErrUnlabelled says that there is nothing to compare with.
+var ErrUnlabelled = errors.New("no flow that the bundle serves has a label")
 
 // Run evaluates.
 func Run(ctx context.Context, o Options) (*Report, error) {
@@ -69,6 +72,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := o.report(cascade, slow)
+	if r.Flows == 0 && r.Unlabelled > 0 {
+		return nil, ErrUnlabelled
+	}
 	r.Cut = cut
 	return r, nil
 }
@@ -122,10 +128,11 @@ func (o Options) play(ctx context.Context, socket string, c captures.Capture, pa
 	results := make([]flowResult, len(traces))
 	for _, r := range records {
 		id := r.Flow.Uint()
-		if id == 0 || id > uint64(len(traces)) || results[id-1].truth != "" {
+		if id == 0 || id > uint64(len(traces)) || results[id-1].trace.Flow != 0 {
 			return nil, fmt.Errorf("%s: flow %d was decided twice or does not exist", c.Path, id)
 		}
-		results[id-1] = flowResult{truth: c.Label, Record: r, trace: traces[id-1]}
+		trace := traces[id-1]
+		results[id-1] = flowResult{truth: c.Truth(trace.Tuple, trace.Start).Label, Record: r, trace: trace}
 	}
 	if len(records) != len(traces) {
 		return nil, fmt.Errorf("%s: %d of %d flows were decided", c.Path, len(records), len(traces))

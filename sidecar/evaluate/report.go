@@ -23,7 +23,9 @@ type Report struct {
 	Cut      []string `json:"cut,omitempty"`
 	Flows    int      `json:"flows"`
 	Unserved int      `json:"unserved"` // flows besides, of protocols that the bundle does not serve
-	Coverage float64  `json:"coverage"` // share of flows with another label than unknown
+	// Unlabelled are flows besides whose true label nobody knows.
+	Unlabelled int     `json:"unlabelled"`
+	Coverage   float64 `json:"coverage"` // share of flows with another label than unknown
 	Scores
 	Covered   Scores         `json:"covered"`   // over the covered flows alone
 	SlowOnly  SlowOnly       `json:"slow_only"` // the last stage on every flow
@@ -78,9 +80,12 @@ type Confusion struct {
 }
 
 func (o Options) report(fast, slow []flowResult) *Report {
-	all, fast, slow := len(fast), served(fast), served(slow)
+	all := len(fast)
+	fast, slow = served(fast), served(slow)
+	ours := len(fast)
+	fast, slow = labelled(fast), labelled(slow)
 	r := &Report{
-		Bundle: o.Bundle.Name(), Captures: len(o.Captures), Flows: len(fast), Unserved: all - len(fast),
+		Bundle: o.Bundle.Name(), Captures: len(o.Captures), Flows: len(fast), Unserved: all - ours, Unlabelled: ours - len(fast),
 		Reasons: map[string]int{},
 	}
 	given, covered := confusion{}, confusion{}
@@ -113,6 +118,11 @@ func (o Options) report(fast, slow []flowResult) *Report {
 		return cmp.Or(cmp.Compare(b.Flows, a.Flows), strings.Compare(a.Truth, b.Truth), strings.Compare(a.Given, b.Given))
 	})
 	return r
+}
+
+// labelled are the flows whose label is known.
+func labelled(flows []flowResult) []flowResult {
+	return slices.DeleteFunc(slices.Clone(flows), func(f flowResult) bool { return f.truth == "" })
 }
 
 func served(flows []flowResult) []flowResult {
@@ -215,6 +225,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	if r.Unserved > 0 {
 		fmt.Fprintf(t, "(and %d flows of protocols that it does not serve)\n", r.Unserved)
+	}
+	if r.Unlabelled > 0 {
+		fmt.Fprintf(t, "(and %d flows whose label nobody knows)\n", r.Unlabelled)
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintf(t, "\tcascade\tlast stage on every flow\n")

@@ -1,25 +1,25 @@
 // Package extract turns labelled captures into a table to train models on: the
 // work of "serveflow extract".
 //
-// A manifest (see package captures) lists captures with their labels and
-// splits. Flows are built by package replay and encoded by package feature, the
+// Captures come with their splits and labels (see package captures). Flows are built by package replay and encoded by package feature, the
 // same code that serves, so that a model sees in training what it will see in
 // use. The result is one Parquet file with a row for every flow.
 //
+//	list, err := captures.Read("captures/manifest.csv", "class", nil)
 //	stats, err := extract.Run(ctx, extract.Options{
-//		Manifest: "captures/manifest.csv",
-//		Label:    "class",
+//		Captures: list,
 //		Spec:     feature.Spec{Packets: 10, Sections: []string{"ipv4", "tcp", "udp", "seq"}, Masks: feature.MaskAll},
 //		Output:   "flows.parquet",
 //	})
 //
 // # Rows
 //
-// Captures come in the order of the manifest and their flows in the order in
-// which they end: the same captures always give the same rows, on however many
-// processors. The columns are
+// Captures come in the order of the list and their flows in the order in which they
+// end: the same captures always give the same rows, on however many processors. A
+// flow whose label nobody knows has no row and is counted. The columns are
 //
-//	file, split, label  from the manifest
+//	file, split         of the capture
+//	label               of the flow
 //	flow                number of the flow in its capture, from 1
 //	start_us            time of its first packet in µs since the epoch
 //	packets             how many packets it has
@@ -41,17 +41,14 @@ import (
 
 	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
+	"serveflow/sidecar/labels"
 	"serveflow/sidecar/replay"
 )
 
 // Options say what to extract.
 type Options struct {
-	// Manifest is the path of the CSV file that lists the captures.
-	Manifest string
-	// Label names the manifest's column that holds the label.
-	Label string
-	// Splits keeps the captures of these splits; empty keeps all.
-	Splits []string
+	// Captures are those to read.
+	Captures []captures.Capture
 	// Spec says which features to compute. With NoHeaders, packets are
 	// encoded as a tap tells of them that sees no headers (META).
 	Spec feature.Spec
@@ -65,9 +62,11 @@ type Options struct {
 
 // Stats tell what was extracted.
 type Stats struct {
-	// Captures has one element for each capture, in the manifest's order.
+	// Captures has one element for each capture, in their order.
 	Captures []CaptureStats
-	// Rows counts the flows of all captures.
+	// Labels counts the flows of all captures by what told their label.
+	Labels labels.Tally
+	// Rows counts the flows that have a label.
 	Rows int
 	// Columns counts the features of a row.
 	Columns int
@@ -83,15 +82,14 @@ type CaptureStats struct {
 	Cut error
 }
 
-// Run extracts. On an error, which names the capture or the manifest's line, no
-// output is left. It stops early when ctx is done.
+// ErrNoRows says that no flow has a label, or that there is no flow.
+var ErrNoRows = errors.New("no flow has a label: there is nothing to train on")
+
+// Run extracts. On an error, which names the capture, no output is left. It stops
+// early when ctx is done. With ErrNoRows, the stats tell why.
 func Run(ctx context.Context, o Options) (Stats, error) {
 	if err := o.Spec.Validate(); err != nil {
 		return Stats{}, fmt.Errorf("features: %w", err)
-	}
-	list, err := captures.Read(o.Manifest, o.Label, o.Splits)
-	if err != nil {
-		return Stats{}, err
 	}
 	columns := o.Spec.Columns()
 	plan, err := feature.Compile(columns, o.Spec.Masks)
@@ -101,19 +99,19 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 	stats := Stats{Columns: len(columns)}
 	err = writeFile(o.Output, func(f *os.File) error {
 		t := newTable(f, o.Spec, columns)
-		if err := o.rows(ctx, list, plan, t, &stats); err != nil {
+		if err := o.rows(ctx, plan, t, &stats); err != nil {
 			return err
+		}
+		if stats.Rows == 0 {
+			return ErrNoRows
 		}
 		return t.close()
 	})
-	if err != nil {
-		return Stats{}, err
-	}
-	return stats, nil
+	return stats, err
 }
 
 // rows reads the captures side by side and adds their rows to t in order.
-func (o *Options) rows(ctx context.Context, list []captures.Capture, plan *feature.Plan, t *table, stats *Stats) error {
+func (o *Options) rows(ctx context.Context, plan *feature.Plan, t *table, stats *Stats) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -132,7 +130,7 @@ func (o *Options) rows(ctx context.Context, list []captures.Capture, plan *featu
 	running.Go(func() {
 		defer close(inOrder)
 		defer close(queue)
-		for _, c := range list {
+		for _, c := range o.Captures {
 			r := &reader{capture: c, plan: plan, options: o, batches: make(chan *batch, 1)}
 			select {
 			case inOrder <- r:
@@ -152,9 +150,10 @@ func (o *Options) rows(ctx context.Context, list []captures.Capture, plan *featu
 			return r.err
 		}
 		stats.Captures = append(stats.Captures, r.stats)
-		stats.Rows += int(r.stats.Counts.Flows)
+		stats.Labels.Join(&r.tally)
+		_, stats.Rows = stats.Labels.Flows()
 		if o.Progress != nil {
-			o.Progress(len(stats.Captures), len(list))
+			o.Progress(len(stats.Captures), len(o.Captures))
 		}
 	}
 	return ctx.Err()

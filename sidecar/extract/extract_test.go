@@ -12,6 +12,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/packet"
 	"serveflow/sidecar/replay"
@@ -56,6 +57,16 @@ func readTable(tb testing.TB, path string) (columns []string, rows []parquet.Row
 	return columns, rows, metadata
 }
 
+// listed are the captures of a manifest.
+func listed(tb testing.TB, manifest string) []captures.Capture {
+	tb.Helper()
+	list, err := captures.Read(manifest, "class", nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return list
+}
+
 // text renders chosen columns of a row.
 func text(columns []string, row parquet.Row, want ...string) string {
 	var words []string
@@ -76,7 +87,7 @@ func TestRun(t *testing.T) {
 	output := filepath.Join(t.TempDir(), "flows.parquet")
 	var progress []int
 	stats, err := Run(context.Background(), Options{
-		Manifest: manifest, Label: "class", Spec: seqSpec, Output: output,
+		Captures: listed(t, manifest), Spec: seqSpec, Output: output,
 		Progress: func(done, total int) { progress = append(progress, done, total) },
 	})
 	if err != nil {
@@ -128,7 +139,7 @@ func TestValues(t *testing.T) {
 		{Packets: 4, Sections: []string{"seq"}, Masks: feature.MaskAll, NoHeaders: true},
 	} {
 		output := filepath.Join(t.TempDir(), "flows.parquet")
-		if _, err := Run(context.Background(), Options{Manifest: manifest, Label: "class", Spec: spec, Output: output}); err != nil {
+		if _, err := Run(context.Background(), Options{Captures: listed(t, manifest), Spec: spec, Output: output}); err != nil {
 			t.Fatal(err)
 		}
 		plan, err := feature.Compile(spec.Columns(), spec.Masks)
@@ -181,34 +192,14 @@ func packetsOf(t *testing.T, path string, meta bool) []packet.Packet {
 	return packets
 }
 
-func TestSplits(t *testing.T) {
-	c := newCaptureFile()
-	c.exchange(0, 50000)
-	manifest := dataSet(t, "file,split,class\npcap/a,train,x\npcap/b,test,x\npcap/c,calibration,x\n",
-		map[string]*captureFile{"a": c, "b": c, "c": c})
-	output := filepath.Join(t.TempDir(), "flows.parquet")
-	stats, err := Run(context.Background(), Options{
-		Manifest: manifest, Label: "class", Spec: seqSpec, Output: output, Splits: []string{"calibration", "train"},
-	})
-	if err != nil || stats.Rows != 2 {
-		t.Fatalf("%d rows, %v", stats.Rows, err)
-	}
-	columns, rows, _ := readTable(t, output)
-	for i, want := range []string{"pcap/a train", "pcap/c calibration"} {
-		if got := text(columns, rows[i], "file", "split"); got != want {
-			t.Errorf("row %d is of %s, want %s", i, got, want)
-		}
-	}
-}
-
-// Rows come in the manifest's order, whoever is first.
+// Rows come in the order of the captures, whoever is first.
 func TestOrder(t *testing.T) {
-	const captures, flows = 12, 400 // more than a row group
-	manifest := manyCaptures(t, captures, flows)
+	const files, flows = 12, 400 // more than a row group
+	manifest := manyCaptures(t, files, flows)
 	output := filepath.Join(t.TempDir(), "flows.parquet")
 	spec := feature.Spec{Packets: 1, Sections: []string{"seq"}}
-	stats, err := Run(context.Background(), Options{Manifest: manifest, Label: "class", Spec: spec, Output: output})
-	if err != nil || stats.Rows != captures*flows {
+	stats, err := Run(context.Background(), Options{Captures: listed(t, manifest), Spec: spec, Output: output})
+	if err != nil || stats.Rows != files*flows {
 		t.Fatalf("%d rows, %v", stats.Rows, err)
 	}
 	_, rows, _ := readTable(t, output)
@@ -229,7 +220,7 @@ func TestCutCapture(t *testing.T) {
 	c.Truncate(c.Len() - 10)
 	manifest := dataSet(t, "file,split,class\npcap/cut,train,x\n", map[string]*captureFile{"cut": c})
 	stats, err := Run(context.Background(), Options{
-		Manifest: manifest, Label: "class", Spec: seqSpec, Output: filepath.Join(t.TempDir(), "o"),
+		Captures: listed(t, manifest), Spec: seqSpec, Output: filepath.Join(t.TempDir(), "o"),
 	})
 	if err != nil || stats.Rows != 2 || !errors.Is(stats.Captures[0].Cut, io.ErrUnexpectedEOF) {
 		t.Errorf("%+v, %v", stats, err)
@@ -241,20 +232,12 @@ func TestErrors(t *testing.T) {
 	good.exchange(0, 50000)
 	bad := &captureFile{}
 	bad.WriteString("this is no capture at all")
-	captures := map[string]*captureFile{"good": good, "bad": bad}
+	files := map[string]*captureFile{"good": good, "bad": bad}
 	for _, c := range []struct {
 		name, manifest string
 		change         func(*Options)
 		want           string // part of the error
 	}{
-		{"empty", "", nil, "the file is empty"},
-		{"no rows", "file,split,class\n", nil, "no capture"},
-		{"no split", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Splits = []string{"test"} }, "no capture of split test"},
-		{"no label column", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Label = "klass" }, `no column "klass": there are file, split, class`},
-		{"no file column", "path,split,class\npcap/good,train,x\n", nil, `no column "file"`},
-		{"empty label", "file,split,class\npcap/good,train,x\npcap/bad,train,\n", nil, "line 3: "},
-		{"twice", "file,split,class\npcap/good,train,x\npcap/good,test,x\n", nil, "line 3: pcap/good stands there twice"},
-		{"ragged", "file,split,class\npcap/good,train\n", nil, "line 2"},
 		{"missing capture", "file,split,class\npcap/good,train,x\npcap/none,train,x\n", nil, "pcap/none"},
 		{"no capture", "file,split,class\npcap/good,train,x\npcap/bad,train,x\n", nil, "capture pcap/bad: "},
 		{"spec", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Spec.Packets = 0 }, "features: 0 packets"},
@@ -263,7 +246,7 @@ func TestErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			o := Options{
-				Manifest: dataSet(t, c.manifest, captures), Label: "class", Spec: seqSpec, Output: filepath.Join(dir, "flows.parquet"),
+				Captures: listed(t, dataSet(t, c.manifest, files)), Spec: seqSpec, Output: filepath.Join(dir, "flows.parquet"),
 			}
 			if c.change != nil {
 				c.change(&o)
@@ -285,7 +268,7 @@ func TestCancel(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	_, err := Run(ctx, Options{
-		Manifest: manifest, Label: "class", Spec: seqSpec, Output: filepath.Join(dir, "o"),
+		Captures: listed(t, manifest), Spec: seqSpec, Output: filepath.Join(dir, "o"),
 		Progress: func(done, total int) {
 			if done == 3 {
 				cancel()
@@ -306,7 +289,7 @@ func BenchmarkRun(b *testing.B) {
 	output := filepath.Join(b.TempDir(), "flows.parquet")
 	rows := 0
 	for b.Loop() {
-		stats, err := Run(context.Background(), Options{Manifest: manifest, Label: "class", Spec: spec, Output: output})
+		stats, err := Run(context.Background(), Options{Captures: listed(b, manifest), Spec: spec, Output: output})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 // Flow is a flow of a capture that has ended.
 type Flow struct {
 	Number  uint64          // in the capture, from 1
+	Tuple   packet.Tuple    // originator first
 	Start   int64           // of its first packet, µs since the epoch
 	Count   int64           // how many packets it has
 	Packets []packet.Packet // the first ones
@@ -102,8 +103,8 @@ func (r *flowReader) begin(ev *replay.Event) *Flow {
 	if n := len(r.spare); n > 0 {
 		fl := r.spare[n-1]
 		r.spare = r.spare[:n-1]
-		*fl = Flow{Number: ev.Flow, Start: ev.Time, Packets: fl.Packets[:0]}
+		*fl = Flow{Number: ev.Flow, Tuple: ev.Tuple, Start: ev.Time, Packets: fl.Packets[:0]}
 		return fl
 	}
-	return &Flow{Number: ev.Flow, Start: ev.Time, Packets: make([]packet.Packet, 0, r.packets)}
+	return &Flow{Number: ev.Flow, Tuple: ev.Tuple, Start: ev.Time, Packets: make([]packet.Packet, 0, r.packets)}
 }

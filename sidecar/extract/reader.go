@@ -5,6 +5,7 @@ import (
 
 	"serveflow/sidecar/captures"
 	"serveflow/sidecar/feature"
+	"serveflow/sidecar/labels"
 )
 
 // batchRows is how many rows go over to the writer at a time.
@@ -20,6 +21,7 @@ type batch struct {
 // flowRow is what a row says of its flow beside features.
 type flowRow struct {
 	number  uint64
+	label   string
 	start   int64 // µs since the epoch
 	packets int64
 }
@@ -32,6 +34,7 @@ type reader struct {
 	batches chan *batch // closed at the end of the capture
 	// To be read once batches is closed:
 	stats CaptureStats
+	tally labels.Tally
 	err   error
 }
 
@@ -41,7 +44,12 @@ func (r *reader) run(ctx context.Context) {
 	r.stats, r.err = CaptureStats{File: r.capture.File}, nil
 	b := &batch{}
 	stats, err := ReadFlows(ctx, r.capture, r.options.Replay, r.options.Spec.Packets, r.options.Spec.NoHeaders, func(fl *Flow) error {
-		r.add(b, fl)
+		answer := r.capture.Truth(fl.Tuple, fl.Start)
+		r.tally.Add(r.capture.Split, answer)
+		if answer.Label == "" {
+			return nil
+		}
+		r.add(b, fl, answer.Label)
 		if len(b.flows) < batchRows {
 			return nil
 		}
@@ -65,8 +73,8 @@ func (r *reader) send(ctx context.Context, b *batch) error {
 }
 
 // add adds the row of a flow.
-func (r *reader) add(b *batch, fl *Flow) {
-	b.flows = append(b.flows, flowRow{fl.Number, fl.Start, fl.Count})
+func (r *reader) add(b *batch, fl *Flow, label string) {
+	b.flows = append(b.flows, flowRow{fl.Number, label, fl.Start, fl.Count})
 	for k := range r.options.Spec.Packets {
 		wait := int64(feature.Missing)
 		if k < len(fl.Packets) {

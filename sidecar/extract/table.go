@@ -168,7 +168,7 @@ func (t *table) flush() error {
 	}
 	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].File) })
 	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Split) })
-	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Label) })
+	each(func(i int) parquet.Value { return parquet.ValueOf(t.flows[i].label) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(int64(t.flows[i].number)) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(t.flows[i].start) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(t.flows[i].packets) })

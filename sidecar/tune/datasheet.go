@@ -2,6 +2,7 @@ package tune
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -39,9 +40,13 @@ on them. Times are packet time and, from %s, the computing of the models asked
 	}
 	r.byClass(&b)
 	o := &r.Options
+	truth := "--label LABEL"
+	if known := o.Captures[0].Flows; known != nil {
+		truth = "--labels " + filepath.Base(known.Path)
+	}
 	fmt.Fprintf(&b, "## To make it again\n\nFrom the captures, and the candidates that `models/train/train.py` trains on them: the same file for file.\n\n")
-	fmt.Fprintf(&b, "```sh\nserveflow tune --candidates candidates --manifest manifest.csv --label LABEL --costs %s \\\n    --objective %s --max-loss %g --target-error %g --meta-target-error %g --delta %g --stages %d --output %s\n```\n",
-		CostsFile, o.Objective, o.MaxLoss, o.target("packet"), o.target("meta"), o.Delta, o.Stages, c.Name)
+	fmt.Fprintf(&b, "```sh\nserveflow tune --candidates candidates --manifest manifest.csv %s --costs %s \\\n    --objective %s --max-loss %g --target-error %g --meta-target-error %g --delta %g --stages %d --output %s\n```\n",
+		truth, CostsFile, o.Objective, o.MaxLoss, o.target("packet"), o.target("meta"), o.Delta, o.Stages, c.Name)
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 

@@ -23,6 +23,9 @@ func (r *Result) WriteText(w io.Writer) error {
 func (r *Result) explain(w io.Writer, c *Choice) {
 	slow := c.Singles[c.Slow]
 	fmt.Fprintf(w, "%s\n\n", title(c.Events))
+	if c.Unlabelled > 0 {
+		fmt.Fprintf(w, "(%d flows whose label nobody knows are left out)\n\n", c.Unlabelled)
+	}
 	fmt.Fprintf(w, "candidate\tF1 macro\tmedian latency\tcomputing\ton the front\n")
 	for _, s := range byMedian(c.Singles) {
 		front := ""

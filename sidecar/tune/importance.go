@@ -67,9 +67,9 @@ func (t *tuner) rows(ctx context.Context, s *scorer, l *loaded, list []captures.
 		if c.Split != calibrationSplit {
 			continue
 		}
-		class := slices.Index(t.candidates.Labels, c.Label)
 		_, err := extract.ReadFlows(ctx, c, t.options.Replay, s.packets, s.meta, func(fl *extract.Flow) error {
-			if !s.features.Serves(fl.Packets[0].Proto) {
+			class := slices.Index(t.candidates.Labels, c.Truth(fl.Tuple, fl.Start).Label)
+			if class < 0 || !s.features.Serves(fl.Packets[0].Proto) {
 				return nil
 			}
 			if n++; n%every == 0 {

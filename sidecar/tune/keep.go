@@ -14,8 +14,8 @@ import (
 )
 
 // kept returns what the candidates said of a capture in an earlier run, or what
-// ask returns, which is kept for the next. Candidates, capture and how it is read
-// make the name of the file, so what has changed is asked anew.
+// ask returns, which is kept for the next. Candidates, capture, its labels and how it
+// is read make the name of the file, so what has changed is asked anew.
 func (t *tuner) kept(events string, c captures.Capture, ask func() (*answered, error)) (*answered, error) {
 	name, err := t.key(events, c)
 	if err != nil {
@@ -38,7 +38,7 @@ func (t *tuner) kept(events string, c captures.Capture, ask func() (*answered, e
 
 // whole says whether every candidate spoke of every flow.
 func (a *answered) whole(candidates int) bool {
-	if len(a.By) != candidates {
+	if len(a.By) != candidates || len(a.Labels) != len(a.Waits) {
 		return false
 	}
 	for _, by := range a.By {
@@ -56,7 +56,10 @@ func (t *tuner) key(events string, c captures.Capture) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	fmt.Fprintln(h, t.candidates.digest, events, t.fold(c), t.options.Replay)
+	fmt.Fprintln(h, t.candidates.digest, events, t.fold(c), t.options.Replay, c.Label)
+	if c.Flows != nil {
+		fmt.Fprintln(h, c.Flows.Digest())
+	}
 	if _, err := io.Copy(h, f); err != nil {
 		return "", fmt.Errorf("capture %s: %w", c.File, err)
 	}

@@ -19,8 +19,11 @@ import (
 
 // answered is a capture's flows and what every candidate says of them.
 type answered struct {
-	Waits [][]float64 // of each flow, in ms
-	By    []search.Answers
+	Labels []string    // of each flow
+	Waits  [][]float64 // of each flow, in ms
+	By     []search.Answers
+	// Unlabelled counts the flows besides that nobody knows the label of.
+	Unlabelled int
 }
 
 // scorer asks candidates about captures. It belongs to one goroutine.
@@ -45,7 +48,8 @@ func newScorer(c *Candidates, l []*loaded, meta bool, o replay.Options) *scorer 
 	return s
 }
 
-// capture asks about all flows of a capture that the bundle will serve.
+// capture asks about all flows of a capture that the bundle will serve and that
+// have a label.
 func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*answered, error) {
 	a := &answered{By: make([]search.Answers, len(s.candidates))}
 	_, err := extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
@@ -53,6 +57,12 @@ func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*an
 		if !s.features.Serves(first.Proto) {
 			return nil
 		}
+		label := c.Truth(fl.Tuple, fl.Start).Label
+		if label == "" {
+			a.Unlabelled++
+			return nil
+		}
+		a.Labels = append(a.Labels, label)
 		seen := s.seen(fl)
 		waits := make([]float64, seen)
 		for k := range waits {
@@ -184,11 +194,14 @@ func (t *tuner) set(list []captures.Capture, all []*answered, split string) (*se
 		if c.Split != split || len(a.Waits) == 0 {
 			continue
 		}
-		class := slices.Index(t.candidates.Labels, c.Label)
-		if class < 0 {
-			return nil, fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, c.Label)
+		if _, trained := t.candidates.Folds[c.File]; split == trainSplit && !trained {
+			return nil, untrained(c)
 		}
-		for _, waits := range a.Waits {
+		for k, waits := range a.Waits {
+			class := slices.Index(t.candidates.Labels, a.Labels[k])
+			if class < 0 {
+				return nil, fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, a.Labels[k])
+			}
 			s.Flows = append(s.Flows, search.Flow{Class: class, Session: sessions, Waits: waits})
 		}
 		sessions++

@@ -66,9 +66,11 @@ type Choice struct {
 	// The flows of training sessions, which it was chosen by; of calibration
 	// sessions, which show the promise; of test sessions, perhaps none.
 	Train, Calibration, Test *search.Set
-	Singles                  []search.Single
-	Searched                 []search.Option
-	Slow                     int
+	// Unlabelled counts the flows besides that nobody knows the label of.
+	Unlabelled int
+	Singles    []search.Single
+	Searched   []search.Option
+	Slow       int
 	// Proofs are of the short list, in its order.
 	Proofs []search.Proof
 	// Final is the cascade of the bundle, and Proved whether it has a promise:
@@ -149,8 +151,8 @@ func (t *tuner) splits() error {
 		of[c.Split]++
 		_, trained := t.candidates.Folds[c.File]
 		switch {
-		case c.Split == trainSplit && !trained:
-			return fmt.Errorf("capture %s is of split %s and the candidates were not trained on it: use the manifest they were trained with", c.File, trainSplit)
+		case c.Split == trainSplit && !trained && c.Flows == nil: // else it may have no flow with a label
+			return untrained(c)
 		case c.Split != trainSplit && trained:
 			return fmt.Errorf("capture %s is of split %s and the candidates were trained on it: a promise would be worth nothing", c.File, c.Split)
 		}
@@ -161,6 +163,10 @@ func (t *tuner) splits() error {
 		}
 	}
 	return nil
+}
+
+func untrained(c captures.Capture) error {
+	return fmt.Errorf("capture %s is of split %s and the candidates were not trained on it: use the manifest they were trained with", c.File, trainSplit)
 }
 
 func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Choice, err error) {
@@ -185,6 +191,9 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 	if err != nil {
 		return nil, err
 	}
+	for _, a := range all {
+		c.Unlabelled += a.Unlabelled
+	}
 	if t.options.Costs == "" {
 		if err := t.measure(ctx, l, events, list, costs); err != nil {
 			return nil, err
@@ -199,7 +208,7 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 		}
 	}
 	if len(c.Train.Flows) == 0 || len(c.Calibration.Flows) == 0 {
-		return nil, fmt.Errorf("no flow of the protocols %v among the captures to train on, or to calibrate", t.candidates.Features.Protocols)
+		return nil, fmt.Errorf("no flow of the protocols %v with a label among the captures to train on, or to calibrate", t.candidates.Features.Protocols)
 	}
 	if err := t.decide(c); err != nil {
 		return nil, err

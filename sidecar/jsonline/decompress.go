@@ -1,4 +1,4 @@
-package enrich
+package jsonline
 
 import (
 	"bufio"
@@ -9,8 +9,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// decompress returns r's content in the clear. done frees what it took.
-func decompress(r io.Reader) (plain io.Reader, done func(), err error) {
+// Decompress returns r's content in the clear: what is packed with gzip or zstd
+// is recognised by its first bytes. done frees what it took.
+func Decompress(r io.Reader) (plain io.Reader, done func(), err error) {
 	b := bufio.NewReader(r)
 	magic, err := b.Peek(4)
 	if err != nil && err != io.EOF {

@@ -63,7 +63,7 @@ func (e extractCmd) Run(ctx context.Context) error {
 		Progress: progress("extracting"),
 	})
 	if known != nil && (err == nil || errors.Is(err, extract.ErrNoRows)) {
-		fmt.Printf("%s: %v\n", e.Labels, known.Read)
+		fmt.Println(known.Read)
 		if err := stats.Labels.WriteText(os.Stdout); err != nil {
 			return err
 		}

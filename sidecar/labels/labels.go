@@ -121,6 +121,9 @@ func open(path string) (*Labels, error) {
 	}
 	var errs []error
 	for _, key := range meta.Undecoded() {
+		if key[0] == "names" || key[0] == "services" {
+			continue // a name in parts, which newRules speaks of
+		}
 		errs = append(errs, fmt.Errorf("%s: no such key: there are logs, flows, names and services", key))
 	}
 	l := &Labels{Path: path, seed: maphash.MakeSeed()}

@@ -100,6 +100,11 @@ func (r *reading) log(path string) error {
 		return err
 	}
 	defer done()
+	return r.read(in, path)
+}
+
+// read reads a log; path stands in what is told.
+func (r *reading) read(in io.Reader, path string) error {
 	r.Read.Logs++
 	log, err := zeeklog.NewReader(in, fields...)
 	if errors.Is(err, io.ErrUnexpectedEOF) {

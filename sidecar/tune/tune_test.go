@@ -3,6 +3,7 @@ package tune
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -16,7 +17,9 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/captures"
+	"serveflow/sidecar/labels"
 	"serveflow/sidecar/replay"
+	"serveflow/sidecar/sink"
 	"serveflow/sidecar/tune/search"
 )
 
@@ -258,6 +261,77 @@ func TestRunRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
+}
+
+// TestRunOnFlowLabels: labels of single flows take the place of the captures', and
+// flows without one are left out.
+func TestRunOnFlowLabels(t *testing.T) {
+	dir, list := setUp(t)
+	known := listLabels(t, "dns.pcap", "http.pcap", "ssh.pcap")
+	for i := range list {
+		list[i].Label, list[i].Flows = "", known
+	}
+	// Training captures without a labelled flow have not been trained on.
+	list = append(list, captures.Capture{File: "tls", Path: recorded + "/tls.pcap", Split: trainSplit, Flows: known})
+	r, err := Run(context.Background(), options(dir, list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Choices[0]
+	flows := map[string]int{}
+	for _, f := range c.Calibration.Flows {
+		flows[r.Candidates.Labels[f.Class]]++
+	}
+	// The first flow of each file has no label.
+	if want := map[string]int{"dns": 6 * copies, "web": 7 * copies, "shell": copies}; !maps.Equal(flows, want) {
+		t.Errorf("calibration flows %v, want %v", flows, want)
+	}
+	if want := 3*3*copies + 4; c.Unlabelled != want {
+		t.Errorf("%d flows without a label, want %d", c.Unlabelled, want)
+	}
+	var text bytes.Buffer
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), fmt.Sprintf("(%d flows whose label nobody knows are left out)", c.Unlabelled)) {
+		t.Errorf("%v in\n%s", err, &text)
+	}
+	if sheet := r.datasheet(); !strings.Contains(sheet, "--manifest manifest.csv --labels labels.toml --costs") {
+		t.Errorf("the datasheet does not say how the flows were labelled:\n%s", sheet)
+	}
+
+	// With other labels the answers that were kept do not count.
+	known = listLabels(t, "dns.pcap", "http.pcap", "ssh.pcap", "tls.pcap")
+	for i := range list {
+		list[i].Flows = known
+	}
+	if _, err := Run(context.Background(), options(dir, list)); err == nil || !strings.Contains(err.Error(), "capture tls is of split train and the candidates were not trained on it") {
+		t.Errorf("a capture that was not trained on: %v", err)
+	}
+}
+
+// listLabels lists the flows of captures but the first one of each.
+func listLabels(t *testing.T, files ...string) *labels.Labels {
+	t.Helper()
+	label := map[string]string{"dns.pcap": "dns", "http.pcap": "web", "ssh.pcap": "shell", "tls.pcap": "web"}
+	list := "community_id,start,label\n"
+	for _, file := range files {
+		traces, err := replay.ReadTraces(filepath.Join(recorded, file), replay.Options{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, trace := range traces[1:] {
+			list += fmt.Sprintf("%s,%f,%s\n", sink.CommunityID(trace.Tuple), float64(trace.Start)/1e6, label[file])
+		}
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "labels.toml")
+	err := errors.Join(os.WriteFile(filepath.Join(dir, "list.csv"), []byte(list), 0o644), os.WriteFile(path, []byte(`flows = ["list.csv"]`), 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := labels.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
 }
 
 func moved(list []captures.Capture, from, to string) []captures.Capture {

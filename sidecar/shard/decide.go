@@ -94,7 +94,7 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 		why = cascade.Relaxed
 	default:
 		if err == nil {
-			rec.Guess, rec.GuessStage, rec.Score, rec.Margin = int16(o.class), rec.Stage, o.score, o.margin
+			keep(rec, rec.Stage, v)
 		}
 		rec.Stage++
 		return true
@@ -161,13 +161,19 @@ func (s *Shard) resume(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 	}
 }
 
+// keep notes what a stage said as the flow's best label so far.
+func keep(rec *flow.Record, stage uint8, v cascade.Verdict) {
+	rec.Guess, rec.GuessStage, rec.Score, rec.Margin = int16(v.Class), stage, v.Score, v.Margin
+}
+
 // guess decides a flow that no stage is to be asked about again: the best
 // label so far, if there is one.
 func (s *Shard) guess(r flow.Ref, why cascade.Reason, at int64) {
 	o := none
 	if rec := s.table.At(r); rec.Guess >= 0 {
 		stage := int(rec.GuessStage)
-		o = outcome{int(rec.Guess), rec.Score, rec.Margin, stage, s.course(rec).Stages[stage].Packets}
+		packets := min(len(s.table.Packets(r)), s.course(rec).Stages[stage].Packets)
+		o = outcome{int(rec.Guess), rec.Score, rec.Margin, stage, packets}
 	}
 	s.decide(r, o, why, at)
 }

@@ -58,8 +58,18 @@ func (s *Shard) postpone(r flow.Ref, why cascade.Reason, at int64) {
 }
 
 // shed decides a flow with the best label it has: there is no time for more.
+// If it has none, it ended before the first stage had all its packets; then that
+// is asked about those there are, as the last would have been.
 func (s *Shard) shed(r flow.Ref, at int64) {
 	s.admission.Shed(time.Now())
+	rec := s.table.At(r)
+	if c := s.course(rec); rec.Guess < 0 && !c.Stages[0].Batched {
+		if v, err := c.runner.Score(0, s.table.Packets(r)); err != nil {
+			s.options.OnError(err)
+		} else {
+			keep(rec, 0, v)
+		}
+	}
 	s.guess(r, cascade.Shed, at)
 }
 

@@ -476,6 +476,34 @@ func TestFastStagesGoFirst(t *testing.T) {
 	}
 }
 
+// TestShedBeforeTheFirstStage: a flow that ends before the first stage has all
+// its packets goes to the last stage at once. If there is no time for that, the
+// first is asked about the packets there are.
+func TestShedBeforeTheFirstStage(t *testing.T) {
+	b := testBundle(t, false, false)
+	b.Packet.Stages[0].Packets = 2
+	r := newRig(t, b, 100, false)
+	r.slow = true
+	const flows = few + 2
+	for id := range uint64(flows) {
+		r.orig(id, 1, int(id)%2*100) // the fast stage is sure of half of them
+		r.end(id)
+	}
+	for i := range r.shard.later.len {
+		r.shard.later.tasks[i].since = time.Now().Add(-2 * deadline)
+	}
+	r.shard.bend()
+	r.shard.flush()
+	if len(r.records) != flows-few {
+		t.Fatalf("%d flows were shed, want %d", len(r.records), flows-few)
+	}
+	for _, rec := range r.records {
+		if rec.Reason != "shed" || rec.Label != "a" || rec.Stage != "fast" || rec.Packets != 1 {
+			t.Errorf("%+v", rec)
+		}
+	}
+}
+
 // TestTooManyForSlowStages: the flows that wait are bounded.
 func TestTooManyForSlowStages(t *testing.T) {
 	r := newRig(t, testBundle(t, false, false), 2*maxLater, false)

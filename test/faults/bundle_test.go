@@ -7,17 +7,17 @@ import (
 	"testing"
 )
 
-// changing is a bundle that can be changed: a copy of toy, and the place of a
-// sidecar that serves it.
+// changing is a bundle that can be changed: a copy, and the place of a sidecar
+// that serves it.
 type changing struct {
 	*place
 	dir string
 }
 
-func newChanging(t testing.TB, more string) *changing {
+func newChanging(t testing.TB, from, more string) *changing {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(toy)); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
 	p := newPlace(t, more)

@@ -71,7 +71,7 @@ func closed(c <-chan struct{}) bool {
 func (p *place) wellBehaved(sensor string) map[uint64]string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	flows, _, err := replay.LabelFile(ctx, p.socket, captures+"/http.pcap",
+	flows, _, err := replay.LabelFile(ctx, p.socket, captureDir+"/http.pcap",
 		replay.TapOptions{Sensor: sensor, Capture: true, Speed: 10}, replay.Options{})
 	if err != nil {
 		p.t.Errorf("%s: %v", sensor, err)

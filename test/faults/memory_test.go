@@ -64,7 +64,7 @@ func TestMillionFlows(t *testing.T) {
 	if *full {
 		flows = 1_000_000
 	}
-	c := newChanging(t, "[flow]\nmax_flows = 1_100_000\nquiet = \"30m\"\nforget = \"30m\"")
+	c := newChanging(t, toy, "[flow]\nmax_flows = 1_100_000\nquiet = \"30m\"\nforget = \"30m\"")
 	manifest := c.path("manifest.toml")
 	c.write(manifest, strings.ReplaceAll(readText(t, manifest), "packets = 3", "packets = 10"))
 	s := c.start()

@@ -150,9 +150,21 @@ func (s *process) awaitLog(message string, fields ...string) map[string]any {
 func (s *process) sample() map[string]float64 {
 	s.t.Helper()
 	values := map[string]float64{}
+	for name, v := range s.scrape() {
+		if name, ours := strings.CutPrefix(name, "serveflow_"); ours {
+			values[name] = v
+		}
+	}
+	return values
+}
+
+// scrape returns all metrics, those of the Go runtime and the process too.
+func (s *process) scrape() map[string]float64 {
+	s.t.Helper()
+	values := map[string]float64{}
 	for line := range strings.Lines(s.get("/metrics")) {
-		line, ours := strings.CutPrefix(strings.TrimSpace(line), "serveflow_")
-		if !ours {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		i := strings.LastIndexByte(line, ' ')

@@ -21,7 +21,7 @@ func TestReload(t *testing.T) {
 	if *full {
 		reloads = 100
 	}
-	c := newChanging(t, "")
+	c := newChanging(t, toy, "")
 	s := c.start()
 
 	var mu sync.Mutex
@@ -134,7 +134,7 @@ func (s *process) draining() (n int) {
 // with it, and the one before is served on.
 func TestReloadRefused(t *testing.T) {
 	t.Parallel()
-	c := newChanging(t, "")
+	c := newChanging(t, toy, "")
 	s := c.start()
 	tap := c.hello(wire.Hello{Sensor: "office", Reply: true})
 	refused := 0.0
@@ -191,9 +191,9 @@ func TestReloadRefused(t *testing.T) {
 // other settings need a restart, which is said.
 func TestReloadConfiguration(t *testing.T) {
 	t.Parallel()
-	c := newChanging(t, "")
+	c := newChanging(t, toy, "")
 	s := c.start()
-	other := newChanging(t, "")
+	other := newChanging(t, toy, "")
 	c.edit(other.path("manifest.toml"), "1.0.0", "3.0.0")
 	c.edit(c.config, c.dir, other.dir)
 	c.write(c.config, readText(t, c.config)+"[flow]\nquiet = \"3s\"\n")
@@ -219,7 +219,7 @@ func readText(t testing.TB, path string) string {
 // served, less when no flow uses the old one any more.
 func TestReloadNeeds(t *testing.T) {
 	t.Parallel()
-	c := newChanging(t, "[flow]\nquiet = \"1s\"\nshards = 1")
+	c := newChanging(t, toy, "[flow]\nquiet = \"1s\"\nshards = 1")
 	s := c.start()
 	tap := c.hello(wire.Hello{Sensor: "office", Reply: true})
 	needs := func(want int) {

@@ -27,7 +27,7 @@ import (
 func TestSameEveryTime(t *testing.T) {
 	t.Parallel()
 	var plays []played
-	for _, file := range globbed(t, captures+"/*.pcap*") {
+	for _, file := range globbed(t, captureDir+"/*.pcap*") {
 		plays = append(plays, fromFile(file))
 	}
 	// Packets whose times step back, as those of two network cards do: flows
@@ -51,6 +51,17 @@ func TestSameAtTheEnd(t *testing.T) {
 // captures of devices.
 func TestSameEveryTimeOfDevices(t *testing.T) {
 	t.Parallel()
+	files := globbed(t, dataDir(t)+"/iot-device/pcap/*.pcap.zst")
+	var plays []played
+	for i := 0; i < len(files); i += len(files)/12 + 1 {
+		plays = append(plays, fromFile(files[i]))
+	}
+	same(t, "iot-device", plays, []way{{1, 1}, {1, 1}, {4, 1}, {4, 2}, {1, 2}})
+}
+
+// dataDir is the folder of labelled captures that are not in the repository.
+func dataDir(t *testing.T) string {
+	t.Helper()
 	data := os.Getenv("SERVEFLOW_DATA")
 	if data == "" {
 		data = root + "/../shared/data"
@@ -58,12 +69,7 @@ func TestSameEveryTimeOfDevices(t *testing.T) {
 	if _, err := os.Stat(data); err != nil {
 		t.Skipf("no captures: %v (set SERVEFLOW_DATA to the folder of labelled captures)", err)
 	}
-	files := globbed(t, data+"/iot-device/pcap/*.pcap.zst")
-	var plays []played
-	for i := 0; i < len(files); i += len(files)/12 + 1 {
-		plays = append(plays, fromFile(files[i]))
-	}
-	same(t, "iot-device", plays, []way{{1, 1}, {1, 1}, {4, 1}, {4, 2}, {1, 2}})
+	return data
 }
 
 // quiet is how long an undecided flow may be quiet.

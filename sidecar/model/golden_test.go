@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strings"
@@ -62,4 +63,29 @@ func TestCheckGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzGolden reads golden rows that may come from anywhere. A model that says
+// what is in none of them passes with nothing.
+func FuzzGolden(f *testing.F) {
+	f.Add([]byte(`{"rows":[[0.25,1],[1,2]],"probs":[[0.75,0.25],[0,1]]}`))
+	f.Add([]byte(`{"rows":[[1,99]],"probs":[[null,1e-46]]}`))
+	f.Add([]byte(`{"rows":[[1,1]],"probs":[[0,1]],"rows":[]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := CheckGolden(silent{}, bytes.NewReader(text), 1e-3); err == nil {
+			t.Errorf("%q was passed", text)
+		}
+	})
+}
+
+// silent is a model that knows no probability.
+type silent struct{ fixed }
+
+func (s silent) NewScorer() (Scorer, error) { return s, nil }
+
+func (silent) Score(probs, _ []float32, _ int) error {
+	for i := range probs {
+		probs[i] = float32(math.NaN())
+	}
+	return nil
 }

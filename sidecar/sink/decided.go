@@ -70,16 +70,20 @@ func (d *Decided) readEnd(path string, most int64) (int64, error) {
 	if _, err := f.Seek(info.Size()-most, io.SeekStart); err != nil {
 		return 0, err
 	}
+	return most, d.readLines(f)
+}
+
+func (d *Decided) readLines(from io.Reader) error {
 	sensors := map[string]string{} // one copy of each
-	r := bufio.NewReaderSize(f, 1<<16)
+	r := bufio.NewReaderSize(from, 1<<16)
 	for {
 		line, err := r.ReadSlice('\n')
 		if err == nil {
 			d.read(line, sensors)
 		} else if err == io.EOF {
-			return most, nil // a torn last line was not decided
+			return nil // a torn last line was not decided
 		} else if !errors.Is(err, bufio.ErrBufferFull) {
-			return 0, err
+			return err
 		}
 	}
 }

@@ -4,7 +4,7 @@ SHELL      := /bin/bash
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS    := -X main.version=$(VERSION)
 # How long each fuzz target runs in "make fuzz".
-FUZZTIME   ?= 10s
+FUZZTIME   ?= 30s
 SCRIPTS     = .ci/run $(wildcard packaging/*.sh test/*.sh test/*/*.sh)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -30,6 +30,13 @@ test: ## run all tests, with the race detector
 faults: ## treat the sidecar badly, at full length
 	go test -count=1 -v -timeout 60m ./test/faults -full
 
+# How long "make soak" lasts.
+SOAK       ?= 30m
+
+.PHONY: soak
+soak: ## let the sidecar work for SOAK at half of what it can, and watch what it uses
+	go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./test/faults -soak $(SOAK)
+
 .PHONY: check
 check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
@@ -38,14 +45,12 @@ check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME
-	@set -e; for package in $$(go list ./...); do \
-		listed=$$(go test -list '^Fuzz' $$package); \
-		for target in $$(grep '^Fuzz' <<<"$$listed"); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package; \
-		done; \
-	done
+fuzz: ## run each fuzz target for FUZZTIME, one on each processor at a time
+	@set -o pipefail; go test -list '^Fuzz' ./... | awk '/^Fuzz/ { targets = targets " " $$1 } \
+		/^ok/ { n = split(targets, t); for (i = 1; i <= n; i++) print $$2, t[i]; targets = "" }' | \
+	xargs --max-lines=1 --max-procs="$$(nproc)" bash -c 'out=$$(go test -run "^\$$" -fuzz "^$$1\$$" \
+		-fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 "$$0" 2>&1) || { echo "$$out"; exit 1; }; \
+		grep -o "execs: [0-9]*" <<<"$$out" | tail -1 | sed "s|^|$$0 $$1 |"'
 
 .PHONY: bench
 bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench

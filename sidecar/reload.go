@@ -147,3 +147,12 @@ func (s *Sidecar) depth() (n int) {
 	}
 	return n
 }
+
+// drift is that of the bundle that new flows go to.
+func (s *Sidecar) drift() []telemetry.Drift {
+	inUse := s.inUse()
+	if len(inUse) == 0 {
+		return nil
+	}
+	return inUse[len(inUse)-1].Drift()
+}

@@ -226,6 +226,7 @@ func (s *Sidecar) watch() {
 		}
 		return most
 	})
+	s.Metrics.ReadDrift(s.drift)
 	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {
 		for _, one := range s.shards {
 			n += one.Depth()

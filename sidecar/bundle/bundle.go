@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/drift"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/onnx"
@@ -26,8 +27,12 @@ type Bundle struct {
 	// Packet and Meta are the cascades for taps with and without headers;
 	// nil if the bundle has none.
 	Packet, Meta *cascade.Cascade
-	models       []model.Model
-	serves       *[256]bool // by IP protocol number; nil: all
+	// PacketProfile and MetaProfile are what their flows should look like; nil
+	// if the bundle does not tell.
+	PacketProfile, MetaProfile *drift.Profile
+
+	models []model.Model
+	serves *[256]bool // by IP protocol number; nil: all
 }
 
 // Options are what loading needs besides the files.
@@ -80,6 +85,12 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	if err == nil {
 		b.Meta, err = b.cascade("meta", m.Meta.Stage, files, o)
 	}
+	if err == nil {
+		b.PacketProfile, err = m.profile(&m.Packet)
+	}
+	if err == nil {
+		b.MetaProfile, err = m.profile(&m.Meta)
+	}
 	if err == nil && b.Meta != nil && b.Meta.NeedsHeaders() {
 		err = errors.New("meta.stage: a column needs headers, which these taps do not see")
 	}
@@ -108,9 +119,11 @@ func (b *Bundle) Packets() int {
 }
 
 // SlowOnly is the same bundle with the last stage of each cascade alone, asked
-// about every flow. It shares the models: close only one of the two.
+// about every flow, which is not what its reference is of. It shares the models:
+// close only one of the two.
 func (b *Bundle) SlowOnly() *Bundle {
 	slow := *b
+	slow.PacketProfile, slow.MetaProfile = nil, nil
 	if b.Packet != nil {
 		slow.Packet = b.Packet.Only()
 	}

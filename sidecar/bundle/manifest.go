@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/drift"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/flow"
 	"serveflow/sidecar/packet"
@@ -32,7 +33,6 @@ type Manifest struct {
 	Meta   Stages `toml:"meta"`
 
 	Calibration Calibration       `toml:"calibration"`
-	Reference   Reference         `toml:"reference"`
 	Provenance  Provenance        `toml:"provenance"`
 	Files       map[string]string `toml:"files"` // name to "sha256:<hex>"
 }
@@ -59,6 +59,8 @@ func (f *Features) Serves(proto uint8) bool {
 // Stages is one cascade of the manifest.
 type Stages struct {
 	Stage []Stage `toml:"stage"`
+	// Reference is what the sidecar measures drift against; nil: it does not.
+	Reference *drift.Reference `toml:"reference"`
 }
 
 // Stage is one stage of the manifest.
@@ -82,13 +84,6 @@ type Calibration struct {
 	// MetaTargetError is that of the cascade for taps without headers.
 	MetaTargetError float64 `toml:"meta_target_error"`
 	Delta           float64 `toml:"delta"`
-}
-
-// Reference is what scores looked like in calibration.
-type Reference struct {
-	// ScoreHistogram is the share of flows by the last stage's score, in
-	// bins of equal width from 0 to 1.
-	ScoreHistogram []float64 `toml:"score_histogram"`
 }
 
 // Provenance says where the models come from.
@@ -184,7 +179,38 @@ func (m *Manifest) check() (errs []error) {
 	}
 	m.checkStages("packet", m.Packet.Stage, bad)
 	m.checkStages("meta", m.Meta.Stage, bad)
+	m.checkReference("packet", &m.Packet, bad)
+	m.checkReference("meta", &m.Meta, bad)
 	return errs
+}
+
+func (m *Manifest) checkReference(name string, s *Stages, bad func(string, string, ...any)) {
+	switch {
+	case s.Reference == nil:
+	case len(s.Stage) == 0:
+		bad(name+".reference", "there is no [[%s.stage]] that it could be of", name)
+	default:
+		for _, err := range s.Reference.Check(m.shape(s)) {
+			bad(name+".reference", "%v", err)
+		}
+	}
+}
+
+// profile is the reference of a cascade as it is used, or nil.
+func (m *Manifest) profile(s *Stages) (*drift.Profile, error) {
+	if s.Reference == nil {
+		return nil, nil
+	}
+	return drift.Compile(s.Reference, m.shape(s))
+}
+
+// shape is what the reference of a cascade has to fit.
+func (m *Manifest) shape(s *Stages) drift.Shape {
+	masks, _ := feature.ParseMasks(m.Features.Masks) // checked elsewhere
+	return drift.Shape{
+		Labels: len(m.Labels), Stages: len(s.Stage), Packets: s.Stage[len(s.Stage)-1].Packets,
+		Meta: s == &m.Meta, Masks: masks,
+	}
 }
 
 func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, string, ...any)) {

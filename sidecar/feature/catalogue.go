@@ -182,13 +182,21 @@ func Field(name string) string {
 	case ofFirst:
 		return "first_" + firstNames[c.index]
 	case ofHeader:
-		bit := c.index
-		for _, f := range headerFields[c.section] {
-			if bit < f.bits {
-				return sectionNames[c.section] + "_" + f.name
-			}
-			bit -= f.bits
-		}
+		name, _ := fieldAt(c)
+		return name
 	}
 	return name
+}
+
+// fieldAt is the name of the field that a column of ofHeader is a bit of, and its
+// width.
+func fieldAt(c column) (name string, bits int) {
+	bit := c.index
+	for _, f := range headerFields[c.section] {
+		if bit < f.bits {
+			return sectionNames[c.section] + "_" + f.name, f.bits
+		}
+		bit -= f.bits
+	}
+	panic("feature: a bit beyond its header")
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/drift"
+	"serveflow/sidecar/packet"
 )
 
 // Batchers are the batched stages of a bundle, shared by all shards: one for
@@ -74,19 +76,43 @@ type course struct {
 	runner   *cascade.Runner
 	batchers []*cascade.Batcher
 	first    int // number of its first stage among the stages of all cascades
+	window   *drift.Window
+	counter  *drift.Counter // of the window, nil with it
 }
 
-func newCourse(c *cascade.Cascade, b []*cascade.Batcher, stages *int) (*course, error) {
+func newCourse(c *cascade.Cascade, b []*cascade.Batcher, w *drift.Window, stages *int) (_ *course, err error) {
 	if c == nil {
 		return nil, nil
 	}
-	r, err := c.NewRunner()
-	if err != nil {
+	made := &course{Cascade: c, batchers: b, first: *stages, window: w}
+	*stages += len(c.Stages)
+	if w != nil {
+		if made.counter, err = w.NewCounter(); err != nil {
+			return nil, err
+		}
+	}
+	if made.runner, err = c.NewRunner(); err != nil {
 		return nil, err
 	}
-	first := *stages
-	*stages += len(c.Stages)
-	return &course{Cascade: c, runner: r, batchers: b, first: first}, nil
+	return made, nil
+}
+
+// count counts a decided flow for drift, unless it is not the cascade that
+// decided it but load, or what the tap did not see.
+func (c *course) count(o outcome, why cascade.Reason, packets []packet.Packet) {
+	switch why {
+	case cascade.Accepted, cascade.LastStage, cascade.FlowEnd, cascade.Timeout:
+		if c.counter != nil {
+			c.counter.Count(o.class, o.stage, o.score, packets[:o.packets])
+		}
+	}
+}
+
+// handOver gives what was counted to the window.
+func (c *course) handOver() {
+	if c != nil && c.counter != nil {
+		c.window.Take(c.counter)
+	}
 }
 
 func (c *course) close() error {

@@ -185,15 +185,16 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 	l, p := rec.Lane(), s.shares[rec.Bundle]
 	p.flows--
 	latency := l.Waited(rec, at, s.wall(now))
-	s.table.SetState(r, flow.Decided)
 	label, stage, number := bundle.UnknownLabel, "", -1
 	if o.stage >= 0 {
 		c := s.course(rec)
+		c.count(o, why, s.table.Packets(r))
 		stage, number = c.Stages[o.stage].Name, c.first+o.stage
 		if o.class >= 0 {
 			label = c.Labels[o.class]
 		}
 	}
+	s.table.SetState(r, flow.Decided)
 	s.records = append(s.records, sink.Record{
 		Start: rec.First, Sensor: l.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,

@@ -7,6 +7,7 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/drift"
 	"serveflow/sidecar/telemetry"
 )
 
@@ -19,8 +20,11 @@ type Service struct {
 	Bundle   *bundle.Bundle
 	Counted  *telemetry.Serving
 	Batchers Batchers
-	held     atomic.Int32 // shards that serve it
-	over     chan struct{}
+	// packet and meta are the last flows of each cascade; nil if the bundle does
+	// not tell what they should be like.
+	packet, meta *drift.Window
+	held         atomic.Int32 // shards that serve it
+	over         chan struct{}
 }
 
 // NewService returns a service that no shard serves yet; for each batched stage
@@ -30,9 +34,36 @@ func NewService(b *bundle.Bundle, jobs, batch int, m *telemetry.Metrics) (*Servi
 	v.Counted = m.NewServing(telemetry.Bundle{
 		Name: b.Name(), Digest: b.Digest(), Stages: stageNames(b), Labels: b.Manifest.Labels,
 	})
+	if p := b.PacketProfile; p != nil {
+		v.packet = drift.NewWindow(p)
+	}
+	if p := b.MetaProfile; p != nil {
+		v.meta = drift.NewWindow(p)
+	}
 	var err error
 	v.Batchers, err = NewBatchers(b.Packet, b.Meta, jobs, batch)
 	return v, err
+}
+
+// Drift is how far the last flows are from those that the bundle was calibrated
+// on, for each cascade of which it tells.
+func (v *Service) Drift() (all []telemetry.Drift) {
+	for _, one := range []struct {
+		cascade string
+		window  *drift.Window
+	}{{"packet", v.packet}, {"meta", v.meta}} {
+		if one.window == nil {
+			continue
+		}
+		d := telemetry.Drift{Cascade: one.cascade}
+		var indexes []drift.Index
+		d.Flows, indexes = one.window.Read()
+		for _, i := range indexes {
+			d.PSI = append(d.PSI, telemetry.PSI{Of: i.Of, Value: i.PSI})
+		}
+		all = append(all, d)
+	}
+	return all
 }
 
 // Over is closed when no shard serves the service any more.
@@ -76,8 +107,8 @@ func (s *Shard) Prepare(v *Service) (*Share, error) {
 	v.held.Add(1)
 	stages := 0
 	var err error
-	if p.packet, err = newCourse(v.Bundle.Packet, v.Batchers.Packet, &stages); err == nil {
-		p.meta, err = newCourse(v.Bundle.Meta, v.Batchers.Meta, &stages)
+	if p.packet, err = newCourse(v.Bundle.Packet, v.Batchers.Packet, v.packet, &stages); err == nil {
+		p.meta, err = newCourse(v.Bundle.Meta, v.Batchers.Meta, v.meta, &stages)
 	}
 	for _, c := range []*course{p.packet, p.meta} {
 		if err == nil && c != nil {
@@ -118,6 +149,16 @@ func (s *Shard) take(p *Share) {
 		}
 	}
 	panic("shard: too many services")
+}
+
+// handOver gives what was counted of flows' drift to those who look at it.
+func (s *Shard) handOver() {
+	for _, p := range &s.shares {
+		if p != nil {
+			p.packet.handOver()
+			p.meta.handOver()
+		}
+	}
 }
 
 // retire frees the shares whose last flow is decided.

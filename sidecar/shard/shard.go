@@ -164,6 +164,7 @@ func (s *Shard) tick() {
 			delete(s.lanes, source)
 		}
 	}
+	s.handOver()
 	s.retire()
 	s.options.Metrics.SetFlows(s.table.Len())
 	s.beat.Store(int64(s.arrived.Sub(s.start)))

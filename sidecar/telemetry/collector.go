@@ -16,6 +16,7 @@ type collector struct {
 	eveWaited, eveWaiting                       *prometheus.Desc
 	reloads, reloaded                           *prometheus.Desc
 	load, loads                                 *prometheus.Desc
+	driftFlows, driftPSI                        *prometheus.Desc
 	serving, compute                            *prometheus.Desc
 	info                                        prometheus.Metric
 }
@@ -50,6 +51,9 @@ func newCollector(m *Metrics, o Options) *collector {
 		load:     desc("load_level", "How far the most loaded shard bends: 0 not at all, 1 to 4 thresholds lowered by so many steps, 5 it sheds."),
 		loads:    desc("load_transitions_total", "How often a shard began to bend more or less.", "to"),
 
+		driftFlows: desc("drift_flows", "Flows decided last, that drift is measured on.", "cascade"),
+		driftPSI:   desc("drift_psi", "Population stability index of the flows decided last against those that the bundle was calibrated on.", "cascade", "of"),
+
 		serving: desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
 		compute: desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
 	}
@@ -62,7 +66,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.bundle, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
 		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting,
-		c.reloads, c.reloaded, c.load, c.loads, c.serving, c.compute,
+		c.reloads, c.reloaded, c.load, c.loads, c.driftFlows, c.driftPSI, c.serving, c.compute,
 	} {
 		ch <- d
 	}
@@ -125,6 +129,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for i, name := range loadNames {
 		counter(c.loads, total[l.loads+i], name)
 	}
+	c.collectDrift(ch)
 	histogram(c.serving, total[l.serving:][:buckets], total[l.servingNanos])
 	histogram(c.compute, total[l.compute:][:buckets], total[l.computeNanos])
 }

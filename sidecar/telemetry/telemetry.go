@@ -42,6 +42,7 @@ type Metrics struct {
 	shards   []*Shard
 	readings []reading
 	load     func() int
+	drift    func() []Drift
 	servings []*Serving // the newest last
 	past     decided    // with bundles that are no longer served
 }

@@ -94,6 +94,9 @@ func busy() *Metrics {
 	two.LoadBecame(LoadLoosened)
 	two.LoadBecame(LoadShedding)
 	m.ReadLoad(func() int { return 5 })
+	m.ReadDrift(func() []Drift {
+		return []Drift{{"packet", 7000, []PSI{{"score", .125}, {"feature:p1_ipv4_ttl", 2.5}}}, {"meta", 12, nil}}
+	})
 	m.Reloaded(ReloadApplied)
 	m.Reloaded(ReloadApplied)
 	m.Reloaded(ReloadUnchanged)

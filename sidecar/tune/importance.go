@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -21,43 +22,86 @@ type Field struct {
 	Name string
 	// Loss is by stage of the final cascade.
 	Loss []float64
+	// Value is the one of its numbers, see feature.ValueOf, that is worth most by
+	// itself to the stage that the field is worth most to. Empty: it has none, or
+	// others are worth more.
+	Value string
 }
 
-// importanceFlows bounds the flows that importance is measured with.
-const importanceFlows = 2000
+const (
+	// importanceFlows bounds the flows that importance is measured with.
+	importanceFlows = 2000
+	// telling is how many fields are looked at for a number that tells of drift.
+	telling = 8
+)
 
 // importance measures what each field is worth to the stages of the final
 // cascade, the field first that is worth most.
 func (t *tuner) importance(ctx context.Context, c *Choice, l []*loaded, list []captures.Capture) ([]Field, error) {
 	s := newScorer(t.candidates, l, c.Events == "meta", t.options.Replay)
-	worth := map[string][]float64{}
+	fields := map[string]*Field{}
 	for k, stage := range c.Final {
-		rows, truth, err := t.rows(ctx, s, l[stage.Candidate], list, len(c.Calibration.Flows))
+		one := l[stage.Candidate]
+		rows, truth, err := t.rows(ctx, s, one, list, len(c.Calibration.Flows))
+		if err == nil {
+			err = weigh(fields, k, len(c.Final), one, rows, truth, len(t.candidates.Labels))
+		}
 		if err != nil {
 			return nil, errors.Join(err, s.close())
-		}
-		loss, err := permute(l[stage.Candidate], rows, truth, len(t.candidates.Labels))
-		if err != nil {
-			return nil, errors.Join(err, s.close())
-		}
-		for field, v := range loss {
-			if worth[field] == nil {
-				worth[field] = make([]float64, len(c.Final))
-			}
-			worth[field][k] = v
 		}
 		if t.options.Progress != nil {
 			t.options.Progress("weighing fields ("+c.Events+")", k+1, len(c.Final))
 		}
 	}
-	fields := make([]Field, 0, len(worth))
-	for name, loss := range worth {
-		fields = append(fields, Field{name, loss})
+	var sorted []Field
+	for _, f := range fields {
+		sorted = append(sorted, *f)
 	}
-	slices.SortFunc(fields, func(a, b Field) int {
+	slices.SortFunc(sorted, func(a, b Field) int {
 		return cmp.Or(cmp.Compare(slices.Max(b.Loss), slices.Max(a.Loss)), cmp.Compare(a.Name, b.Name))
 	})
-	return fields, s.close()
+	return sorted, s.close()
+}
+
+// weigh notes what each field is worth to stage k, and of the fields that are
+// worth most to it, which number is.
+func weigh(fields map[string]*Field, k, stages int, l *loaded, rows [][]float32, truth []int, classes int) error {
+	loss, err := permute(l, rows, truth, classes, feature.Field)
+	if err != nil {
+		return err
+	}
+	names := slices.SortedFunc(maps.Keys(loss), func(a, b string) int {
+		return cmp.Or(cmp.Compare(loss[b], loss[a]), cmp.Compare(a, b))
+	})
+	most := names[:min(len(names), telling)]
+	values, err := permute(l, rows, truth, classes, func(column string) string {
+		if !slices.Contains(most, feature.Field(column)) {
+			return ""
+		}
+		return feature.ValueOf(column)
+	})
+	if err != nil {
+		return err
+	}
+	best := map[string]string{}
+	for _, column := range l.whole.model.Columns() {
+		field, value := feature.Field(column), feature.ValueOf(column)
+		if v, ok := values[value]; ok && (best[field] == "" || v > values[best[field]]) {
+			best[field] = value // of equals the earliest packet
+		}
+	}
+	for _, name := range names {
+		f := fields[name]
+		if f == nil {
+			f = &Field{Name: name, Loss: make([]float64, stages)}
+			fields[name] = f
+		}
+		if k == 0 || loss[name] > slices.Max(f.Loss) {
+			f.Value = best[name]
+		}
+		f.Loss[k] = loss[name]
+	}
+	return nil
 }
 
 // rows encodes calibration flows for a candidate: of so many flows every n-th.
@@ -67,15 +111,11 @@ func (t *tuner) rows(ctx context.Context, s *scorer, l *loaded, list []captures.
 		if c.Split != calibrationSplit {
 			continue
 		}
-		_, err := extract.ReadFlows(ctx, c, t.options.Replay, s.packets, s.meta, func(fl *extract.Flow) error {
-			class := slices.Index(t.candidates.Labels, c.Truth(fl.Tuple, fl.Start).Label)
-			if class < 0 || !s.features.Serves(fl.Packets[0].Proto) {
-				return nil
-			}
+		_, err := s.read(ctx, c, func(fl *extract.Flow, label string, seen int) error {
 			if n++; n%every == 0 {
 				row := make([]float32, l.whole.plan.Width())
-				l.whole.plan.Encode(row, fl.Packets[:s.seen(fl)])
-				rows, truth = append(rows, row), append(truth, class)
+				l.whole.plan.Encode(row, fl.Packets[:seen])
+				rows, truth = append(rows, row), append(truth, slices.Index(t.candidates.Labels, label))
 			}
 			return nil
 		})
@@ -86,8 +126,9 @@ func (t *tuner) rows(ctx context.Context, s *scorer, l *loaded, list []captures.
 	return rows, truth, nil
 }
 
-// permute exchanges the columns of each field between rows.
-func permute(l *loaded, rows [][]float32, truth []int, classes int) (map[string]float64, error) {
+// permute exchanges the columns of each group between rows, and returns what is
+// lost by it. Columns of the group "" stay as they are.
+func permute(l *loaded, rows [][]float32, truth []int, classes int, group func(column string) string) (map[string]float64, error) {
 	sc, err := l.whole.model.NewScorer()
 	if err != nil {
 		return nil, err
@@ -108,14 +149,15 @@ func permute(l *loaded, rows [][]float32, truth []int, classes int) (map[string]
 	whole, err := right(func(i int) []float32 { return rows[i] })
 	columns := map[string][]int{}
 	for at, name := range l.whole.model.Columns() {
-		field := feature.Field(name)
-		columns[field] = append(columns[field], at)
+		if of := group(name); of != "" {
+			columns[of] = append(columns[of], at)
+		}
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
-	order := rng.Perm(len(rows)) // the same for all fields
+	order := rng.Perm(len(rows)) // the same for all groups
 	mixed := make([]float32, l.whole.plan.Width())
 	loss := map[string]float64{}
-	for field, at := range columns {
+	for of, at := range columns {
 		if err != nil {
 			break
 		}
@@ -127,7 +169,7 @@ func permute(l *loaded, rows [][]float32, truth []int, classes int) (map[string]
 			}
 			return mixed
 		})
-		loss[field] = whole - without
+		loss[of] = whole - without
 	}
 	return loss, errors.Join(err, sc.Close())
 }

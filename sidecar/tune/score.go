@@ -52,18 +52,9 @@ func newScorer(c *Candidates, l []*loaded, meta bool, o replay.Options) *scorer 
 // have a label.
 func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*answered, error) {
 	a := &answered{By: make([]search.Answers, len(s.candidates))}
-	_, err := extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
-		first := &fl.Packets[0]
-		if !s.features.Serves(first.Proto) {
-			return nil
-		}
-		label := c.Truth(fl.Tuple, fl.Start).Label
-		if label == "" {
-			a.Unlabelled++
-			return nil
-		}
+	var err error
+	a.Unlabelled, err = s.read(ctx, c, func(fl *extract.Flow, label string, seen int) error {
 		a.Labels = append(a.Labels, label)
-		seen := s.seen(fl)
 		waits := make([]float64, seen)
 		for k := range waits {
 			waits[k] = float64(fl.Wait(k)) / 1e3
@@ -80,6 +71,24 @@ func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*an
 		return nil
 	})
 	return a, err
+}
+
+// read calls each for all flows of a capture that the bundle will serve and that
+// have a label, with how many of their packets the sidecar sees. It returns how
+// many others it would serve.
+func (s *scorer) read(ctx context.Context, c captures.Capture, each func(fl *extract.Flow, label string, seen int) error) (unlabelled int, err error) {
+	_, err = extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
+		if !s.features.Serves(fl.Packets[0].Proto) {
+			return nil
+		}
+		label := c.Truth(fl.Tuple, fl.Start).Label
+		if label == "" {
+			unlabelled++
+			return nil
+		}
+		return each(fl, label, s.seen(fl))
+	})
+	return unlabelled, err
 }
 
 // seen is how many of the first packets come before the flow is quiet for so long

@@ -10,6 +10,7 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/captures"
+	"serveflow/sidecar/drift"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tune/bound"
 	"serveflow/sidecar/tune/search"
@@ -83,6 +84,7 @@ type Choice struct {
 	Least      float64
 	Resplits   []search.Resplit
 	Importance []Field
+	Reference  *drift.Reference
 	search     search.Options
 }
 
@@ -213,7 +215,10 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 	if err := t.decide(c); err != nil {
 		return nil, err
 	}
-	c.Importance, err = t.importance(ctx, c, l, list)
+	if c.Importance, err = t.importance(ctx, c, l, list); err != nil {
+		return nil, err
+	}
+	c.Reference, err = t.reference(ctx, c, list)
 	return c, err
 }
 

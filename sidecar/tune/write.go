@@ -2,10 +2,8 @@ package tune
 
 import (
 	"fmt"
-	"math"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/tune/search"
 )
 
 // DatasheetFile is the name of a bundle's datasheet.
@@ -36,6 +34,7 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 		if choice.Events == "meta" {
 			stages = &m.Meta
 		}
+		stages.Reference = choice.Reference
 		for _, s := range choice.Final {
 			one := choice.Candidates[s.Candidate]
 			stages.Stage = append(stages.Stage, bundle.Stage{
@@ -60,7 +59,6 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 			m.Calibration.TargetError = choice.search.Target
 		}
 	}
-	m.Reference.ScoreHistogram = histogram(first.Calibration, first.Final[len(first.Final)-1].Candidate)
 	return m, files
 }
 
@@ -72,18 +70,6 @@ func short(thresholds []float32) []float32 {
 		}
 	}
 	return thresholds[:1]
-}
-
-// histogram is the share of flows by score, in ten bins.
-func histogram(s *search.Set, candidate int) []float64 {
-	bins := make([]float64, 10)
-	for _, score := range s.By[candidate].Score {
-		bins[min(int(score*10), 9)]++
-	}
-	for i := range bins {
-		bins[i] = math.Round(bins[i]/float64(len(s.Flows))*1e5) / 1e5
-	}
-	return bins
 }
 
 // percent writes a share.

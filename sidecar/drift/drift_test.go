@@ -32,12 +32,14 @@ func TestPSI(t *testing.T) {
 		want             float64
 	}{
 		{"the same", []int{10, 20, 70}, []int{10, 20, 70}, 0},
-		{"the same shares of many", []int{1e6, 2e6, 7e6}, []int{1e5, 2e5, 7e5}, 0},
+		{"the same shares of more", []int{1, 0, 2, 7}, []int{1e5, 0, 2e5, 7e5}, 0},
 		// (.3-.5) ln(.3/.5) + (.7-.5) ln(.7/.5)
 		{"shifted", []int{5e6, 5e6}, []int{3e6, 7e6}, .2 * math.Log(7./3)},
 		{"back", []int{3e6, 7e6}, []int{5e6, 5e6}, .2 * math.Log(7./3)},
 		// .5/101 against 100.5/101, both ways.
 		{"all of it in an empty bin", []int{100, 0}, []int{0, 100}, 2 * 100. / 101 * math.Log(201)},
+		// As if 100 were expected, 100.5/101 and .5/101 against 50.5/101 twice.
+		{"half of it in an empty bin", []int{1e6, 0}, []int{50, 50}, 50. / 101 * math.Log(201)},
 		{"nothing", []int{0, 0}, []int{0, 0}, 0},
 	}
 	for _, test := range tests {

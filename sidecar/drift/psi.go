@@ -12,18 +12,21 @@ import "math"
 //
 // Every bin counts half a flow more than it has (Krichevsky and Trofimov, "The
 // performance of universal encoding", 1981), or an empty one would make the index
-// infinite.
+// infinite: of the fewer flows, and the shares of the others as if they were as
+// many, so that nothing but shares makes a difference.
 func PSI(expected, actual []int) float64 {
 	e, a := total(expected), total(actual)
-	bins := float64(len(expected))
+	flows, bins := float64(min(e, a)), float64(len(expected))
 	psi := 0.0
 	for i := range expected {
-		p := (float64(expected[i]) + .5) / (float64(e) + bins/2)
-		q := (float64(actual[i]) + .5) / (float64(a) + bins/2)
+		p := (share(expected[i], e)*flows + .5) / (flows + bins/2)
+		q := (share(actual[i], a)*flows + .5) / (flows + bins/2)
 		psi += (q - p) * math.Log(q/p)
 	}
 	return psi
 }
+
+func share(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
 
 func total(counts []int) (n int) {
 	for _, c := range counts {

@@ -137,6 +137,82 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// withReference is the toy bundle with a reference for taps that send headers.
+func withReference(t testing.TB) fstest.MapFS {
+	t.Helper()
+	files := copyToy(t)
+	text := string(files[ManifestFile].Data) + `
+[packet.reference]
+scores = [0, 0, 0, 0, 0, 0, 0, 0, 50, 50]
+labels = [10, 30, 30, 30]
+stages = [60, 40]
+
+[[packet.reference.feature]]
+name = "p1_ipv4_ttl"
+edges = [63.5, 64.0]
+flows = [0, 10, 80, 10]
+
+[[packet.reference.feature]]
+name = "p3_payload"
+edges = []
+flows = [70, 30]
+`
+	files[ManifestFile] = &fstest.MapFile{Data: []byte(text)}
+	return files
+}
+
+func TestReference(t *testing.T) {
+	b, err := Load(withReference(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.PacketProfile == nil || b.MetaProfile != nil {
+		t.Errorf("profiles %v and %v, want one for headers alone", b.PacketProfile, b.MetaProfile)
+	}
+	if slow := b.SlowOnly(); slow.PacketProfile != nil {
+		t.Error("the slow model alone is measured by what the cascade does")
+	}
+}
+
+// TestRefusesReferences: see package drift for what else is refused.
+func TestRefusesReferences(t *testing.T) {
+	for name, test := range map[string]struct{ old, new, want string }{
+		"no number":        {"edges = [63.5", "edges = [nan", "packet.reference: feature[0].edges: [0]: NaN"},
+		"negative":         {"stages = [60, 40]", "stages = [160, -60]", "packet.reference: stages: [1]: -60"},
+		"a share":          {"stages = [60, 40]", "stages = [0.6, 0.4]", "incompatible types"},
+		"a stage more":     {"stages = [60, 40]", "stages = [60, 30, 10]", "packet.reference: stages: 3 numbers: give 2"},
+		"another feature":  {"p1_ipv4_ttl", "p1_ipv4_colour", `packet.reference: feature[0].name: "p1_ipv4_colour"`},
+		"a packet too far": {"p3_payload", "p4_payload", "looks at packet 4 of 3"},
+		"headers for META": {"packet.reference", "meta.reference", `meta.reference: feature[0].name: "p1_ipv4_ttl" needs headers`},
+		"an unknown field": {"[packet.reference]", "[packet.reference]\nmood = 1", "packet.reference.mood: no such field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := withReference(t)
+			text := strings.ReplaceAll(string(files[ManifestFile].Data), test.old, test.new)
+			files[ManifestFile] = &fstest.MapFile{Data: []byte(text)}
+			b, err := Load(files, Options{})
+			if err == nil {
+				b.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestReferenceOfNothing(t *testing.T) {
+	files := withReference(t)
+	text := string(files[ManifestFile].Data)
+	from, to := strings.Index(text, "[[meta.stage]]"), strings.Index(text, "[provenance]")
+	text = strings.ReplaceAll(text[:from]+text[to:], "packet.reference", "meta.reference")
+	files[ManifestFile] = &fstest.MapFile{Data: []byte(text)}
+	if _, err := Load(files, Options{}); err == nil || !strings.Contains(err.Error(), "meta.reference: there is no [[meta.stage]]") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestAllMistakesAtOnce(t *testing.T) {
 	files := copyToy(t)
 	edit(t, files, ManifestFile, `name = "toy"`, `name = ""`)
@@ -183,6 +259,7 @@ func FuzzManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	f.Add(withReference(f)[ManifestFile].Data)
 	f.Add([]byte("name = 1\n[[packet.stage]]\nthresholds = [nan, inf, -1]\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		files := copyToy(t)

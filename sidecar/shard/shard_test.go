@@ -687,7 +687,12 @@ func TestDrainDecidesWhatIsOpen(t *testing.T) {
 // BenchmarkPacket is a packet's whole way through a shard: three packets a
 // flow, decided by the last stage.
 func BenchmarkPacket(b *testing.B) {
-	r := newRig(b, testBundle(b, false, false), 1<<16, true)
+	b.Run("plain", func(b *testing.B) { benchmarkPacket(b, testBundle(b, false, false)) })
+	b.Run("drift", func(b *testing.B) { benchmarkPacket(b, measured(b)) })
+}
+
+func benchmarkPacket(b *testing.B, served *bundle.Bundle) {
+	r := newRig(b, served, 1<<16, true)
 	r.source.Reply = nil
 	raw := frame(1, 2, 1000, 53, 100)
 	b.ReportAllocs()

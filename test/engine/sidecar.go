@@ -22,9 +22,10 @@ type Sidecar struct {
 	log     bytes.Buffer
 }
 
-// New makes a sidecar with a bundle that is not started yet. What extra holds stands
-// at the end of its configuration.
-func New(t *testing.T, bundle, extra string) *Sidecar {
+// New makes a sidecar with a bundle that is not started yet. Its metrics are told
+// at an address or, if that is empty, nowhere. What extra holds stands at the end
+// of its configuration.
+func New(t *testing.T, bundle, metrics, extra string) *Sidecar {
 	t.Helper()
 	// The name of a socket may have 96 bytes; that of t.TempDir is longer
 	// than it looks.
@@ -38,18 +39,18 @@ func New(t *testing.T, bundle, extra string) *Sidecar {
 		dir:     dir,
 		Socket:  filepath.Join(dir, "serveflow.sock"),
 	}
-	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = \"\"\n%s",
-		bundle, s.Socket, s.labels(), extra)
+	text := fmt.Sprintf("bundle = %q\n[listen]\nsocket = %q\n[labels]\npath = %q\n[telemetry]\nlisten = %q\n%s",
+		bundle, s.Socket, s.labels(), metrics, extra)
 	if err := os.WriteFile(s.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// Start starts a sidecar of New.
+// Start starts a sidecar of New that tells no metrics.
 func Start(t *testing.T, bundle, extra string) *Sidecar {
 	t.Helper()
-	s := New(t, bundle, extra)
+	s := New(t, bundle, "", extra)
 	s.Start(t)
 	return s
 }
@@ -80,20 +81,15 @@ func (s *Sidecar) Start(t *testing.T) {
 // Pid is the sidecar's process.
 func (s *Sidecar) Pid() int { return s.cmd.Process.Pid }
 
-// Kill ends the sidecar at once.
-func (s *Sidecar) Kill(*testing.T) {
+func (s *Sidecar) kill(*testing.T) {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
 }
 
-// Halt stops the sidecar where it stands, until Resume.
-func (s *Sidecar) Halt(*testing.T) { s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Sidecar) halt(*testing.T)   { s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Sidecar) resume(*testing.T) { s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Resume lets it go on.
-func (s *Sidecar) Resume(*testing.T) { s.cmd.Process.Signal(syscall.SIGCONT) }
-
-// Restart lets it drain and starts it again.
-func (s *Sidecar) Restart(t *testing.T) {
+func (s *Sidecar) restart(t *testing.T) {
 	s.Stop(t)
 	s.Start(t)
 }
@@ -113,7 +109,7 @@ func (s *Sidecar) Stop(t *testing.T) {
 	}
 }
 
-// Decisions reads the label log of a sidecar that has stopped.
+// Decisions are the lines of the label log of a sidecar that has stopped.
 func (s *Sidecar) Decisions(t *testing.T) []Decision {
 	t.Helper()
 	data, err := os.ReadFile(s.labels())
@@ -125,20 +121,25 @@ func (s *Sidecar) Decisions(t *testing.T) []Decision {
 
 // Decision is a flow that replay prints, or a line of the label log.
 type Decision struct {
-	Sensor      string  `json:"sensor"`
-	CommunityID string  `json:"community_id"`
-	Start       float64 `json:"ts"`
-	Total       uint64  `json:"flow_packets"` // replay only
-	Label       string  `json:"label"`
-	Score       float64 `json:"score"`
-	Packets     int     `json:"packets"`
-	Reason      string  `json:"reason"`
+	Sensor      string          `json:"sensor"`
+	Flow        json.RawMessage `json:"flow"` // a number or a string
+	CommunityID string          `json:"community_id"`
+	Start       float64         `json:"ts"`
+	Total       uint64          `json:"flow_packets"` // replay only
+	Label       string          `json:"label"`
+	Score       float64         `json:"score"`
+	Packets     int             `json:"packets"`
+	Reason      string          `json:"reason"`
 }
 
-// Replay plays a capture to the sidecar and returns its flows.
-func (s *Sidecar) Replay(t *testing.T, capture string) []Decision {
+// Decided says whether a model was asked about the flow from its first packet on.
+func (d *Decision) Decided() bool { return d.Reason != "partial" && d.Reason != "unserved" }
+
+// Replay plays a capture to the sidecar, with more flags of replay, and returns
+// its flows.
+func (s *Sidecar) Replay(t *testing.T, capture string, flags ...string) []Decision {
 	t.Helper()
-	cmd := exec.Command(s.program, "replay", "--json", "--socket", s.Socket, capture)
+	cmd := exec.Command(s.program, append([]string{"replay", "--json", "--socket", s.Socket, capture}, flags...)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

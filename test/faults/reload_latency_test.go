@@ -74,7 +74,7 @@ func TestReloadLatency(t *testing.T) {
 	if limit := 5*without.at(.99) + 50*time.Millisecond; with.at(.99) > limit {
 		t.Errorf("p99 is %v during reloads, %v without", with.at(.99), without.at(.99))
 	}
-	if late > early+early/4+48<<20 { // a bundle takes 15 MiB, and goes when the collector comes
+	if late > early+early/4+48<<20 { // old bundles go when the collector comes
 		t.Errorf("memory grew from %d to %d MiB", early>>20, late>>20)
 	}
 }

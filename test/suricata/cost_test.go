@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"serveflow/sidecar/wire"
+	"serveflow/test/engine"
 )
 
 // A costCase is what is measured, with each tap of the engine and without.
@@ -40,7 +41,7 @@ func (c costCase) String() string {
 
 // A costTap is an engine with one of its taps, "none" of them included.
 type costTap struct {
-	engine
+	suricata
 	live bool // as on an interface, though it reads a capture
 }
 
@@ -70,7 +71,7 @@ func TestCost(t *testing.T) {
 			t.Fatalf("SERVEFLOW_COST_RULES: %v", err)
 		}
 	}
-	seven, eight := engine{version: "7", command: "suricata"}, suricata8(t)
+	seven, eight := suricata{version: "7", command: "suricata"}, suricata8(t)
 	t.Setenv("SERVEFLOW_E2E", "1")
 	dir := t.TempDir()
 	mix, short, long := costTraffic(t, dir)
@@ -88,7 +89,7 @@ func TestCost(t *testing.T) {
 	socket := costPeer(t)
 	t.Logf("%d processors; %d runs each; 10 packets of a flow are wanted", runtime.NumCPU(), rounds)
 	t.Logf("us a packet: least / median of the runs; added: to the run without a tap, by the least and by the median")
-	for _, e := range []engine{seven, eight} {
+	for _, e := range []suricata{seven, eight} {
 		t.Run("suricata"+e.version, func(t *testing.T) {
 			e.need(t)
 			taps := []costTap{{e.with("none"), false}, {e.with("output"), false}, {e.with("output"), true}}
@@ -154,7 +155,7 @@ func costPeer(t *testing.T) (socket string) {
 	return socket
 }
 
-func (e engine) with(tap string) engine {
+func (e suricata) with(tap string) suricata {
 	e.tap = tap
 	return e
 }
@@ -163,7 +164,7 @@ func (e engine) with(tap string) engine {
 // what they see is live.
 func costScripts(t *testing.T, dir string) map[bool]string {
 	t.Helper()
-	scripts := map[bool]string{false: filepath.Join(root(t), "suricata-lua"), true: filepath.Join(dir, "live")}
+	scripts := map[bool]string{false: filepath.Join(engine.Root(t), "suricata-lua"), true: filepath.Join(dir, "live")}
 	if err := os.CopyFS(scripts[true], os.DirFS(scripts[false])); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func median(values []float64) float64 {
 // run is one run of Suricata; cpu is in seconds.
 func (c costCase) run(t *testing.T, tap costTap, scripts, dir, socket, sensor string) (cpu float64, said string) {
 	t.Helper()
-	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-r", c.capture, "-l", dir}
+	args := []string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-r", c.capture, "-l", dir}
 	args = append(args, tap.args...)
 	var text []byte
 	if c.rules != "" {

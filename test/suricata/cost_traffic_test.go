@@ -8,14 +8,14 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
-	shared "serveflow/test/engine"
+	"serveflow/test/engine"
 )
 
 // costTraffic writes the three captures that the cost is measured with.
 func costTraffic(t *testing.T, dir string) (mix, short, long string) {
 	t.Helper()
 	mix, short, long = filepath.Join(dir, "mix.pcap"), filepath.Join(dir, "short.pcap"), filepath.Join(dir, "long.pcap")
-	shared.Mix(t, mix, 450_000)
+	engine.Mix(t, mix, 450_000)
 	// Every packet of the one is among the first ten of its flow, hardly one
 	// of the other.
 	exchanges(t, short, 40_000, 10)
@@ -27,7 +27,7 @@ func costTraffic(t *testing.T, dir string) (mix, short, long string) {
 // A packet has 100 or 1,400 bytes.
 func exchanges(t *testing.T, path string, flows, packets int) {
 	t.Helper()
-	w := shared.NewCapture(t, path)
+	w := engine.NewCapture(t, path)
 	at := int64(0)
 	const abreast = 40
 	for base := 0; base < flows; base += abreast {

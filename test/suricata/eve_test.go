@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"serveflow/test/engine"
 )
 
 func TestSuricata7EVE(t *testing.T) {
 	for _, tap := range []string{"output", "rule"} {
-		t.Run(tap, func(t *testing.T) { enriched(t, engine{version: "7", command: "suricata", tap: tap}) })
+		t.Run(tap, func(t *testing.T) { enriched(t, suricata{version: "7", command: "suricata", tap: tap}) })
 	}
 }
 
@@ -30,7 +32,7 @@ var added = regexp.MustCompile(`,"serveflow":(\{[^{}]*\})\}$`)
 
 // enriched: the records that Suricata sends to the sidecar come out with labels,
 // and are otherwise those that it writes to its own eve.json.
-func enriched(t *testing.T, e engine) {
+func enriched(t *testing.T, e suricata) {
 	e.need(t)
 	for threads := 1; threads <= 2; threads++ {
 		t.Run(fmt.Sprintf("%d_threads", threads), func(t *testing.T) {
@@ -40,23 +42,23 @@ func enriched(t *testing.T, e engine) {
 			}
 			defer os.RemoveAll(dir)
 			socket, output := filepath.Join(dir, "eve.sock"), filepath.Join(dir, "eve.json")
-			s := startSidecar(t, filepath.Join(root(t), "test/bundle/toy"),
+			s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"),
 				fmt.Sprintf("[eve]\nlisten = %q\noutput = %q\n", socket, output))
 			with := e
 			with.args = append(slices.Clone(e.args),
 				"--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
 
 			var plain []byte
-			for _, c := range append(committed(t), labelled(t, 12)...) {
+			for _, c := range append(engine.Committed(t), engine.Labelled(t, "iot-device", 12, 1000)...) {
 				eve, _ := with.run(t, c, threads, s.Socket, "suricata")
 				plain = append(plain, eve...)
 			}
-			s.stop(t)
+			s.Stop(t)
 			data, err := os.ReadFile(output)
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareRecords(t, e, plain, data, s.decisions(t)["suricata"])
+			compareRecords(t, e, plain, data, s.Decisions(t))
 			documented(t, dir)
 		})
 	}
@@ -65,7 +67,7 @@ func enriched(t *testing.T, e engine) {
 // documented runs what the README says to read eve.json with.
 func documented(t *testing.T, dir string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root(t), "suricata-lua/README.md"))
+	text, err := os.ReadFile(filepath.Join(engine.Root(t), "suricata-lua/README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +115,11 @@ func comparable(t *testing.T, line []byte) string {
 	return string(sorted)
 }
 
-func compareRecords(t *testing.T, e engine, plain, enriched []byte, made []decision) {
+func compareRecords(t *testing.T, e suricata, plain, enriched []byte, made []engine.Decision) {
 	t.Helper()
-	decided := map[uint64]label{}
+	decided := map[string]label{}
 	for _, d := range made {
-		decided[d.Flow] = label{d.Label, d.Score, d.Reason}
+		decided[string(d.Flow)] = label{d.Label, d.Score, d.Reason}
 	}
 	want := map[string]int{}
 	for line := range bytes.Lines(plain) {
@@ -144,8 +146,8 @@ func compareRecords(t *testing.T, e engine, plain, enriched []byte, made []decis
 			if err := json.Unmarshal(line[at[2]:at[3]], &got); err != nil {
 				t.Fatalf("%v: %s", err, line)
 			}
-			if got != decided[f.ID] {
-				t.Errorf("a record says %+v, the label log %+v: %s", got, decided[f.ID], line)
+			if got != decided[f.name()] {
+				t.Errorf("a record says %+v, the label log %+v: %s", got, decided[f.name()], line)
 			}
 			if isFlow {
 				labelled++

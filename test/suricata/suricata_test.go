@@ -9,13 +9,16 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"serveflow/test/engine"
 )
 
-// engine is a Suricata with a way for packets into the sidecar.
-type engine struct {
+// suricata is a Suricata with a way for packets into the sidecar.
+type suricata struct {
 	version string
 	command string
 	tap     string // "output" (serveflow.lua) or "rule" (serveflow-rule.lua)
@@ -24,11 +27,11 @@ type engine struct {
 }
 
 func TestSuricata7(t *testing.T) {
-	whole(t, engine{version: "7", command: "suricata", tap: "output", events: "meta"})
+	whole(t, suricata{version: "7", command: "suricata", tap: "output", events: "meta"})
 }
 
 func TestSuricata7Rule(t *testing.T) {
-	whole(t, engine{version: "7", command: "suricata", tap: "rule", events: "packet"})
+	whole(t, suricata{version: "7", command: "suricata", tap: "rule", events: "packet"})
 }
 
 func TestSuricata8(t *testing.T) {
@@ -37,7 +40,7 @@ func TestSuricata8(t *testing.T) {
 
 func TestSuricata7Absent(t *testing.T) {
 	for _, tap := range []string{"output", "rule"} {
-		t.Run(tap, func(t *testing.T) { absent(t, engine{version: "7", command: "suricata", tap: tap}) })
+		t.Run(tap, func(t *testing.T) { absent(t, suricata{version: "7", command: "suricata", tap: tap}) })
 	}
 }
 
@@ -45,9 +48,9 @@ func TestSuricata8Absent(t *testing.T) {
 	absent(t, suricata8(t))
 }
 
-func suricata8(t *testing.T) engine {
-	build := filepath.Join(root(t), "build")
-	return engine{
+func suricata8(t *testing.T) suricata {
+	build := filepath.Join(engine.Root(t), "build")
+	return suricata{
 		version: "8", command: filepath.Join(build, "suricata8.sh"), tap: "output", events: "packet",
 		// Its own libraries want its own luasocket.
 		args: []string{"--set", "outputs.1.lua.cpath=" + filepath.Join(build, "suricata8/usr/lib/x86_64-linux-gnu/lua/5.4/?.so")},
@@ -55,7 +58,7 @@ func suricata8(t *testing.T) engine {
 }
 
 // need skips a test that nobody asked for, or whose engine is not there.
-func (e engine) need(t *testing.T) {
+func (e suricata) need(t *testing.T) {
 	t.Helper()
 	if os.Getenv("SERVEFLOW_E2E") == "" {
 		t.Skip("SERVEFLOW_E2E is not set: use make e2e-suricata7 or e2e-suricata8")
@@ -64,7 +67,7 @@ func (e engine) need(t *testing.T) {
 }
 
 // found skips a test whose engine is not there.
-func (e engine) found(t *testing.T) {
+func (e suricata) found(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command(e.command, "-V").Output()
 	if err != nil || !bytes.Contains(out, []byte("version "+e.version+".")) {
@@ -86,16 +89,19 @@ type flow struct {
 	} `json:"flow"`
 }
 
+// name is the id as the label log writes it.
+func (f *flow) name() string { return strconv.FormatUint(f.ID, 10) }
+
 func (f *flow) packets() uint64 { return f.Flow.ToServer + f.Flow.ToClient }
 
-// start is when the flow began, in microseconds.
-func (f *flow) start(t *testing.T) int64 {
+// start is when the flow began, to the microsecond.
+func (f *flow) start(t *testing.T) time.Time {
 	t.Helper()
 	at, err := time.Parse("2006-01-02T15:04:05.000000-0700", f.Flow.Start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at.UnixMicro()
+	return at
 }
 
 // fault is what the scripts say when they are wrong.
@@ -103,10 +109,10 @@ var fault = regexp.MustCompile(`a fault in the script.*|failed to run script.*|n
 
 // run reads a capture with 1 or 2 worker threads and returns the EVE log and
 // what Suricata said.
-func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string) (eve []byte, said string) {
+func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, sensor string) (eve []byte, said string) {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"-c", filepath.Join(root(t), "test/suricata/suricata.yaml"), "-r", c.path, "-l", dir}
+	args := []string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-r", c.Path, "-l", dir}
 	args = append(args, e.taps(t)...)
 	if threads == 1 {
 		args = append(args, "--runmode", "single")
@@ -120,10 +126,10 @@ func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("suricata -r %s: %v\n%s", c.path, err, out.String())
+		t.Fatalf("suricata -r %s: %v\n%s", c.Path, err, out.String())
 	}
 	if m := fault.FindString(out.String()); m != "" {
-		t.Errorf("%s: %s", c.name, m)
+		t.Errorf("%s: %s", c.Name, m)
 	}
 	eve, err := os.ReadFile(filepath.Join(dir, "eve.json"))
 	if err != nil {
@@ -133,9 +139,9 @@ func (e engine) run(t *testing.T, c capture, threads int, socket, sensor string)
 }
 
 // taps are the arguments by which the engine has its tap.
-func (e engine) taps(t *testing.T) []string {
+func (e suricata) taps(t *testing.T) []string {
 	t.Helper()
-	scripts := filepath.Join(root(t), "suricata-lua")
+	scripts := filepath.Join(engine.Root(t), "suricata-lua")
 	off := []string{"--set", "outputs.1.lua.enabled=no", "-S"}
 	switch e.tap {
 	case "rule":
@@ -164,7 +170,7 @@ func rules(t *testing.T, scripts string) (file string) {
 // flows are the flow records of TCP and UDP in an EVE log.
 func flows(t *testing.T, eve []byte) (all []flow) {
 	t.Helper()
-	for _, f := range lines[flow](t, eve) {
+	for _, f := range engine.Lines[flow](t, eve) {
 		if f.Type == "flow" && (f.Proto == "TCP" || f.Proto == "UDP") {
 			all = append(all, f)
 		}
@@ -174,15 +180,15 @@ func flows(t *testing.T, eve []byte) (all []flow) {
 
 // whole runs captures through the engine and holds its decisions against those
 // of replay.
-func whole(t *testing.T, e engine) {
+func whole(t *testing.T, e suricata) {
 	e.need(t)
-	bundles := []string{filepath.Join(root(t), "test/bundle/toy")}
-	if iot := filepath.Join(root(t), "models/iot-device"); exists(filepath.Join(iot, "manifest.toml")) {
+	bundles := []string{filepath.Join(engine.Root(t), "test/bundle/toy")}
+	if iot := filepath.Join(engine.Root(t), "models/iot-device"); exists(filepath.Join(iot, "manifest.toml")) {
 		bundles = append(bundles, iot)
 	} else {
 		t.Log("the bundle iot-device is not there: the toy bundle alone")
 	}
-	all := append(committed(t), labelled(t, 1)...)
+	all := append(engine.Committed(t), engine.Labelled(t, "iot-device", 1, 1000)...)
 	for _, bundle := range bundles {
 		for threads := 1; threads <= 2; threads++ {
 			name := fmt.Sprintf("%s/%d_threads", filepath.Base(bundle), threads)
@@ -196,24 +202,27 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func (e engine) compare(t *testing.T, bundle string, all []capture, threads int) {
-	s := startSidecar(t, bundle, "")
-	found, truth := map[string][]flow{}, map[string][]decision{}
+func (e suricata) compare(t *testing.T, bundle string, all []engine.Capture, threads int) {
+	s := engine.Start(t, bundle, "")
+	found, truth := map[string][]flow{}, map[string][]engine.Decision{}
 	for _, c := range all {
-		eve, _ := e.run(t, c, threads, s.Socket, "suricata "+c.name)
-		found[c.name] = flows(t, eve)
-		truth[c.name] = s.replay(t, c.path, e.events)
+		eve, _ := e.run(t, c, threads, s.Socket, "suricata "+c.Name)
+		found[c.Name] = flows(t, eve)
+		truth[c.Name] = s.Replay(t, c.Path, "--flows", "suricata", "--events", e.events)
 	}
-	s.stop(t)
-	made := s.decisions(t)
+	s.Stop(t)
+	made := map[string][]engine.Decision{}
+	for _, d := range s.Decisions(t) {
+		made[d.Sensor] = append(made[d.Sensor], d)
+	}
 
 	real, hard := newTally(), newTally()
 	for _, c := range all {
 		tally := real
-		if c.hard {
+		if c.Hard {
 			tally = hard
 		}
-		tally.add(t, c.name, found[c.name], made["suricata "+c.name], truth[c.name])
+		tally.add(t, c.Name, found[c.Name], made["suricata "+c.Name], truth[c.Name])
 	}
 	t.Logf("e2e suricata %s (%s): %s", e.version, e.tap, real)
 	t.Logf("hand-made packets: %s", hard)
@@ -225,19 +234,19 @@ func (e engine) compare(t *testing.T, bundle string, all []capture, threads int)
 }
 
 // absent: without a sidecar Suricata writes what it writes without the script.
-func absent(t *testing.T, e engine) {
+func absent(t *testing.T, e suricata) {
 	e.need(t)
 	plain := e
 	plain.tap = "none"
-	for _, c := range committed(t) {
+	for _, c := range engine.Committed(t) {
 		for threads := 1; threads <= 2; threads++ {
 			eve, said := e.run(t, c, threads, filepath.Join(t.TempDir(), "nobody"), "")
 			without, _ := plain.run(t, c, threads, "", "")
 			if got, want := starts(t, eve), starts(t, without); got != want {
-				t.Errorf("%s, %d threads: flows\n%swithout the script\n%s", c.name, threads, got, want)
+				t.Errorf("%s, %d threads: flows\n%swithout the script\n%s", c.Name, threads, got, want)
 			}
 			if len(flows(t, eve)) > 0 && !strings.Contains(said, "no sidecar at") {
-				t.Errorf("%s: nothing was said of the missing sidecar:\n%s", c.name, said)
+				t.Errorf("%s: nothing was said of the missing sidecar:\n%s", c.Name, said)
 			}
 		}
 	}

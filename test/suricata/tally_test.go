@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"serveflow/test/engine"
 )
 
 // tally counts how the decisions on an engine's flows compare with replay's.
@@ -20,23 +22,23 @@ func newTally() *tally { return &tally{reasons: map[string]int{}, excluded: map[
 
 // add counts the flows of one capture: the engine's, the decisions on them, and
 // what replay said of the capture.
-func (y *tally) add(t *testing.T, name string, found []flow, made, truth []decision) {
+func (y *tally) add(t *testing.T, name string, found []flow, made, truth []engine.Decision) {
 	t.Helper()
-	byFlow := map[uint64][]decision{}
+	byFlow := map[string][]engine.Decision{}
 	for _, d := range made {
-		byFlow[d.Flow] = append(byFlow[d.Flow], d)
+		byFlow[string(d.Flow)] = append(byFlow[string(d.Flow)], d)
 	}
 	type key struct {
 		id    string
 		start int64
 	}
-	byStart := map[key]decision{}
+	byStart := map[key]engine.Decision{}
 	for _, d := range truth {
 		byStart[key{d.CommunityID, int64(math.Round(d.Start * 1e6))}] = d
 	}
 	for _, f := range found {
 		y.flows++
-		on := byFlow[f.ID]
+		on := byFlow[f.name()]
 		switch {
 		case len(on) == 0:
 			y.example("%s: no decision on %+v", name, f)
@@ -51,7 +53,7 @@ func (y *tally) add(t *testing.T, name string, found []flow, made, truth []decis
 		if d.Label == "unknown" {
 			y.unknown++
 		}
-		want, ok := byStart[key{f.CommunityID, f.start(t)}]
+		want, ok := byStart[key{f.CommunityID, f.start(t).UnixMicro()}]
 		switch {
 		case !ok:
 			y.excluded["replay has no flow that begins there"]++

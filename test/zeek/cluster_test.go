@@ -66,7 +66,7 @@ func TestCluster(t *testing.T) {
 	node("worker-1", "-i", engine.Watched, "-f", "tcp")
 	node("worker-2", "-i", engine.Watched, "-f", "not tcp")
 	for _, name := range []string{"worker-1", "worker-2"} {
-		listens(t, filepath.Join(dir, name, "said"))
+		engine.AwaitText(t, filepath.Join(dir, name, "said"), "listening on")
 	}
 	time.Sleep(10 * time.Second) // the nodes find each other
 	engine.Traffic(t, 2000, 10)

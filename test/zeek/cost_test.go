@@ -46,14 +46,19 @@ func TestCost(t *testing.T) {
 		t.Logf("the sidecar is not bound to a processor: %v: %s", err, out)
 	}
 	var start, whole [3][]float64
+	for _, way := range costWays { // and everything is in memory
+		_, l := costRun(t, mix, s.Socket, append([]string{"LogAscii::use_json=T"}, way.args...))
+		t.Logf("%s: %s", way.name, share(t, l, 10))
+	}
 	for range rounds {
 		for i, way := range costWays {
-			start[i] = append(start[i], costRun(t, empty, s.Socket, way.args, nil))
-			whole[i] = append(whole[i], costRun(t, mix, s.Socket, way.args, func(l logs) {
-				if len(whole[i]) == 0 {
-					t.Logf("%s: %s", way.name, share(t, l, 10))
-				}
-			}))
+			for _, run := range []struct {
+				capture string
+				seconds *[]float64
+			}{{empty, &start[i]}, {mix, &whole[i]}} {
+				cpu, _ := costRun(t, run.capture, s.Socket, way.args)
+				*run.seconds = append(*run.seconds, cpu)
+			}
 		}
 	}
 	s.Stop(t)
@@ -72,13 +77,14 @@ func median(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// costRun reads a capture and returns the seconds of processor time.
-func costRun(t *testing.T, capture, socket string, args []string, look func(logs)) float64 {
+// costRun reads a capture and returns the seconds of processor time, and the logs if
+// they are JSON.
+func costRun(t *testing.T, capture, socket string, args []string) (float64, logs) {
 	t.Helper()
 	dir := t.TempDir()
-	all := []string{"-c", "0", "zeek", "-C", "-r", capture, "LogAscii::use_json=T"}
-	if args != nil {
-		all = append(append(all, args...), "ServeFlow::socket="+socket)
+	all := append([]string{"-c", "0", "zeek", "-C", "-r", capture}, args...)
+	if slices.Contains(args, "serveflow") {
+		all = append(all, "ServeFlow::socket="+socket)
 	}
 	cmd := command(t, dir, "taskset", all...)
 	var out bytes.Buffer
@@ -89,10 +95,10 @@ func costRun(t *testing.T, capture, socket string, args []string, look func(logs
 	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	t.Logf("%v: %.2f s of %.2f s", args, cpu.Seconds(), time.Since(begun).Seconds())
-	if look != nil {
-		look(readLogs(t, dir, out.String()))
+	if !slices.Contains(args, "LogAscii::use_json=T") {
+		return cpu.Seconds(), logs{}
 	}
-	return cpu.Seconds()
+	return cpu.Seconds(), readLogs(t, dir, out.String())
 }
 
 // share says what a capture is made of, and how many of its packets are among the

@@ -34,18 +34,6 @@ type Held: record {
 global owed: set[string];
 global held: table[string] of Held;
 
-function fill(row: Conn::Info, d: Decision)
-	{
-	row$ml_label = d$label;
-	row$ml_score = d$score;
-	row$ml_pkts = d$pkts;
-	row$ml_latency = d$latency;
-	row$ml_model = d$model;
-	row$ml_reason = d$reason;
-	if ( d$stage != "" )
-		row$ml_stage = d$stage;
-	}
-
 # Before conn.log's row is written, at priority -5.
 event connection_state_remove(c: connection) &priority=3
 	{
@@ -55,7 +43,7 @@ event connection_state_remove(c: connection) &priority=3
 		return;
 
 	if ( c?$serveflow )
-		fill(c$conn, c$serveflow);
+		ServeFlow::__fill(c$conn, c$serveflow);
 	else if ( to_come && hold > 0sec )
 		add owed[c$uid];
 	}
@@ -85,14 +73,14 @@ hook Log::log_stream_policy(rec: any, id: Log::ID)
 	held[row$uid] = Held($row=row, $token=Log::delay(id, rec, expired));
 	}
 
-event ServeFlow::label(c: connection, decision: Decision) &priority=5
+event ServeFlow::__held(uid: string, decision: Decision)
 	{
-	if ( c$uid !in held )
+	if ( uid !in held )
 		return;
 
-	local h = held[c$uid];
-	delete held[c$uid];
-	fill(h$row, decision);
+	local h = held[uid];
+	delete held[uid];
+	ServeFlow::__fill(h$row, decision);
 	Log::delay_finish(Conn::LOG, h$row, h$token);
 	}
 

@@ -39,15 +39,6 @@ redef record connection += {
 	serveflow: Decision &optional;
 };
 
-function info_of(c: connection, d: Decision): Info
-	{
-	local info = Info($ts=c$start_time, $uid=c$uid, $id=c$id, $label=d$label, $score=d$score, $pkts=d$pkts,
-	                  $latency=d$latency, $model=d$model, $reason=d$reason);
-	if ( d$stage != "" )
-		info$stage = d$stage;
-	return info;
-	}
-
 # Connections are seen by workers, and by a Zeek without a cluster.
 function sees_traffic(): bool
 	{
@@ -63,18 +54,4 @@ event zeek_init() &priority=5
 
 	local name = sensor != "" ? sensor : (Cluster::node != "" ? Cluster::node : "zeek");
 	ServeFlow::__start(name, wait && reading_traces());
-	}
-
-event ServeFlow::label(c: connection, decision: Decision) &priority=10
-	{
-	c$serveflow = decision;
-	}
-
-event ServeFlow::label(c: connection, decision: Decision)
-	{
-	local info = info_of(c, decision);
-	hook labelled(c, info);
-
-	if ( log )
-		Log::write(LOG, info);
 	}

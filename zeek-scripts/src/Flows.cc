@@ -128,17 +128,7 @@ void Flows::OnLabel(const Label& l) {
     Flow& f = at->second;
     if ( f.decision )
         return; // a second one, which the protocol forbids
-    static auto type = zeek::id::find_type<zeek::RecordType>("ServeFlow::Decision");
-    auto d = zeek::make_intrusive<zeek::RecordVal>(type);
-    auto text = [](std::string_view s) { return zeek::make_intrusive<zeek::StringVal>(s.size(), s.data()); };
-    d->Assign(0, text(l.label));
-    d->Assign(1, l.score);
-    d->Assign(2, text(l.stage));
-    d->Assign(3, l.packets);
-    d->AssignInterval(4, static_cast<double>(l.latency_us) / 1e6);
-    d->Assign(5, text(l.model));
-    d->Assign(6, text(l.reason));
-    f.decision = std::move(d);
+    f.decision = records.Decision(l);
     if ( f.tap )
         f.tap->Stop();
     arrived.push_back(&f);
@@ -152,8 +142,9 @@ void Flows::Deliver() {
         if ( f->settled && ! f->held )
             late++;
         auto conn = f->tap ? f->tap->Conn()->GetVal() : f->conn;
-        if ( ::ServeFlow::label )
-            zeek::event_mgr.Enqueue(::ServeFlow::label, std::move(conn), f->decision);
+        records.Tell(conn, f->decision);
+        if ( f->held )
+            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid), f->decision);
         if ( f->settled )
             flows.erase(f->uid);
     }

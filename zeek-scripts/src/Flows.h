@@ -15,6 +15,7 @@
 #include <zeek/iosource/IOSource.h>
 
 #include "Link.h"
+#include "Records.h"
 
 namespace zeek {
 class Connection;
@@ -97,6 +98,7 @@ private:
     void Evict();
 
     Link link;
+    Records records;
     Settings settings;
     zeek::Tag tag;
     bool started = false;

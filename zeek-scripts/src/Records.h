@@ -1,0 +1,44 @@
+// What scripts and logs see of a label. Scripts could make these records
+// themselves, at several times the price, and every flow has a label.
+
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <zeek/Val.h>
+
+#include "Unpack.h"
+
+namespace serveflow {
+
+class Records {
+public:
+    // Decision is a ServeFlow::Decision.
+    zeek::RecordValPtr Decision(const Label& label);
+
+    // Tell puts a decision into a connection's record, runs the hook
+    // ServeFlow::labelled, writes serveflow.log and raises ServeFlow::label,
+    // each if it is wanted.
+    void Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& decision);
+
+    // Put puts a decision into a connection's record.
+    static void Put(zeek::RecordVal& conn, const zeek::RecordValPtr& decision);
+
+    // Fill fills the columns of a row of conn.log.
+    static void Fill(zeek::RecordVal& row, const zeek::RecordVal& decision);
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+    };
+
+    zeek::StringValPtr Text(std::string_view s);
+
+    // Labels, stages, bundles and reasons are few: one value for each.
+    std::unordered_map<std::string, zeek::StringValPtr, Hash, std::equal_to<>> texts;
+};
+
+} // namespace serveflow

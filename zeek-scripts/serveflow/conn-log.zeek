@@ -34,6 +34,9 @@ type Held: record {
 global owed: set[string];
 global held: table[string] of Held;
 
+# The handler that holds rows runs for every row of every log, and is rarely needed.
+const holding = "ServeFlow::holding";
+
 # Before conn.log's row is written, at priority -5.
 event connection_state_remove(c: connection) &priority=3
 	{
@@ -45,7 +48,10 @@ event connection_state_remove(c: connection) &priority=3
 	if ( c?$serveflow )
 		ServeFlow::__fill(c$conn, c$serveflow);
 	else if ( to_come && hold > 0sec )
+		{
 		add owed[c$uid];
+		enable_event_group(holding);
+		}
 	}
 
 # The time is up, or there are too many: the row goes without.
@@ -60,9 +66,9 @@ function expired(rec: any, id: Log::ID): bool
 	return T;
 	}
 
-hook Log::log_stream_policy(rec: any, id: Log::ID)
+hook Log::log_stream_policy(rec: any, id: Log::ID) &group="ServeFlow::holding"
 	{
-	if ( |owed| == 0 || id != Conn::LOG )
+	if ( id != Conn::LOG )
 		return;
 
 	local row = rec as Conn::Info;
@@ -70,6 +76,9 @@ hook Log::log_stream_policy(rec: any, id: Log::ID)
 		return;
 
 	delete owed[row$uid];
+	if ( |owed| == 0 )
+		disable_event_group(holding);
+
 	held[row$uid] = Held($row=row, $token=Log::delay(id, rec, expired));
 	}
 
@@ -86,6 +95,7 @@ event ServeFlow::__held(uid: string, decision: Decision)
 
 event zeek_init() &priority=-5
 	{
+	disable_event_group(holding);
 	if ( ! sees_traffic() || ! conn_log )
 		return;
 

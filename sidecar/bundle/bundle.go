@@ -15,6 +15,7 @@ import (
 	"serveflow/sidecar/drift"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/model/onnx"
 )
 
@@ -165,9 +166,15 @@ func (b *Bundle) cascade(name string, stages []Stage, files map[string][]byte, o
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", at, err)
 		}
+		var profile *novelty.Profile
+		if s.Profile != "" {
+			if profile, err = novelty.Parse(files[s.Profile], m); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", at, s.Profile, err)
+			}
+		}
 		built[i] = cascade.Stage{
 			Name: s.Name, Packets: s.Packets, Plan: plan, Model: m,
-			Measure: measure, Thresholds: s.Thresholds, Batched: s.Kind == "onnx",
+			Measure: measure, Thresholds: s.Thresholds, Profile: profile, Novel: s.Novel, Batched: s.Kind == "onnx",
 		}
 	}
 	c, err := cascade.New(b.Manifest.Labels, built)

@@ -71,6 +71,10 @@ type Stage struct {
 	Kind       string    `toml:"kind"`       // "lightgbm" or "onnx"
 	Confidence string    `toml:"confidence"` // see cascade.ParseMeasure
 	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
+	// Profile is the file that says how strange a flow is, see package novelty,
+	// and Novel from where on it is novel; empty: nothing is.
+	Profile string    `toml:"profile,omitempty"`
+	Novel   []float32 `toml:"novel,omitempty"` // one for all classes, or one each
 }
 
 // Calibration says what the promise of the thresholds rests on: with confidence
@@ -237,10 +241,15 @@ func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, str
 			bad(at+"model", "missing: name the file of the model")
 			continue
 		}
-		for _, file := range []string{s.Model, s.Model + GoldenSuffix} {
+		listed := func(field, file string) {
 			if _, ok := m.Files[file]; !ok {
-				bad(at+"model", "%s is not listed under [files] with its SHA-256", file)
+				bad(at+field, "%s is not listed under [files] with its SHA-256", file)
 			}
+		}
+		listed("model", s.Model)
+		listed("model", s.Model+GoldenSuffix)
+		if s.Profile != "" {
+			listed("profile", s.Profile)
 		}
 	}
 }

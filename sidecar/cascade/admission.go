@@ -74,8 +74,9 @@ func (a *Admission) Shed(now time.Time) {
 func (a *Admission) step(now time.Time, level int) { a.level, a.stepped = level, now }
 
 // Suffices says whether a verdict that the stage does not accept is good enough
-// at a level. A class that is never accepted is not accepted under load either.
+// at a level. A class that is never accepted is not accepted under load either,
+// nor is a novel flow.
 func (s *Stage) Suffices(v Verdict, level int) bool {
 	t := s.Thresholds[v.Class]
-	return level > 0 && t <= 1 && v.Confidence >= t*loosened[level]
+	return level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*loosened[level]
 }

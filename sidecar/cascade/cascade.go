@@ -7,9 +7,11 @@ import (
 
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/novelty"
 )
 
-// Unknown is the class of a flow that no stage was sure of.
+// Unknown is the class of a flow that no stage was sure of, or that is like none
+// that the last was trained on.
 const Unknown = -1
 
 // Stage is one step of a cascade.
@@ -22,6 +24,11 @@ type Stage struct {
 	// Thresholds has, for each class, the confidence from which the stage's
 	// word is taken. Above 1 the class is never accepted.
 	Thresholds []float32
+	// Profile, if set, says how strange a flow is to the class that it is given
+	// to. One that is stranger than Novel says for the class is novel: the
+	// stage's word is not taken. A batched stage has none.
+	Profile *novelty.Profile
+	Novel   []float32
 	// Batched stages are asked many rows at a time, off the packet's way.
 	Batched bool
 }
@@ -58,17 +65,29 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 		if i > 0 && s.Packets < stages[i-1].Packets {
 			bad("it waits for fewer packets (%d) than the stage before (%d)", s.Packets, stages[i-1].Packets)
 		}
-		switch len(s.Thresholds) {
-		case 1:
-			s.Thresholds = slices.Repeat(s.Thresholds, len(labels))
-		case len(labels):
-		default:
-			bad("thresholds has %d values: give one for all classes or one for each of %d", len(s.Thresholds), len(labels))
-		}
-		for _, t := range s.Thresholds {
-			if !(t >= 0) {
-				bad("threshold %v is not a number of at least 0", t)
+		each := func(name string, values []float32) []float32 {
+			switch len(values) {
+			case 1:
+				values = slices.Repeat(values, len(labels))
+			case len(labels):
+			default:
+				bad("%s has %d values: give one for all classes or one for each of %d", name, len(values), len(labels))
 			}
+			for _, t := range values {
+				if !(t >= 0) {
+					bad("%s: %v is not a number of at least 0", name, t)
+				}
+			}
+			return values
+		}
+		s.Thresholds = each("thresholds", s.Thresholds)
+		switch {
+		case s.Profile != nil && s.Batched:
+			bad("a batched stage cannot say what is novel: leave out its profile")
+		case s.Profile != nil:
+			s.Novel = each("novel", s.Novel)
+		case len(s.Novel) > 0:
+			bad("novel has values and there is no profile to tell what is")
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

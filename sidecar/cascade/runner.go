@@ -13,6 +13,7 @@ import (
 type Runner struct {
 	cascade *Cascade
 	scorers []model.Scorer // nil for batched stages
+	trees   []model.Trees  // the scorers of stages that know what is novel
 	rows    [][]float32
 	probs   []float32
 }
@@ -23,6 +24,7 @@ func (c *Cascade) NewRunner() (*Runner, error) {
 	r := &Runner{
 		cascade: c,
 		scorers: make([]model.Scorer, len(c.Stages)),
+		trees:   make([]model.Trees, len(c.Stages)),
 		rows:    make([][]float32, len(c.Stages)),
 		probs:   make([]float32, len(c.Labels)),
 	}
@@ -34,6 +36,9 @@ func (c *Cascade) NewRunner() (*Runner, error) {
 		var err error
 		if r.scorers[i], err = s.Model.NewScorer(); err != nil {
 			return nil, errors.Join(fmt.Errorf("stage %q: %w", s.Name, err), r.Close())
+		}
+		if s.Profile != nil {
+			r.trees[i] = r.scorers[i].(model.Trees)
 		}
 		r.rows[i] = make([]float32, s.Plan.Width())
 	}
@@ -48,7 +53,12 @@ func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	if err := r.scorers[i].Score(r.probs, r.rows[i], 1); err != nil {
 		return Verdict{}, fmt.Errorf("stage %q: %w", s.Name, err)
 	}
-	return s.judge(r.probs), nil
+	v := s.judge(r.probs)
+	if s.Profile != nil {
+		v.Novel = s.Profile.Strangeness(v.Class, r.rows[i], r.trees[i]) > s.Novel[v.Class]
+		v.Accepted = v.Accepted && !v.Novel
+	}
+	return v, nil
 }
 
 // Warm asks every stage about a flow of which nothing is known, for what takes

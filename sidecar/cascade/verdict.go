@@ -11,7 +11,8 @@ type Verdict struct {
 	Score      float32 // its probability
 	Margin     float32 // its lead over the second most probable
 	Confidence float32 // by the stage's measure, 0 to 1
-	Accepted   bool    // Confidence reaches the class's threshold
+	Novel      bool    // the flow is like none of the class that was trained on
+	Accepted   bool    // Confidence reaches the class's threshold, and the flow is not novel
 }
 
 // Measure turns class probabilities into a confidence between 0 and 1: the

@@ -48,19 +48,9 @@ func CheckGolden(m Model, r io.Reader, tolerance float64) error {
 }
 
 func readGolden(r io.Reader) (*golden, error) {
-	limited := &io.LimitedReader{R: r, N: maxGoldenBytes + 1}
-	dec := json.NewDecoder(limited)
-	dec.DisallowUnknownFields()
 	var g golden
-	err := dec.Decode(&g)
-	if limited.N <= 0 {
-		return nil, fmt.Errorf("more than %d bytes", maxGoldenBytes)
-	}
-	if err != nil {
+	if err := ReadJSON(r, &g, maxGoldenBytes); err != nil {
 		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("data behind the JSON object")
 	}
 	if len(g.Rows) == 0 {
 		return nil, errors.New("no rows")
@@ -69,6 +59,25 @@ func readGolden(r io.Reader) (*golden, error) {
 		return nil, fmt.Errorf("%d rows but %d rows of probabilities", len(g.Rows), len(g.Probs))
 	}
 	return &g, nil
+}
+
+// ReadJSON reads into v the one JSON object that r holds, of at most so many
+// bytes. A field that v does not have is an error.
+func ReadJSON(r io.Reader, v any, limit int64) error {
+	limited := &io.LimitedReader{R: r, N: limit + 1}
+	dec := json.NewDecoder(limited)
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if limited.N <= 0 {
+		return fmt.Errorf("more than %d bytes", limit)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("data behind the JSON object")
+	}
+	return nil
 }
 
 func (g *golden) check(s Scorer, width, classes int, tolerance float64) error {

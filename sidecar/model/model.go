@@ -34,6 +34,14 @@ type Scorer interface {
 	Close() error
 }
 
+// Trees is a Scorer of trees, which can tell where a row went in them.
+type Trees interface {
+	Scorer
+	// Leaf is the leaf of a tree that the row scored last has reached. Trees
+	// and leaves have the numbers of the model's text.
+	Leaf(tree int) int
+}
+
 // CheckLengths returns an error unless probs and rows fit n rows of so many
 // columns and classes, as Score asks.
 func CheckLengths(probs, rows []float32, n, columns, classes int) error {

@@ -82,6 +82,9 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 	}
 	stage := int(rec.Stage)
 	o := outcome{v.Class, v.Score, v.Margin, stage, min(packets, c.Stages[stage].Packets)}
+	if v.Novel {
+		o.class = cascade.Unknown // also where it is the best label so far
+	}
 	last := stage == c.Last()
 	if last && why == cascade.Accepted {
 		why = cascade.LastStage

@@ -12,6 +12,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/novelty"
 )
 
 // CandidatesFile is the name of the file that describes a directory of
@@ -149,10 +150,12 @@ type loaded struct {
 	folds []asked
 }
 
-// asked is a model and how its rows are made.
+// asked is a model, how its rows are made, and what the flows that it was trained
+// on look like to it; nil if it cannot tell.
 type asked struct {
-	model model.Model
-	plan  *feature.Plan
+	model   model.Model
+	plan    *feature.Plan
+	profile *novelty.Profile
 }
 
 // load loads the models of a candidate.
@@ -180,7 +183,7 @@ func (c *Candidates) load(one Candidate, o bundle.Options) (*loaded, error) {
 		if err != nil {
 			return asked{}, errors.Join(fmt.Errorf("%s: %w", file, err), m.Close())
 		}
-		return asked{m, plan}, nil
+		return asked{m, plan, novelty.New(m)}, nil
 	}
 	if l.whole, err = load(one.Model, c.data[one.Model+bundle.GoldenSuffix]); err != nil {
 		return nil, err

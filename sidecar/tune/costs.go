@@ -16,6 +16,7 @@ import (
 	"serveflow/sidecar/captures"
 	"serveflow/sidecar/extract"
 	"serveflow/sidecar/packet"
+	"serveflow/sidecar/tune/search"
 )
 
 // CostsFile is the name under which a bundle keeps the costs it was chosen by.
@@ -74,11 +75,13 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 		return err
 	}
 	times := make([][]float64, len(l))
+	var said search.Answers
 	for pass := range costPasses {
 		for i := range l { // in turn, so that a busy moment hits them alike
 			start := time.Now()
 			for _, packets := range flows {
-				if _, _, err := s.ask(i, -1, packets); err != nil {
+				said = search.Answers{Class: said.Class[:0], Score: said.Score[:0], Strange: said.Strange[:0]}
+				if err := s.ask(&said, i, -1, packets); err != nil {
 					return err
 				}
 			}

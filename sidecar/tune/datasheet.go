@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"serveflow/sidecar/tune/search"
 )
 
 // datasheet is the text of the bundle's datasheet, in Markdown.
@@ -31,10 +33,12 @@ func (r *Result) datasheet() string {
 Models are trained on the training sessions. Cascade and thresholds are chosen on the same
 sessions, each judged by models trained without it; the calibration sessions show the promise and
 decide below which score the last stage says %s; the test sessions measure, and nothing is chosen
-on them. Times are packet time and, from %s, the computing of the models asked
+on them. No stage's word is taken on a novel flow, one that is stranger to its class than the training
+flows suggest: of the flows that a model has right, at most %g %% are taken for novel, of all and of
+each class, on the training sessions and, for the last stage, on the calibration sessions. Times are packet time and, from %s, the computing of the models asked
 (%s).
 
-`, "`unknown`", "`"+CostsFile+"`", r.Costs.Machine)
+`, "`unknown`", 100*search.Lost, "`"+CostsFile+"`", r.Costs.Machine)
 	for _, choice := range r.Choices {
 		r.describe(&b, choice)
 	}
@@ -78,6 +82,11 @@ func (r *Result) describe(b *strings.Builder, c *Choice) {
 		fmt.Fprintf(b, "- %s: the median label comes %.1f times sooner than from %s alone (oracle: %.0f times). Of the %d flows\n  with all %d packets: %.1f times, %s against %s.\n",
 			upper(m.Split), sooner(m.Figures.Median, m.Slow.Median), slow, sooner(m.Oracle.Median, m.Slow.Median),
 			m.Long, c.Models[c.Slow].Packets, sooner(m.LongFast, m.LongSlow), ms(m.LongFast), ms(m.LongSlow))
+	}
+	for _, m := range all[1:] {
+		if c.Final[len(c.Final)-1].Novel != nil {
+			fmt.Fprintf(b, "- %s: %s of the flows are `unknown` since they look novel; %s of all would be right otherwise.\n", upper(m.Split), percent2(m.Novel), percent2(m.Lost))
+		}
 	}
 	fmt.Fprintln(b)
 	if len(c.Final) < 2 {

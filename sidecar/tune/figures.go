@@ -1,6 +1,8 @@
 package tune
 
 import (
+	"slices"
+
 	"serveflow/sidecar/tune/search"
 )
 
@@ -29,6 +31,8 @@ type Measured struct {
 	LongFast         float64
 	LongSlow         float64 // medians of these, ms
 	Totals           []total
+	Novel            float64 // share of flows that are told unknown since they are novel
+	Lost             float64 // share that would be right if novelty were no matter
 	Accepted         float64 // share of flows that a stage before the last settles
 	Wrong            float64 // share of these that are wrong
 	SessionsAccepted float64 // the same, a session drawn first
@@ -51,11 +55,12 @@ func (c *Choice) measured() []*Measured {
 
 func (c *Choice) on(split string, s *search.Set) *Measured {
 	m := &Measured{Split: split, Set: s, Sessions: s.Sessions()}
-	alone := s.Alone(c.Slow, c.Singles[c.Slow].Threshold)
+	alone := s.Alone(c.Singles[c.Slow])
 	m.Cascade, m.SlowRun, m.OracleRun = s.Run(c.Models, c.Final), s.Run(c.Models, alone), s.Oracle(c.Models, c.Final)
 	m.Figures, m.Slow, m.Oracle = figures(s, m.Cascade), figures(s, m.SlowRun), figures(s, m.OracleRun)
 	m.Totals = totals(s, m.Cascade, len(c.Final))
 	last := len(c.Final) - 1
+	m.Novel, m.Lost = c.novelty(s, m.Cascade)
 	accepted := s.Accepted(m.Cascade, 0, last)
 	m.SessionsWrong, m.SessionsAccepted = search.Error(accepted)
 	n, wrong := 0., 0.
@@ -71,6 +76,23 @@ func (c *Choice) on(split string, s *search.Set) *Measured {
 	}
 	m.Long, m.LongFast, m.LongSlow = len(fast), search.Quantile(fast, .5), search.Quantile(slow, .5)
 	return m
+}
+
+// novelty is the share of a set's flows that are told unknown since they are novel,
+// and the share of those that would be right were it not for that.
+func (c *Choice) novelty(s *search.Set, o *search.Outcome) (novel, lost float64) {
+	without := slices.Clone(c.Final)
+	without[len(without)-1].Novel = nil
+	n := float64(len(s.Flows))
+	for i, said := range s.Run(c.Models, without).Said {
+		if said != o.Said[i] {
+			novel += 1 / n
+			if int(said) == s.Flows[i].Class {
+				lost += 1 / n
+			}
+		}
+	}
+	return novel, lost
 }
 
 func figures(s *search.Set, o *search.Outcome) Figures {

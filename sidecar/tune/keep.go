@@ -14,10 +14,11 @@ import (
 )
 
 // kept returns what the candidates said of a capture in an earlier run, or what
-// ask returns, which is kept for the next. Candidates, capture, its labels and how it
-// is read make the name of the file, so what has changed is asked anew.
-func (t *tuner) kept(events string, c captures.Capture, ask func() (*answered, error)) (*answered, error) {
-	name, err := t.key(events, c)
+// ask returns, which is kept for the next. Candidates, their profiles, the capture, its
+// labels and how it is read make the name of the file, so what has changed is asked
+// anew.
+func (t *tuner) kept(events, profiles string, c captures.Capture, ask func() (*answered, error)) (*answered, error) {
+	name, err := t.key(events, profiles, c)
 	if err != nil {
 		return nil, err
 	}
@@ -42,21 +43,21 @@ func (a *answered) whole(candidates int) bool {
 		return false
 	}
 	for _, by := range a.By {
-		if len(by.Class) != len(a.Waits) || len(by.Score) != len(a.Waits) {
+		if n := len(a.Waits); len(by.Class) != n || len(by.Score) != n || len(by.Strange) != n && by.Strange != nil {
 			return false
 		}
 	}
 	return true
 }
 
-func (t *tuner) key(events string, c captures.Capture) (string, error) {
+func (t *tuner) key(events, profiles string, c captures.Capture) (string, error) {
 	f, err := os.Open(c.Path)
 	if err != nil {
 		return "", fmt.Errorf("capture %s: %w", c.File, err)
 	}
 	defer f.Close()
 	h := sha256.New()
-	fmt.Fprintln(h, t.candidates.digest, events, t.fold(c), t.options.Replay, c.Label)
+	fmt.Fprintln(h, t.candidates.digest, events, profiles, t.fold(c), t.options.Replay, c.Label)
 	if c.Flows != nil {
 		fmt.Fprintln(h, c.Flows.Digest())
 	}

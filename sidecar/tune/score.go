@@ -61,12 +61,9 @@ func (s *scorer) capture(ctx context.Context, c captures.Capture, fold int) (*an
 		}
 		a.Waits = append(a.Waits, waits)
 		for i := range s.candidates {
-			class, score, err := s.ask(i, fold, fl.Packets[:seen])
-			if err != nil {
+			if err := s.ask(&a.By[i], i, fold, fl.Packets[:seen]); err != nil {
 				return fmt.Errorf("%s: %w", s.candidates[i].Name, err)
 			}
-			a.By[i].Class = append(a.By[i].Class, class)
-			a.By[i].Score = append(a.By[i].Score, score)
 		}
 		return nil
 	})
@@ -103,21 +100,11 @@ func (s *scorer) seen(fl *extract.Flow) int {
 	return len(fl.Packets)
 }
 
-// ask asks candidate i about a flow's first packets.
-func (s *scorer) ask(i, fold int, packets []packet.Packet) (int16, float32, error) {
-	m := s.candidates[i].of(fold)
-	sc := s.scorers[i][fold]
-	if sc == nil {
-		var err error
-		if sc, err = m.model.NewScorer(); err != nil {
-			return 0, 0, err
-		}
-		s.scorers[i][fold] = sc
-	}
-	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
-	m.plan.Encode(s.row, packets)
-	if err := sc.Score(s.probs, s.row, 1); err != nil {
-		return 0, 0, err
+// ask asks candidate i about a flow's first packets, and adds what it says.
+func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) error {
+	sc, err := s.score(i, fold, packets)
+	if err != nil {
+		return err
 	}
 	best := 0
 	for k, p := range s.probs {
@@ -125,7 +112,28 @@ func (s *scorer) ask(i, fold int, packets []packet.Packet) (int16, float32, erro
 			best = k
 		}
 	}
-	return int16(best), s.probs[best], nil
+	a.Class, a.Score = append(a.Class, int16(best)), append(a.Score, s.probs[best])
+	if p := s.candidates[i].of(fold).profile; p != nil {
+		a.Strange = append(a.Strange, p.Strangeness(best, s.row, sc.(model.Trees)))
+	}
+	return nil
+}
+
+// score has candidate i, without a fold or whole, score a flow's first packets. The
+// row and its probabilities stay with s.
+func (s *scorer) score(i, fold int, packets []packet.Packet) (model.Scorer, error) {
+	m := s.candidates[i].of(fold)
+	sc := s.scorers[i][fold]
+	if sc == nil {
+		var err error
+		if sc, err = m.model.NewScorer(); err != nil {
+			return nil, err
+		}
+		s.scorers[i][fold] = sc
+	}
+	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
+	m.plan.Encode(s.row, packets)
+	return sc, sc.Score(s.probs, s.row, 1)
 }
 
 func (s *scorer) close() error {
@@ -140,11 +148,23 @@ func (s *scorer) close() error {
 	return first
 }
 
-// score asks the candidates about all captures, side by side, and returns what
-// they say in the order of the captures. What is kept from an earlier run is not
-// asked again.
+// score asks the candidates about all captures, and returns what they say in the
+// order of the captures. What is kept from an earlier run is not asked again.
 func (t *tuner) score(ctx context.Context, l []*loaded, events string, list []captures.Capture) ([]*answered, error) {
 	all := make([]*answered, len(list))
+	from := digest(l)
+	err := t.each(ctx, l, events, "asking candidates", list, func(s *scorer, i int) (err error) {
+		all[i], err = t.kept(events, from, list[i], func() (*answered, error) {
+			return s.capture(ctx, list[i], t.fold(list[i]))
+		})
+		return err
+	})
+	return all, err
+}
+
+// each does something with each capture, side by side, with a scorer of the
+// goroutine's own.
+func (t *tuner) each(ctx context.Context, l []*loaded, events, what string, list []captures.Capture, do func(s *scorer, i int) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var running sync.WaitGroup
@@ -166,24 +186,20 @@ func (t *tuner) score(ctx context.Context, l []*loaded, events string, list []ca
 				if i >= len(list) {
 					return
 				}
-				a, err := t.kept(events, list[i], func() (*answered, error) {
-					return s.capture(ctx, list[i], t.fold(list[i]))
-				})
-				if err != nil {
+				if err := do(s, i); err != nil {
 					stop(err)
 					return
 				}
 				mu.Lock()
-				all[i] = a
 				if done++; t.options.Progress != nil {
-					t.options.Progress("asking candidates ("+events+")", done, len(list))
+					t.options.Progress(what+" ("+events+")", done, len(list))
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	running.Wait()
-	return all, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
 // fold is the fold of a training capture, -1 of another.
@@ -220,6 +236,7 @@ func (t *tuner) set(list []captures.Capture, all []*answered, split string) (*se
 		for k := range a.By {
 			s.By[k].Class = append(s.By[k].Class, a.By[k].Class...)
 			s.By[k].Score = append(s.By[k].Score, a.By[k].Score...)
+			s.By[k].Strange = append(s.By[k].Strange, a.By[k].Strange...)
 		}
 	}
 	return s, nil

@@ -11,6 +11,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/captures"
 	"serveflow/sidecar/drift"
+	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tune/bound"
 	"serveflow/sidecar/tune/search"
@@ -64,6 +65,7 @@ type Choice struct {
 	Events     string
 	Candidates []Candidate
 	Models     []search.Candidate
+	profiles   []*novelty.Profile // by candidate; nil of one that has none
 	// The flows of training sessions, which it was chosen by; of calibration
 	// sessions, which show the promise; of test sessions, perhaps none.
 	Train, Calibration, Test *search.Set
@@ -189,6 +191,9 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 	list := slices.DeleteFunc(slices.Clone(t.options.Captures), func(c captures.Capture) bool {
 		return c.Split != trainSplit && c.Split != calibrationSplit && c.Split != testSplit
 	})
+	if err := t.learn(ctx, l, events, list); err != nil {
+		return nil, err
+	}
 	all, err := t.score(ctx, l, events, list)
 	if err != nil {
 		return nil, err
@@ -201,8 +206,9 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 			return nil, err
 		}
 	}
-	for _, one := range c.Candidates {
+	for i, one := range c.Candidates {
 		c.Models = append(c.Models, search.Candidate{Name: one.Name, Packets: one.Packets, Cost: costs.Candidates[one.Name] / 1e3})
+		c.profiles = append(c.profiles, l[i].whole.profile)
 	}
 	for split, set := range map[string]**search.Set{trainSplit: &c.Train, calibrationSplit: &c.Calibration, testSplit: &c.Test} {
 		if *set, err = t.set(list, all, split); err != nil {
@@ -240,8 +246,7 @@ func (t *tuner) decide(c *Choice) error {
 		c.search.Progress = func(what string, done, total int) { o.Progress(what+" ("+c.Events+")", done, total) }
 	}
 	c.Searched = search.All(c.Train, c.Singles, c.search)
-	slow := c.Singles[c.Slow]
-	alone := c.Train.Alone(c.Slow, slow.Threshold)
+	alone := c.Train.Alone(c.Singles[c.Slow])
 	c.Final = alone
 	if len(c.Searched) == 0 {
 		return nil

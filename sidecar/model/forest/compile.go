@@ -53,7 +53,13 @@ func alike(trees []lightgbm.Tree) int {
 
 func (f *forest) addLeaves(values []float64) {
 	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
-	f.leaves = append(f.leaves, values...)
+	for i, v := range values {
+		f.addLeaf(i, v)
+	}
+}
+
+func (f *forest) addLeaf(number int, value float64) {
+	f.leaves, f.number = append(f.leaves, value), append(f.number, uint16(number))
 }
 
 // plant adds a tree that is walked.
@@ -83,13 +89,13 @@ func (f *forest) sow(splits []split, i int) []split {
 	t := &f.Trees[i]
 	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
 	if len(t.Feature) == 0 {
-		f.leaves = append(f.leaves, t.Leaf[0])
+		f.addLeaf(0, t.Leaf[0])
 		return splits
 	}
 	var visit func(n int32, leaf int) int // returns the number of the next leaf
 	visit = func(n int32, leaf int) int {
 		if n < 0 {
-			f.leaves = append(f.leaves, t.Leaf[^n])
+			f.addLeaf(int(^n), t.Leaf[^n])
 			return leaf + 1
 		}
 		middle := visit(t.Left[n], leaf)

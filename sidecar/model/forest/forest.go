@@ -19,6 +19,7 @@ type forest struct {
 	walked  []walked
 	nodes   []node
 	leaves  []float64 // of all trees
+	number  []uint16  // of each leaf, in its tree's text
 	firstOf []uint32  // where the leaves of each tree begin
 }
 
@@ -77,6 +78,11 @@ type scorer struct {
 }
 
 func (s *scorer) Close() error { return nil }
+
+// Leaf implements model.Trees.
+func (s *scorer) Leaf(tree int) int {
+	return int(s.number[s.leafAt[tree]+uint32(bits.TrailingZeros32(^s.gone[tree]))])
+}
 
 func (s *scorer) Score(probs, rows []float32, n int) error {
 	classes := s.Ensemble.Classes

@@ -11,10 +11,22 @@ import (
 const Never = 2
 
 // Stage is a candidate and, for each class, the score from which its word is
-// taken.
+// taken, and how strange a flow may be; nil: as strange as it likes.
 type Stage struct {
 	Candidate  int
 	Thresholds []float32
+	Novel      []float32
+}
+
+// takes says whether the stage's word is taken for flow i.
+func (s *Stage) takes(a *Answers, i int) bool {
+	class := a.Class[i]
+	return a.Score[i] >= s.Thresholds[class] && !novel(a, s.Novel, i)
+}
+
+// novel says whether flow i is stranger than its class may be.
+func novel(a *Answers, from []float32, i int) bool {
+	return from != nil && a.Strange[i] > from[a.Class[i]]
 }
 
 // Cascade is a row of stages; see package cascade for how flows go through it.
@@ -52,8 +64,8 @@ func (s *Set) Run(candidates []Candidate, c Cascade) *Outcome {
 			}
 			asked += m.Cost
 			o.CPU += m.Cost
-			class := s.By[stage.Candidate].Class[i]
-			sure := s.By[stage.Candidate].Score[i] >= stage.Thresholds[class]
+			a := &s.By[stage.Candidate]
+			class, sure := a.Class[i], stage.takes(a, i)
 			if !sure && k < last {
 				continue
 			}
@@ -68,10 +80,10 @@ func (s *Set) Run(candidates []Candidate, c Cascade) *Outcome {
 	return o
 }
 
-// Alone is the cascade of one candidate, which answers below threshold with
-// Unknown.
-func (s *Set) Alone(candidate int, threshold float32) Cascade {
-	return Cascade{{candidate, slices.Repeat([]float32{threshold}, s.Classes)}}
+// Alone is the cascade of one candidate, which answers with Unknown below its
+// threshold and where a flow is novel.
+func (s *Set) Alone(one Single) Cascade {
+	return Cascade{{one.Candidate, slices.Repeat([]float32{one.Threshold}, s.Classes), one.NovelLast}}
 }
 
 // Accepted counts, for each session, the flows that a stage of [from, to) settles.

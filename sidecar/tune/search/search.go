@@ -50,6 +50,10 @@ var levels = []float64{.05, .1, .15, .2, .3, .5, .8, 1}
 type Single struct {
 	Candidate int
 	Threshold float32 // under which it had better say nothing
+	// Novel is, for each class, how strange flows may be where another stage
+	// follows, and NovelLast where none does.
+	Novel     []float32
+	NovelLast []float32
 	Macro     float64
 	Median    float64 // ms
 	CPU       float64 // ms a flow
@@ -58,13 +62,17 @@ type Single struct {
 
 // Singles measures each candidate alone. Under which score it had better say
 // nothing is found on the calibration flows, whose scores are those of the model
-// that is served; no promise rests on it.
+// that is served; no promise rests on it. Both sets say how
+// strange a flow may be to the last stage, to an earlier one s alone.
 func Singles(s, calibration *Set, candidates []Candidate) []Single {
 	all := make([]Single, len(candidates))
 	for i := range candidates {
-		t := calibration.abstain(i)
-		o := s.Run(candidates, s.Alone(i, t))
-		all[i] = Single{i, t, s.Macro(o.Said), Quantile(o.Latency, .5), o.CPU, false}
+		one := Single{Candidate: i, Novel: s.novelty(i)}
+		one.NovelLast = larger(one.Novel, calibration.novelty(i))
+		one.Threshold = calibration.abstain(i, one.NovelLast)
+		o := s.Run(candidates, s.Alone(one))
+		one.Macro, one.Median, one.CPU = s.Macro(o.Said), Quantile(o.Latency, .5), o.CPU
+		all[i] = one
 	}
 	for i, a := range all {
 		all[i].Front = !slices.ContainsFunc(all, func(b Single) bool {
@@ -95,14 +103,19 @@ func All(s *Set, singles []Single, o Options) []Option {
 		}
 	}
 	weight := s.weights()
-	end := s.Alone(o.Slow, singles[o.Slow].Threshold)[0]
+	end := s.Alone(singles[o.Slow])[0]
+	strange := make([][]float32, len(o.Candidates))
+	for _, one := range singles {
+		strange[one.Candidate] = one.Novel
+	}
 	var all []Option
 	for n, row := range rows {
 		for _, level := range levels {
 			open := slices.Repeat([]bool{true}, len(s.Flows))
 			var c Cascade
 			for _, m := range row {
-				c = append(c, Stage{m, s.thresholds(m, o.Candidates[m].Packets, ranked[m], level*o.Target, open, weight)})
+				t := s.thresholds(m, o.Candidates[m].Packets, ranked[m], strange[m], level*o.Target, open, weight)
+				c = append(c, Stage{m, t, strange[m]})
 			}
 			all = append(all, s.option(o, append(c, end), level*o.Target))
 		}

@@ -23,16 +23,16 @@ func small() *Set {
 			{0, 1, []float64{0, 5, 6}},
 		},
 		By: []Answers{
-			{[]int16{0, 0, 1, 0}, []float32{.9, .6, .9, .5}},
-			{[]int16{0, 1, 1, 1}, []float32{.9, .9, .6, .7}},
-			{[]int16{0, 1, 1, 0}, []float32{.9, .9, .3, .8}},
+			{[]int16{0, 0, 1, 0}, []float32{.9, .6, .9, .5}, nil},
+			{[]int16{0, 1, 1, 1}, []float32{.9, .9, .6, .7}, nil},
+			{[]int16{0, 1, 1, 0}, []float32{.9, .9, .3, .8}, nil},
 		},
 	}
 }
 
 func TestRun(t *testing.T) {
 	s := small()
-	o := s.Run(candidates, Cascade{{0, []float32{.8, .95}}, {1, []float32{.8, .8}}, {2, []float32{.5, .5}}})
+	o := s.Run(candidates, Cascade{{0, []float32{.8, .95}, nil}, {1, []float32{.8, .8}, nil}, {2, []float32{.5, .5}, nil}})
 	if want := []int16{0, 1, Unknown, 0}; !slices.Equal(o.Said, want) {
 		t.Errorf("said %v, want %v", o.Said, want)
 	}
@@ -69,7 +69,7 @@ func TestF1(t *testing.T) {
 
 func TestOracle(t *testing.T) {
 	s := small()
-	c := Cascade{{0, []float32{Never, Never}}, {1, []float32{Never, Never}}, {2, []float32{.5, .5}}}
+	c := Cascade{{0, []float32{Never, Never}, nil}, {1, []float32{Never, Never}, nil}, {2, []float32{.5, .5}, nil}}
 	o := s.Oracle(candidates, c)
 	// The fast model has the second flow wrong, the slow one all right.
 	if want := []uint8{0, 1, 0, 0}; !slices.Equal(o.Stage, want) {
@@ -115,7 +115,7 @@ func TestThresholds(t *testing.T) {
 	}
 	add(1, 1, .99, 3)
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	got := s.thresholds(0, 1, s.rank(0), .05, open, s.weights())
+	got := s.thresholds(0, 1, s.rank(0), nil, .05, open, s.weights())
 	if !(got[0] > .5 && got[0] <= .9) || got[1] != Never {
 		t.Errorf("thresholds %v", got)
 	}
@@ -138,7 +138,7 @@ func TestThresholdsMindSessions(t *testing.T) {
 		s.By[0].Score = append(s.By[0].Score, .9)
 	}
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	if got := s.thresholds(0, 1, s.rank(0), .05, open, s.weights()); got[0] != Never {
+	if got := s.thresholds(0, 1, s.rank(0), nil, .05, open, s.weights()); got[0] != Never {
 		t.Errorf("threshold %v, want none: half of the sessions are all wrong", got[0])
 	}
 }
@@ -201,10 +201,10 @@ func TestSearch(t *testing.T) {
 	}
 	for _, objective := range []Objective{Latency, Rate, Accuracy} {
 		o.Objective = objective
-		slow := train.Run(candidates, train.Alone(2, singles[2].Threshold)).Said
+		slow := train.Run(candidates, train.Alone(singles[2])).Said
 		all := All(train, singles, o)
 		list := Shortlist(train, all, o, slow)
-		best, ok := Best(Certify(calibration, list, o), o, calibration.Macro(calibration.Run(candidates, calibration.Alone(2, singles[2].Threshold)).Said))
+		best, ok := Best(Certify(calibration, list, o), o, calibration.Macro(calibration.Run(candidates, calibration.Alone(singles[2])).Said))
 		if !ok {
 			t.Fatalf("%s: nothing was shown", objective)
 		}
@@ -213,7 +213,7 @@ func TestSearch(t *testing.T) {
 		if wrong > o.Target || accepted < .3 {
 			t.Errorf("%s: %.3f of the accepted are wrong, %.3f are accepted", objective, wrong, accepted)
 		}
-		if lost := test.Macro(test.Run(candidates, test.Alone(2, 0)).Said) - test.Macro(out.Said); lost > .03 {
+		if lost := test.Macro(test.Run(candidates, test.Alone(Single{Candidate: 2})).Said) - test.Macro(out.Said); lost > .03 {
 			t.Errorf("%s: %.3f of macro F1 are lost", objective, lost)
 		}
 		if objective == Latency && Quantile(out.Latency, .5) > 3 {
@@ -231,5 +231,80 @@ func TestShortlistOfNone(t *testing.T) {
 	}
 	if list := Shortlist(s, All(s, Singles(s, s, candidates), o), o, perfect); len(list) > 0 {
 		t.Errorf("nothing is as good as the truth, and %d were found", len(list))
+	}
+}
+
+// strange is a candidate that has all flows right, of one class with one flow in
+// each of 200 sessions and one with one flow in each of 20. The flow number i of a
+// class is strange by i.
+func strange() *Set {
+	s := &Set{Classes: 3, By: []Answers{{}}}
+	a := &s.By[0]
+	for class, flows := range []int{200, 20} {
+		for i := range flows {
+			s.Flows = append(s.Flows, Flow{class, len(s.Flows), []float64{0}})
+			a.Class, a.Score, a.Strange = append(a.Class, int16(class)), append(a.Score, .9), append(a.Strange, float32(i))
+		}
+	}
+	return s
+}
+
+func TestNovelty(t *testing.T) {
+	s := strange()
+	// Two of 200 flows may be lost, two of all 220, and none of 20: that would be
+	// more than one in a hundred. Nothing is known of the third class.
+	if got, want := s.novelty(0), []float32{197, 197, 197}; !slices.Equal(got, want) {
+		t.Errorf("strange from %v on, want %v", got, want)
+	}
+	for i := range s.Flows[200:] {
+		s.By[0].Strange[200+i] += 1000
+	}
+	if got, want := s.novelty(0), []float32{1017, 1019, 1017}; !slices.Equal(got, want) {
+		t.Errorf("strange from %v on, want %v", got, want)
+	}
+	// A session of many flows that are as strange as each other counts once.
+	s = strange()
+	for range 100 {
+		s.Flows = append(s.Flows, Flow{0, 0, []float64{0}})
+		s.By[0].Class, s.By[0].Score, s.By[0].Strange = append(s.By[0].Class, 0), append(s.By[0].Score, .9), append(s.By[0].Strange, 500)
+	}
+	if got := s.novelty(0); got[0] != 500 {
+		t.Errorf("strange from %v on, and a third of the flows are lost", got[0])
+	}
+	// What a candidate has wrong is no matter.
+	s = strange()
+	s.By[0].Class[199], s.By[0].Class[198], s.By[0].Class[197] = 2, 2, 2
+	if got := s.novelty(0); got[0] != 195 {
+		t.Errorf("strange from %v on", got[0])
+	}
+	s.By[0].Strange = nil
+	if got := s.novelty(0); got != nil {
+		t.Errorf("a candidate that cannot tell tells %v", got)
+	}
+}
+
+// TestRunNovel has a flow that is strange to the first stage and to the last, and
+// one that is strange to the first alone.
+func TestRunNovel(t *testing.T) {
+	s := small()
+	s.By[0].Strange, s.By[2].Strange = []float32{5, 5, 0, 0}, []float32{3, 1, 0, 0}
+	c := Cascade{{0, []float32{0, 0}, []float32{4, 4}}, {2, []float32{0, 0}, []float32{2, 2}}}
+	o := s.Run(candidates, c)
+	if want := []int16{Unknown, 1, 1, 0}; !slices.Equal(o.Said, want) {
+		t.Errorf("said %v, want %v", o.Said, want)
+	}
+	if want := []uint8{1, 1, 0, 0}; !slices.Equal(o.Stage, want) {
+		t.Errorf("stages %v, want %v", o.Stage, want)
+	}
+	open := slices.Repeat([]bool{true}, len(s.Flows))
+	s.thresholds(0, 1, s.rank(0), []float32{4, 4}, 1, open, s.weights())
+	if !open[0] || !open[1] {
+		t.Errorf("novel flows are accepted: open are %v", open)
+	}
+	if got := s.abstain(2, []float32{2, 2}); got != 0 {
+		t.Errorf("abstains below %v", got)
+	}
+	if said := s.Oracle(candidates, c).Said; said[0] != 0 {
+		t.Errorf("the oracle does not know flow 0: %v", said)
 	}
 }

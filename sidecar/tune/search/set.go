@@ -33,6 +33,9 @@ type Flow struct {
 type Answers struct {
 	Class []int16
 	Score []float32 // the class's probability
+	// Strange is how strange the flow is to the class, see package novelty; nil
+	// of a candidate that cannot tell.
+	Strange []float32
 }
 
 // Set is a number of flows.
@@ -71,6 +74,7 @@ func Join(a, b *Set) *Set {
 	for c := range all.By {
 		all.By[c].Class = slices.Concat(a.By[c].Class, b.By[c].Class)
 		all.By[c].Score = slices.Concat(a.By[c].Score, b.By[c].Score)
+		all.By[c].Strange = slices.Concat(a.By[c].Strange, b.By[c].Strange)
 	}
 	return all
 }

@@ -25,15 +25,15 @@ func (s *Set) rank(candidate int) ranks {
 // candidate's errors among the open flows are at most the share level: both where
 // every flow counts the same and where every session does. One more flow than
 // there is counts as wrong, so that few flows are no evidence. Open flows that
-// are accepted are closed.
-func (s *Set) thresholds(candidate, packets int, r ranks, level float64, open []bool, weight []float64) []float32 {
+// are accepted are closed. Novel flows are left to the next stage.
+func (s *Set) thresholds(candidate, packets int, r ranks, strange []float32, level float64, open []bool, weight []float64) []float32 {
 	a := &s.By[candidate]
 	found := make([]float32, s.Classes)
 	var reached []int32
 	for class, flows := range r {
 		reached = reached[:0]
 		for _, i := range flows {
-			if open[i] && len(s.Flows[i].Waits) >= packets {
+			if open[i] && len(s.Flows[i].Waits) >= packets && !novel(a, strange, int(i)) {
 				reached = append(reached, i)
 			}
 		}
@@ -90,8 +90,8 @@ func (s *Set) weights() []float64 {
 }
 
 // abstain is the score under which a candidate alone had better say nothing: the
-// one with the best macro F1.
-func (s *Set) abstain(candidate int) (threshold float32) {
+// one with the best macro F1. Of novel flows it says nothing either.
+func (s *Set) abstain(candidate int, strange []float32) (threshold float32) {
 	a := &s.By[candidate]
 	said := make([]int16, len(s.Flows))
 	best := -1.0
@@ -99,7 +99,7 @@ func (s *Set) abstain(candidate int) (threshold float32) {
 		t := float32(step) / 20
 		for i := range said {
 			said[i] = Unknown
-			if a.Score[i] >= t {
+			if a.Score[i] >= t && !novel(a, strange, i) {
 				said[i] = a.Class[i]
 			}
 		}

@@ -37,6 +37,9 @@ const (
 	Decided              // kept only so that later packets open no new flow
 )
 
+// Novel is the guess that a flow is of no class.
+const Novel = -2
+
 // Record is what a table knows of a flow besides its packets.
 type Record struct {
 	Key   Key
@@ -52,8 +55,9 @@ type Record struct {
 	Ended bool // the IDS is done with it
 	Meta  bool // its tap sees no headers
 	Stage uint8
-	// Guess is the best class so far, -1 before any, with its score and the
-	// margin to the second best; GuessStage is the stage that gave it.
+	// Guess is the best class so far, -1 before any and Novel if it is none of
+	// them, with its score and the margin to the second best; GuessStage is the
+	// stage that gave it.
 	Guess      int16
 	GuessStage uint8
 	// Bundle is the owner's own number for the bundle that the flow began with.

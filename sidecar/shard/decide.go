@@ -82,9 +82,6 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 	}
 	stage := int(rec.Stage)
 	o := outcome{v.Class, v.Score, v.Margin, stage, min(packets, c.Stages[stage].Packets)}
-	if v.Novel {
-		o.class = cascade.Unknown // also where it is the best label so far
-	}
 	last := stage == c.Last()
 	if last && why == cascade.Accepted {
 		why = cascade.LastStage
@@ -167,16 +164,19 @@ func (s *Shard) resume(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 // keep notes what a stage said as the flow's best label so far.
 func keep(rec *flow.Record, stage uint8, v cascade.Verdict) {
 	rec.Guess, rec.GuessStage, rec.Score, rec.Margin = int16(v.Class), stage, v.Score, v.Margin
+	if v.Novel {
+		rec.Guess = flow.Novel
+	}
 }
 
 // guess decides a flow that no stage is to be asked about again: the best
 // label so far, if there is one.
 func (s *Shard) guess(r flow.Ref, why cascade.Reason, at int64) {
 	o := none
-	if rec := s.table.At(r); rec.Guess >= 0 {
+	if rec := s.table.At(r); rec.Guess != -1 {
 		stage := int(rec.GuessStage)
 		packets := min(len(s.table.Packets(r)), s.course(rec).Stages[stage].Packets)
-		o = outcome{int(rec.Guess), rec.Score, rec.Margin, stage, packets}
+		o = outcome{max(int(rec.Guess), cascade.Unknown), rec.Score, rec.Margin, stage, packets}
 	}
 	s.decide(r, o, why, at)
 }

@@ -63,7 +63,7 @@ func (s *Shard) postpone(r flow.Ref, why cascade.Reason, at int64) {
 func (s *Shard) shed(r flow.Ref, at int64) {
 	s.admission.Shed(time.Now())
 	rec := s.table.At(r)
-	if c := s.course(rec); rec.Guess < 0 && !c.Stages[0].Batched {
+	if c := s.course(rec); rec.Guess == -1 && !c.Stages[0].Batched {
 		if v, err := c.runner.Score(0, s.table.Packets(r)); err != nil {
 			s.options.OnError(err)
 		} else {

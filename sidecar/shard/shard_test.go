@@ -349,7 +349,7 @@ func TestNovelFlowsAreUnknown(t *testing.T) {
 		novel float32
 		want  []string
 	}{
-		{1, []string{"1 unknown  0 evicted 0"}},
+		{1, []string{"1 unknown fast 1 evicted 0"}},
 		{2, []string{"1 a fast 1 accepted 0"}},
 	} {
 		b := testBundle(t, false, false)

@@ -210,7 +210,9 @@ func (r *result) logs(t *testing.T, s *engine.Sidecar, plain, labelled string, p
 			continue
 		}
 		r.flows[fmt.Sprint(f.CommunityID, " ", f.packets())]++
-		r.phases.Add(played, f.start(t), decided[f.name()])
+		if r.tapped {
+			r.phases.Add(played, f.start(t), decided[f.name()])
+		}
 	}
 	if r.records {
 		r.compare(t, eve, labelled)

@@ -260,7 +260,7 @@ func (g *generator) each(flows int) measured {
 
 // await waits for the labels of so many flows, which were sent since begin.
 func (g *generator) await(sent int) measured {
-	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(3 * patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		g.mu.Lock()
 		done := g.told.labelled >= sent
 		g.mu.Unlock()

@@ -146,6 +146,14 @@ class Candidates(unittest.TestCase):
             self.assertTrue(all(2 <= dealt.count(f) <= 3 for f in range(3)))
         self.assertEqual(fold, train.folds_of(t, 3))
 
+    def test_folds_part_the_sessions_of_a_rare_class(self):
+        """Every session has flows of the first class; three have the second, too."""
+        t = self.table()
+        rare = ["a1", "b2", "c3"]
+        t.y = np.array([1 if s in rare and i % 4 == 0 else 0 for i, s in enumerate(t.session)])
+        fold = train.folds_of(t, 3)
+        self.assertEqual(sorted(fold[s] for s in rare), [0, 1, 2])
+
     def test_models_of_folds_have_not_seen_theirs(self):
         """A class whose sessions are all held back is never said."""
         t = self.table()

@@ -20,6 +20,7 @@ import json
 import sys
 import time
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,10 +100,19 @@ def listed(recipe):
 
 
 def folds_of(table, folds):
-    """A fold for each training session: those of a class are dealt out in turn."""
+    """A fold for each training session: those of a class are dealt out in turn.
+
+    A session with flows of several classes is dealt out as one of that which has
+    the fewest sessions: such a class can least do with all of them in one fold.
+    """
     rng = np.random.default_rng(1)
     train = table.rows("train")
-    label = dict(zip(table.session[train].tolist(), table.y[train].tolist()))
+    pairs = sorted(set(zip(table.session[train].tolist(), table.y[train].tolist())))
+    sessions = Counter(k for _, k in pairs)
+    label = {}
+    for s, k in pairs:
+        if s not in label or sessions[k] < sessions[label[s]]:
+            label[s] = k
     fold = {}
     for k in range(len(table.labels)):
         of_class = sorted(s for s in label if label[s] == k)

@@ -120,7 +120,7 @@ const mostAnswers = 16
 // returns false if there are none.
 func (v *votes) dns(l *Labels, t packet.Tuple, start int64) (found bool) {
 	told := l.answers.of(l.ends(t.Src, t.Dst))
-	n := told.upto(start)
+	n := told.upto(start - 1) // a row of dns.log has the time of the question
 	told = told[max(0, n-mostAnswers):n]
 	for i := len(told) - 1; i >= 0; i-- {
 		e := told[i].value

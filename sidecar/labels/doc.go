@@ -41,7 +41,8 @@
 //   - if that has none, the name for which the flow's originator was last told the
 //     address of its responder, by a DNS answer that is no older than an hour, or
 //     its TTL if that is longer (as in Bermudez et al., "DNS to the Rescue", IMC
-//     2012);
+//     2012); the question must have come from the address that the flow begins at,
+//     so IPv6 addresses that were asked for over IPv4 name nothing;
 //   - the service.
 //
 // Where one of these says two labels of a flow, it gets none, and is counted as a

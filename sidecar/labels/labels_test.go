@@ -180,7 +180,8 @@ func TestOf(t *testing.T) {
 			{"tcp 192.0.2.1 50002 198.51.100.7 443", 3600*second + 1, Answer{By: NoLog}},
 			{"tcp 192.0.2.2 50002 198.51.100.7 443", 100 * second, Answer{By: NoLog}}, // another client
 			{"tcp 192.0.2.1 50002 198.51.100.8 443", 100 * second, label("video", ByDNS)},
-			{"tcp 192.0.2.1 50002 198.51.100.8 443", 200 * second, Answer{By: InConflict}},
+			{"tcp 192.0.2.1 50002 198.51.100.8 443", 200 * second, label("video", ByDNS)},
+			{"tcp 192.0.2.1 50002 198.51.100.8 443", 200*second + 1, Answer{By: InConflict}},
 			{"tcp 192.0.2.1 50002 198.51.100.8 443", 600 * second, Answer{By: NoRule, Unmatched: "unruled.example"}},
 			{"tcp 192.0.2.1 50002 198.51.100.8 443", 86600 * second, label("call", ByDNS)}, // as long as its TTL
 			{"tcp 192.0.2.1 50002 198.51.100.8 443", 86600*second + 1, Answer{By: NoLog}},

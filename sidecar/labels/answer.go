@@ -46,7 +46,8 @@ func (l *Labels) Of(t packet.Tuple, start int64) Answer {
 		}
 	}
 	if !named {
-		by, named = ByDNS, v.dns(l, t, start)
+		by = ByDNS
+		v.dns(l, t, start)
 	}
 	if v.any() {
 		return v.answer(by)
@@ -116,12 +117,12 @@ func (v *votes) name(l *Labels, n uint32) {
 // mostAnswers bounds how far back DNS answers are looked at for a conflict.
 const mostAnswers = 16
 
-// dns asks the answers by which the originator may have found the responder. It
-// returns false if there are none.
-func (v *votes) dns(l *Labels, t packet.Tuple, start int64) (found bool) {
+// dns asks the answers by which the originator may have found the responder.
+func (v *votes) dns(l *Labels, t packet.Tuple, start int64) {
 	told := l.answers.of(l.ends(t.Src, t.Dst))
 	n := told.upto(start - 1) // a row of dns.log has the time of the question
 	told = told[max(0, n-mostAnswers):n]
+	found := false
 	for i := len(told) - 1; i >= 0; i-- {
 		e := told[i].value
 		if e.until < start {
@@ -130,13 +131,12 @@ func (v *votes) dns(l *Labels, t packet.Tuple, start int64) (found bool) {
 		if !found {
 			found = true
 			if v.name(l, e.name); !v.any() {
-				return true // the last answer counts; it has no label
+				return // the last answer counts; it has no label
 			}
 		} else if label := l.rules.name(l.names.text[e.name]); label != "" {
 			v.add(label)
 		}
 	}
-	return found
 }
 
 func (v *votes) service(l *Labels, n uint32) {

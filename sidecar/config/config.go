@@ -101,7 +101,7 @@ type ONNX struct {
 // Default returns the configuration that an empty file gives.
 func Default() Config {
 	return Config{
-		Bundle: "iot-device",
+		Bundle: "channel",
 		Listen: Listen{
 			Socket:         "/run/serveflow/serveflow.sock",
 			Mode:           0o660,

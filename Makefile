@@ -59,6 +59,18 @@ bench: build ## measure what a sidecar can take; BENCH is more flags of serveflo
 	else set -- test/captures/*.pcap; fi; \
 	bin/serveflow bench --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
 
+.PHONY: bench-peers
+bench-peers: build build/peers-venv/complete ## compare with other programs; PEERS is more flags of compare.py
+	@data=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
+	if [ -e "$$data" ]; then set -- --bundle iot-device --manifest "$$data" --label class_family; \
+	else set -- --bundle channel --manifest test/captures/lab/manifest.csv --label label; fi; \
+	build/peers-venv/bin/python test/peers/compare.py "$$@" $(PEERS)
+
+build/peers-venv/complete: test/peers/requirements.txt
+	python3 -m venv build/peers-venv
+	build/peers-venv/bin/pip install --quiet --requirement test/peers/requirements.txt
+	touch $@
+
 .PHONY: microbench
 microbench: ## run the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...

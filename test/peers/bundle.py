@@ -21,6 +21,7 @@ class Bundle:
     labels: list
     quiet: float  # s
     stages: list
+    novel: bool  # whether the sidecar looks for novel flows too, which the peers do not
 
 
 def read(directory):
@@ -36,7 +37,7 @@ def read(directory):
         thresholds = s["thresholds"] if len(s["thresholds"]) > 1 else s["thresholds"] * len(labels)
         path = directory / s["model"]
         stages.append(Stage(s["packets"], path, thresholds, columns(path.read_text())))
-    return Bundle(labels, features["quiet"], stages)
+    return Bundle(labels, features["quiet"], stages, any("profile" in s for s in manifest["packet"]["stage"]))
 
 
 def columns(text):

@@ -165,6 +165,8 @@ class Models(unittest.TestCase):
         lab = ROOT / "test/captures/lab/manifest.csv"
         chosen = ["--manifest", str(lab), "--label", "label", "--split", "test"]
         b = bundle.read(ROOT / "models/channel")
+        if b.novel:
+            self.skipTest("the bundle has profiles, and a consumer does not know what is novel")
         found = flows.record(ROOT / "bin/serveflow", "channel", b.stages[-1].packets, chosen)
         self.assertGreater(len(found), 50)
         labeller = consumer.Consumer(b, slow=False)

@@ -22,7 +22,7 @@ import measure
 import report
 
 HERE = Path(__file__).parent
-COPIES = 8  # of the flows, in captures that are read as a whole
+ENOUGH = 20_000  # flows in a capture that is read as a whole
 BATCHES = (1, 64)
 
 
@@ -67,6 +67,7 @@ class Setting:
         flows.save(self.train, self._record("train"))
         self.flows = self._record("test")
         flows.save(self.test, self.flows)
+        self.copies = max(1, round(ENOUGH / len(self.flows)))
         self.truth = {f.capture: f.truth for f in self.flows}
 
     def _record(self, split):
@@ -111,7 +112,7 @@ class NFStream:
     def __init__(self, s):
         self.cpu = s.cpu
         run(script("meter.py", "train", "--flows", s.train, "--dir", s.dir, "--slow", s.slow.path))
-        self.command = script("meter.py", "label", "--flows", s.test, "--dir", s.dir, "--copies", COPIES)
+        self.command = script("meter.py", "label", "--flows", s.test, "--dir", s.dir, "--copies", s.copies)
 
     def run(self):
         said = told(self.command, self.cpu)
@@ -126,7 +127,7 @@ class Replay:
         self.truth, self.cpu = s.truth, s.cpu
         self.command = [s.serveflow, "replay", "--bundle", s.name, "--json"]
         self.joined, self.one = s.dir / "joined.pcap", s.dir / "one.pcap"
-        flows.write_capture(self.joined, s.flows, COPIES)
+        flows.write_capture(self.joined, s.flows, s.copies)
         flows.write_capture(self.one, s.flows[:1])
 
     def run(self):

@@ -21,8 +21,10 @@ type generator struct {
 	started  time.Time
 	heard    chan error // what ended the reading of labels
 	out      []byte
-	sent     uint64 // events
-	begun    int64  // instances
+	dues     []time.Duration // of the messages in out, at a rate
+	late     histogram       // by how much messages were written after they were due
+	sent     uint64          // events
+	begun    int64           // instances
 }
 
 func newGenerator(s *schedule, conn net.Conn, rate float64) *generator {
@@ -112,9 +114,11 @@ func (g *generator) playPeriod(period, instances int64) error {
 			continue
 		}
 		if g.rate > 0 {
-			if err := g.await(g.due(period*s.period + e.at)); err != nil {
+			due := g.due(period*s.period + e.at)
+			if err := g.await(due); err != nil {
 				return err
 			}
+			g.dues = append(g.dues, due)
 		}
 		g.out = s.append(g.out, e, instance)
 		g.sent++
@@ -154,8 +158,14 @@ func (g *generator) flush() error {
 	if len(g.out) == 0 {
 		return nil
 	}
+	now, from := time.Since(g.started), g.labels.measured()
+	for _, due := range g.dues {
+		if due >= from {
+			g.late.add(now - due)
+		}
+	}
 	_, err := g.conn.Write(g.out)
-	g.out = g.out[:0]
+	g.out, g.dues = g.out[:0], g.dues[:0]
 	return err
 }
 

@@ -105,6 +105,13 @@ func (l *labels) measure(from time.Duration) {
 	l.from = from
 }
 
+// measured is from when on latency counts.
+func (l *labels) measured() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.from
+}
+
 // missing is how many flows have no label of so many instances.
 func (l *labels) missing(instances int64) int64 {
 	l.mu.Lock()

@@ -37,6 +37,7 @@ type OpenLoop struct {
 	Rate      Spread    `json:"flows_per_s"`
 	Compute   Quantiles `json:"compute_ms"`    // the sidecar's: from the arrival of what triggered a decision
 	RoundTrip Quantiles `json:"round_trip_ms"` // from the moment a packet was due to its flow's label
+	SentLate  Quantiles `json:"sent_late_ms"`  // by how much packets were sent after they were due
 }
 
 // Quality is how often labels are right.
@@ -87,6 +88,7 @@ type Pass struct {
 	EventsPerSecond float64   `json:"events_per_s"`
 	Compute         Quantiles `json:"compute_ms"`
 	RoundTrip       Quantiles `json:"round_trip_ms"` // 0 flat out
+	SentLate        Quantiles `json:"sent_late_ms"`  // 0 flat out
 	Stages          []Share   `json:"stages"`
 	Reasons         []Share   `json:"reasons"`
 	Escalated       float64   `json:"escalated"`
@@ -145,6 +147,9 @@ func newPass(mode Mode, g *generator, idle *Sample, samples []*Sample) *Pass {
 		for _, q := range curve {
 			p.curve = append(p.curve, [2]float64{q, ms(h.quantile(q))})
 		}
+	}
+	if g.late.n > 0 {
+		p.SentLate = quantiles(func(q float64) float64 { return ms(g.late.quantile(q)) })
 	}
 	if scores, n := g.labels.scores(); n > 0 && g.schedule.labelled() {
 		p.Quality = &Quality{scores, n}
@@ -239,6 +244,7 @@ func (r *Report) sum() {
 				Rate:      spread(open, func(p *Pass) float64 { return p.FlowsPerSecond }),
 				Compute:   medians(open, func(p *Pass) Quantiles { return p.Compute }),
 				RoundTrip: medians(open, func(p *Pass) Quantiles { return p.RoundTrip }),
+				SentLate:  medians(open, func(p *Pass) Quantiles { return p.SentLate }),
 			}
 		}
 		r.Modes = append(r.Modes, s)

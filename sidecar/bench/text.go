@@ -51,6 +51,7 @@ func (r *Report) writeOpen(w io.Writer) {
 		head = ""
 		fmt.Fprintf(w, "%s\t%.0f\tcompute\t%s\n", m.Mode, m.Open.Rate.Median, m.Open.Compute.text())
 		fmt.Fprintf(w, "\t\tround trip\t%s\n", m.Open.RoundTrip.text())
+		fmt.Fprintf(w, "\t\tsent late\t%s\n", m.Open.SentLate.text())
 	}
 }
 

@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -12,7 +13,7 @@ const Lost = .01
 
 // novelty returns, for each class, the least strangeness up to which flows have to
 // be taken as known so that no more than Lost are lost; nil if the candidate
-// cannot tell how strange they are. A class of few flows loses none of them.
+// cannot tell how strange they are.
 func (s *Set) novelty(candidate int) []float32 {
 	a := &s.By[candidate]
 	if a.Strange == nil {
@@ -33,7 +34,8 @@ func (s *Set) novelty(candidate int) []float32 {
 	return found
 }
 
-// keeping is the least strangeness that no more than Lost of the flows exceed.
+// keeping is the least strangeness that no more than Lost of the flows exceed. Few
+// flows lose none, and others like them may be stranger still.
 func (s *Set) keeping(a *Answers, flows []int32, size []float64) float32 {
 	flows = slices.Clone(flows)
 	slices.SortFunc(flows, func(i, j int32) int { return cmp.Compare(a.Strange[j], a.Strange[i]) })
@@ -45,10 +47,17 @@ func (s *Set) keeping(a *Answers, flows []int32, size []float64) float32 {
 	for _, i := range flows {
 		n, lost = n+1, lost+1/size[s.Flows[i].Session]
 		if n > Lost*all || lost > Lost*heavy {
-			return a.Strange[i]
+			return a.Strange[i] * stretch(all)
 		}
 	}
 	return 0
+}
+
+// stretch is by how much strangeness that one flow in so many exceeds has to be
+// stretched where that is more than Lost: of n flows with an exponential tail the
+// largest is log n scales away, and what one in 1/Lost exceeds is log 1/Lost.
+func stretch(flows float64) float32 {
+	return float32(max(math.Log(1/Lost)/math.Log(1+flows), 1))
 }
 
 // larger has the larger of each two values; nil if there are none.

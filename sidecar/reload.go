@@ -3,6 +3,7 @@ package sidecar
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"serveflow/sidecar/bundle"
@@ -63,7 +64,7 @@ func (s *Sidecar) reload(b *bundle.Bundle) (bool, error) {
 		}
 	}
 	s.warnQuiet(b)
-	s.using(append(inUse, v))
+	s.use(v)
 	if s.announce() {
 		time.Sleep(grace)
 	}
@@ -83,6 +84,8 @@ func (s *Sidecar) reload(b *bundle.Bundle) (bool, error) {
 func (s *Sidecar) await(v *shard.Service, owned *bundle.Bundle) {
 	s.drained.Go(func() {
 		<-v.Over()
+		s.leave(v)
+		s.announce()
 		err := v.Close()
 		if owned != nil {
 			err = errors.Join(err, owned.Close())
@@ -90,14 +93,6 @@ func (s *Sidecar) await(v *shard.Service, owned *bundle.Bundle) {
 		if err != nil {
 			s.options.Log.Error().Err(err).Str("bundle", v.Bundle.Name()).Msg("freeing a bundle")
 		}
-		var left []*shard.Service
-		for _, other := range s.inUse() {
-			if other != v {
-				left = append(left, other)
-			}
-		}
-		s.using(left)
-		s.announce()
 	})
 }
 
@@ -105,18 +100,27 @@ func (s *Sidecar) await(v *shard.Service, owned *bundle.Bundle) {
 func (s *Sidecar) inUse() []*shard.Service {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*shard.Service(nil), s.services...)
+	return slices.Clone(s.services)
 }
 
-func (s *Sidecar) using(services []*shard.Service) {
+func (s *Sidecar) use(v *shard.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.services = services
+	s.services = append(s.services, v)
+}
+
+func (s *Sidecar) leave(v *shard.Service) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services = slices.DeleteFunc(s.services, func(other *shard.Service) bool { return other == v })
 }
 
 // announce tells the taps what the bundles in use need, and says whether that
-// is more than before.
+// is more than before. What is told last is true: bundles may come and go at
+// the same moment.
 func (s *Sidecar) announce() bool {
+	s.announcing.Lock()
+	defer s.announcing.Unlock()
 	var w wire.Welcome
 	for _, v := range s.inUse() {
 		n := needs(v.Bundle)

@@ -58,6 +58,8 @@ type Sidecar struct {
 	drained   sync.WaitGroup
 	mu        sync.Mutex
 	services  []*shard.Service // in use, the newest last
+	// announcing is held while taps are told what those need.
+	announcing sync.Mutex
 }
 
 // Start starts a sidecar. It listens when Start returns.
@@ -102,7 +104,7 @@ func (s *Sidecar) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	s.using([]*shard.Service{service})
+	s.use(service)
 	n := c.Flow.Shards
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)

@@ -3,10 +3,12 @@ package faults
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +36,9 @@ func TestKill(t *testing.T) {
 		kills = 100
 	}
 	p := newPlace(t, "")
-	capture := &traffic{flows: 1500 * kills, packets: 8, every: 1000, gap: 40_000} // 1.5 s a kill
+	// It goes on for 6 s a kill, unless all are done before.
+	capture := &traffic{flows: 6000 * kills, packets: 8, every: 1000, gap: 40_000}
+	played := &ending{Packets: capture}
 	s := p.start()
 
 	var mu sync.Mutex
@@ -52,11 +56,11 @@ func TestKill(t *testing.T) {
 	}
 	defer tap.Close()
 	var report replay.Report
-	played := make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
 		var err error
-		report, err = tap.Play(t.Context(), replay.NewFlows(capture, replay.Options{IgnoreChecksums: true}))
-		played <- err
+		report, err = tap.Play(t.Context(), replay.NewFlows(played, replay.Options{IgnoreChecksums: true}))
+		done <- err
 	}()
 
 	var lives []life
@@ -71,7 +75,9 @@ func TestKill(t *testing.T) {
 		checkRepair(t, s, torn)
 	}
 	lives = append(lives, life{logTime(t, s.awaitLog("tap connected")), time.Now().Add(time.Hour)})
-	if err := <-played; err != nil {
+	time.Sleep(time.Second)
+	played.over.Store(true)
+	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	s.stop()
@@ -82,6 +88,19 @@ func TestKill(t *testing.T) {
 	flows := byFlow(t, readLabels(t, p.labels, true))
 	checkHeard(t, labels, lives, flows)
 	checkPartial(t, capture, flows, kills)
+}
+
+// ending is packets that are over when somebody says so.
+type ending struct {
+	replay.Packets
+	over atomic.Bool
+}
+
+func (e *ending) Next(r *replay.Record) error {
+	if e.over.Load() {
+		return io.EOF
+	}
+	return e.Packets.Next(r)
 }
 
 // tear leaves half a line at the end of the label log, as when a machine goes

@@ -24,8 +24,7 @@ func TestQuality(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newChanging(t, root+"/models/channel", overload)
-	c.splitOff(1, 4, .7)
-	c.slowDown("even10.txt", 27)
+	c.slowDown("large30.txt", 27)
 	quality(t, c, "channel", list)
 }
 
@@ -69,7 +68,7 @@ func quality(t *testing.T, c *changing, name string, list []captures.Capture) {
 
 	alone := newChanging(t, c.dir, overload)
 	alone.rewrite(func(m *bundle.Manifest, _ map[string][]byte) {
-		m.Packet.Stage = m.Packet.Stage[:1]
+		m.Packet.Stage, m.Packet.Reference = m.Packet.Stage[:1], nil
 		m.Packet.Stage[0].Thresholds = []float32{0}
 	})
 	s := alone.start()

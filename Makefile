@@ -50,7 +50,7 @@ fuzz: ## run each fuzz target for FUZZTIME, one on each processor at a time
 		/^ok/ { n = split(targets, t); for (i = 1; i <= n; i++) print $$2, t[i]; targets = "" }' | \
 	xargs --max-lines=1 --max-procs="$$(nproc)" bash -c 'out=$$(go test -run "^\$$" -fuzz "^$$1\$$" \
 		-fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 "$$0" 2>&1) || { echo "$$out"; exit 1; }; \
-		grep -o "execs: [0-9]*" <<<"$$out" | tail -1 | sed "s|^|$$0 $$1 |"'
+		grep "^fuzz: " <<<"$$out" | tail -1 | sed "s|^fuzz|$$0 $$1|"'
 
 .PHONY: bench
 bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench

@@ -149,9 +149,13 @@ func (s *Set) ByClass(said []int16) (f1, flows []float64) {
 // Quantile is the smallest of the values that at least the share q of them do
 // not exceed; 0 if there is none.
 func Quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
+	return quantile(slices.Sorted(slices.Values(values)), q)
+}
+
+// quantile is Quantile of values in order.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(values))
 	return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)]
 }

@@ -59,10 +59,13 @@ func (c *Costs) encode() []byte {
 }
 
 // How costs are measured: so many flows, asked about again and again in passes of
-// which the fastest counts, for what else the machine does only makes it slower.
+// which the fastest counts, for what else the machine does only makes it slower. It
+// is the fastest for each few flows: on a busy machine no pass of a large model
+// is left alone from end to end.
 const (
 	costFlows  = 200
 	costPasses = 15
+	costBlock  = 10
 )
 
 // measure measures the candidates for a kind of events on flows of these
@@ -74,18 +77,20 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 	if err != nil {
 		return err
 	}
-	times := make([][]float64, len(l))
-	var said search.Answers
+	fastest := make([][]time.Duration, len(l)) // of each block
 	for pass := range costPasses {
 		for i := range l { // in turn, so that a busy moment hits them alike
-			start := time.Now()
-			for _, packets := range flows {
-				said = search.Answers{Class: said.Class[:0], Score: said.Score[:0], Strange: said.Strange[:0]}
-				if err := s.ask(&said, i, -1, packets); err != nil {
+			for k := 0; k*costBlock < len(flows); k++ {
+				block := flows[k*costBlock : min((k+1)*costBlock, len(flows))]
+				took, err := s.time(i, block)
+				if err != nil {
 					return err
 				}
+				if pass == 0 {
+					fastest[i] = append(fastest[i], took)
+				}
+				fastest[i][k] = min(fastest[i][k], took)
 			}
-			times[i] = append(times[i], float64(time.Since(start))/float64(time.Microsecond)/float64(len(flows)))
 		}
 		if t.options.Progress != nil {
 			t.options.Progress("measuring costs ("+events+")", pass+1, costPasses)
@@ -95,9 +100,26 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 		}
 	}
 	for i, one := range l {
-		into.Candidates[one.Name] = math.Round(1e3*slices.Min(times[i])) / 1e3
+		total := time.Duration(0)
+		for _, took := range fastest[i] {
+			total += took
+		}
+		into.Candidates[one.Name] = math.Round(float64(total)/float64(len(flows))) / 1e3
 	}
 	return nil
+}
+
+// time is how long it takes to ask candidate i about flows.
+func (s *scorer) time(i int, flows [][]packet.Packet) (time.Duration, error) {
+	n := len(flows)
+	said := search.Answers{Class: make([]int16, 0, n), Score: make([]float32, 0, n), Strange: make([]float32, 0, n)}
+	start := time.Now()
+	for _, packets := range flows {
+		if err := s.ask(&said, i, -1, packets); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
 }
 
 // sample returns the first packets of flows of the captures, from as many of them

@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,10 +12,8 @@ import (
 
 	"serveflow/sidecar/cascade"
 	"serveflow/sidecar/drift"
-	"serveflow/sidecar/feature"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
-	"serveflow/sidecar/model/onnx"
 )
 
 // UnknownLabel is what a flow is called that no stage is sure of.
@@ -82,9 +79,10 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 			b.serves[p] = m.Features.Serves(uint8(p))
 		}
 	}
-	b.Packet, err = b.cascade("packet", m.Packet.Stage, files, o)
+	l := &loader{bundle: b, files: files, options: o, models: map[[2]string]model.Model{}, profiles: map[[2]string]*novelty.Profile{}}
+	b.Packet, err = l.cascade("packet", m.Packet.Stage)
 	if err == nil {
-		b.Meta, err = b.cascade("meta", m.Meta.Stage, files, o)
+		b.Meta, err = l.cascade("meta", m.Meta.Stage)
 	}
 	if err == nil {
 		b.PacketProfile, err = m.profile(&m.Packet)
@@ -143,77 +141,7 @@ func (b *Bundle) Close() error {
 	return errors.Join(errs...)
 }
 
-func (b *Bundle) cascade(name string, stages []Stage, files map[string][]byte, o Options) (*cascade.Cascade, error) {
-	if len(stages) == 0 {
-		return nil, nil
-	}
-	masks, err := feature.ParseMasks(b.Manifest.Features.Masks)
-	if err != nil {
-		return nil, fmt.Errorf("features.masks: %w", err)
-	}
-	built := make([]cascade.Stage, len(stages))
-	for i, s := range stages {
-		at := fmt.Sprintf("%s.stage[%d] (%s)", name, i, s.Model)
-		m, err := b.load(s, files, o)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", at, err)
-		}
-		plan, err := feature.Compile(m.Columns(), masks)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", at, err)
-		}
-		measure, err := cascade.ParseMeasure(s.Confidence)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", at, err)
-		}
-		var profile *novelty.Profile
-		if s.Profile != "" {
-			if profile, err = novelty.Parse(files[s.Profile], m); err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", at, s.Profile, err)
-			}
-		}
-		built[i] = cascade.Stage{
-			Name: s.Name, Packets: s.Packets, Plan: plan, Model: m,
-			Measure: measure, Thresholds: s.Thresholds, Profile: profile, Novel: s.Novel, Batched: s.Kind == "onnx",
-		}
-	}
-	c, err := cascade.New(b.Manifest.Labels, built)
-	if err != nil {
-		return nil, fmt.Errorf("%s.stage: %w", name, err)
-	}
-	return c, nil
-}
-
-func (b *Bundle) load(s Stage, files map[string][]byte, o Options) (model.Model, error) {
-	m, err := LoadModel(s.Kind, files[s.Model], files[s.Model+GoldenSuffix], len(b.Manifest.Labels), o)
-	if m != nil {
-		b.models = append(b.models, m)
-	}
-	return m, err
-}
-
-// LoadModel loads a model of a kind that stages can have, and checks it against
-// its golden rows unless there are none. If only these are wrong, the model is
-// returned with the error, to be closed.
-func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.Model, error) {
-	switch kind {
-	case "lightgbm":
-		return loadTrees(data, golden, classes, o.Warn)
-	case "onnx":
-		m, err := onnx.Load(data, onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
-		if err != nil || golden == nil {
-			return m, err
-		}
-		return m, checkGolden(m, golden)
-	}
-	return nil, fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
-}
-
-func checkGolden(m model.Model, rows []byte) error {
-	return model.CheckGolden(m, bytes.NewReader(rows), goldenTolerance)
-}
-
-// readFiles reads the listed files and checks their digests.
+// ReadFiles reads the listed files and checks their digests.
 func ReadFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error) {
 	files := make(map[string][]byte, len(digests))
 	var errs []error

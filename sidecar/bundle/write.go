@@ -13,15 +13,19 @@ import (
 )
 
 // Write writes a bundle of these files into dir, which is made if it is not
-// there, and lists their digests in the manifest. Files of an older bundle in
-// dir that are not among them are removed. The manifest goes last, so what a
-// crash leaves behind does not load.
+// there, and lists their digests in the manifest. Of models and profiles that
+// are alike, as two cascades may have them, only the first is written, and the
+// stages of the others name it. Files of an older bundle in dir that are not
+// among them are removed. The manifest goes last, so what a crash leaves behind
+// does not load.
 func Write(dir string, m *Manifest, files map[string][]byte) error {
 	listed := *m
 	listed.Files = make(map[string]string, len(files))
 	for name, data := range files {
 		listed.Files[name] = Digest(data)
 	}
+	listed.Packet.Stage, listed.Meta.Stage = slices.Clone(m.Packet.Stage), slices.Clone(m.Meta.Stage)
+	listed.share()
 	var text bytes.Buffer
 	out := toml.NewEncoder(&text)
 	out.Indent = ""
@@ -37,12 +41,43 @@ func Write(dir string, m *Manifest, files map[string][]byte) error {
 	if err := clear(dir, listed.Files); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
+	for _, name := range slices.Sorted(maps.Keys(listed.Files)) {
 		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o644); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(filepath.Join(dir, ManifestFile), text.Bytes(), 0o644)
+}
+
+// share has stages whose models or profiles are alike name the same file, and
+// lists the others no more.
+func (m *Manifest) share() {
+	first := map[string]string{} // by digest
+	share := func(name *string, suffixes ...string) {
+		digest := ""
+		for _, suffix := range suffixes {
+			digest += m.Files[*name+suffix]
+		}
+		other, ok := first[digest]
+		if !ok {
+			first[digest] = *name
+			return
+		}
+		if other != *name {
+			for _, suffix := range suffixes {
+				delete(m.Files, *name+suffix)
+			}
+			*name = other
+		}
+	}
+	for _, stages := range [][]Stage{m.Packet.Stage, m.Meta.Stage} {
+		for i := range stages {
+			share(&stages[i].Model, "", GoldenSuffix)
+			if stages[i].Profile != "" {
+				share(&stages[i].Profile, "")
+			}
+		}
+	}
 }
 
 // clear removes the manifest in dir, and the files it lists that stay not. A

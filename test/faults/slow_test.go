@@ -44,10 +44,12 @@ func (c *changing) slowDown(name string, times int) {
 		sizes := []byte("tree_sizes=")
 		head, _, _ := bytes.Cut(files[name], sizes)
 		_, trees, _ := bytes.Cut(e.Text(), sizes)
-		for i := range m.Packet.Stage {
-			if stage := &m.Packet.Stage[i]; stage.Model == name && stage.Profile != "" {
-				delete(files, stage.Profile)
-				stage.Profile, stage.Novel = "", nil
+		for _, stages := range [][]bundle.Stage{m.Packet.Stage, m.Meta.Stage} {
+			for i := range stages {
+				if stage := &stages[i]; stage.Model == name && stage.Profile != "" {
+					delete(files, stage.Profile)
+					stage.Profile, stage.Novel = "", nil
+				}
 			}
 		}
 		files[name] = slices.Concat(head, sizes, trees, []byte("end of trees\n"))

@@ -1,0 +1,109 @@
+package bundle
+
+import (
+	"bytes"
+	"fmt"
+
+	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/feature"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/novelty"
+	"serveflow/sidecar/model/onnx"
+)
+
+// loader makes the cascades of a bundle out of its files. What several stages
+// name is loaded once.
+type loader struct {
+	bundle   *Bundle
+	files    map[string][]byte
+	options  Options
+	models   map[[2]string]model.Model      // by kind and file
+	profiles map[[2]string]*novelty.Profile // by file and that of the model
+}
+
+func (l *loader) cascade(name string, stages []Stage) (*cascade.Cascade, error) {
+	if len(stages) == 0 {
+		return nil, nil
+	}
+	m := l.bundle.Manifest
+	masks, err := feature.ParseMasks(m.Features.Masks)
+	if err != nil {
+		return nil, fmt.Errorf("features.masks: %w", err)
+	}
+	built := make([]cascade.Stage, len(stages))
+	for i, s := range stages {
+		if built[i], err = l.stage(s, masks); err != nil {
+			return nil, fmt.Errorf("%s.stage[%d] (%s): %w", name, i, s.Model, err)
+		}
+	}
+	c, err := cascade.New(m.Labels, built)
+	if err != nil {
+		return nil, fmt.Errorf("%s.stage: %w", name, err)
+	}
+	return c, nil
+}
+
+func (l *loader) stage(s Stage, masks feature.Mask) (built cascade.Stage, err error) {
+	built = cascade.Stage{
+		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, Novel: s.Novel, Batched: s.Kind == "onnx",
+	}
+	if built.Model, err = l.model(s); err != nil {
+		return built, err
+	}
+	if built.Plan, err = feature.Compile(built.Model.Columns(), masks); err != nil {
+		return built, err
+	}
+	if built.Measure, err = cascade.ParseMeasure(s.Confidence); err != nil {
+		return built, err
+	}
+	if s.Profile != "" {
+		if built.Profile, err = l.profile(s, built.Model); err != nil {
+			return built, fmt.Errorf("%s: %w", s.Profile, err)
+		}
+	}
+	return built, nil
+}
+
+func (l *loader) model(s Stage) (model.Model, error) {
+	key := [2]string{s.Kind, s.Model}
+	if m := l.models[key]; m != nil {
+		return m, nil
+	}
+	m, err := LoadModel(s.Kind, l.files[s.Model], l.files[s.Model+GoldenSuffix], len(l.bundle.Manifest.Labels), l.options)
+	if m != nil {
+		l.bundle.models = append(l.bundle.models, m)
+		l.models[key] = m
+	}
+	return m, err
+}
+
+func (l *loader) profile(s Stage, m model.Model) (*novelty.Profile, error) {
+	key := [2]string{s.Profile, s.Model}
+	if p := l.profiles[key]; p != nil {
+		return p, nil
+	}
+	p, err := novelty.Parse(l.files[s.Profile], m)
+	l.profiles[key] = p
+	return p, err
+}
+
+// LoadModel loads a model of a kind that stages can have, and checks it against
+// its golden rows unless there are none. If only these are wrong, the model is
+// returned with the error, to be closed.
+func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.Model, error) {
+	switch kind {
+	case "lightgbm":
+		return loadTrees(data, golden, classes, o.Warn)
+	case "onnx":
+		m, err := onnx.Load(data, onnx.Options{Library: o.Library, Classes: classes, MaxBatch: max(o.Batch, 1)})
+		if err != nil || golden == nil {
+			return m, err
+		}
+		return m, checkGolden(m, golden)
+	}
+	return nil, fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
+}
+
+func checkGolden(m model.Model, rows []byte) error {
+	return model.CheckGolden(m, bytes.NewReader(rows), goldenTolerance)
+}

@@ -11,7 +11,7 @@ namespace plugin::ServeFlow_Tap {
 Plugin plugin;
 
 zeek::plugin::Configuration Plugin::Configure() {
-    // Names the analyzer that is a tap on Zeek 8.0. Nothing but a tap makes one.
+    // Names the analyzer that a tap may be. Nothing but a tap makes one.
     AddComponent(new zeek::analyzer::Component("ServeFlow_Tap", nullptr));
 
     zeek::plugin::Configuration config;

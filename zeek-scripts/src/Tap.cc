@@ -95,45 +95,12 @@ void Tap::Over() {
     flow = nullptr;
 }
 
-#if ZEEK_VERSION_NUMBER >= 80100
-
 namespace {
 
-class Adapter final : public zeek::packet_analysis::TapAnalyzer {
+// AnalyzerTap is the tap where Zeek has none of its own.
+class AnalyzerTap final : public zeek::analyzer::Analyzer {
 public:
-    Adapter(Flows& flows, zeek::Connection* conn) : tap(flows, conn) {}
-
-    void TapPacket(const zeek::Packet& pkt, zeek::packet_analysis::PacketAction action,
-                   zeek::packet_analysis::SkipReason reason) override {
-        // Packets that Zeek does not count are not the flow's: bad checksums
-        // and broken headers. One that is skipped on a script's wish is.
-        if ( tap.Done() || (action == zeek::packet_analysis::PacketAction::Skip &&
-                            reason != zeek::packet_analysis::SkipReason::SkipProcessing) )
-            return;
-        const auto& ip = *pkt.ip_hdr;
-        const u_char* end = ip.Reassembled() ? ip.Payload() + ip.PayloadLen() : pkt.data + pkt.cap_len;
-        tap.Packet(ip, end, pkt.is_orig, int64_t{pkt.ts.tv_sec} * 1'000'000 + pkt.ts.tv_usec);
-    }
-
-    void Done() override { tap.Over(); }
-
-private:
-    Tap tap;
-};
-
-} // namespace
-
-void Attach(Flows& flows, zeek::Connection* conn) {
-    conn->GetSessionAdapter()->AddTapAnalyzer(std::make_unique<Adapter>(flows, conn));
-}
-
-#else
-
-namespace {
-
-class Adapter final : public zeek::analyzer::Analyzer {
-public:
-    Adapter(Flows& flows, zeek::Connection* conn) : Analyzer(flows.AnalyzerTag(), conn), tap(flows, conn) {}
+    AnalyzerTap(Flows& flows, zeek::Connection* conn) : Analyzer(flows.AnalyzerTag(), conn), tap(flows, conn) {}
 
     void DeliverPacket(int len, const u_char* data, bool is_orig, uint64_t, const zeek::IP_Hdr* ip, int) override {
         // What data points to lies behind the headers, in the same memory. The
@@ -156,16 +123,55 @@ private:
 
 } // namespace
 
+#if ZEEK_VERSION_NUMBER >= 80100
+
+namespace {
+
+class SessionTap final : public zeek::packet_analysis::TapAnalyzer {
+public:
+    SessionTap(Flows& flows, zeek::Connection* conn) : tap(flows, conn) {}
+
+    void TapPacket(const zeek::Packet& pkt, zeek::packet_analysis::PacketAction action,
+                   zeek::packet_analysis::SkipReason reason) override {
+        // Packets that Zeek does not count are not the flow's: bad checksums
+        // and broken headers. One that is skipped on a script's wish is.
+        if ( tap.Done() || (action == zeek::packet_analysis::PacketAction::Skip &&
+                            reason != zeek::packet_analysis::SkipReason::SkipProcessing) )
+            return;
+        const auto& ip = *pkt.ip_hdr;
+        const u_char* end = ip.Reassembled() ? ip.Payload() + ip.PayloadLen() : pkt.data + pkt.cap_len;
+        tap.Packet(ip, end, pkt.is_orig, int64_t{pkt.ts.tv_sec} * 1'000'000 + pkt.ts.tv_usec);
+    }
+
+    void Done() override { tap.Over(); }
+
+private:
+    Tap tap;
+};
+
+} // namespace
+
 void Attach(Flows& flows, zeek::Connection* conn) {
     auto* session = conn->GetSessionAdapter();
-    auto* adapter = new Adapter(flows, conn);
+    // Transports that Zeek does not know have sessions that are not tapped.
+    if ( conn->ConnTransport() == TRANSPORT_UNKNOWN )
+        session->AddChildAnalyzer(new AnalyzerTap(flows, conn));
+    else
+        session->AddTapAnalyzer(std::make_unique<SessionTap>(flows, conn));
+}
+
+#else
+
+void Attach(Flows& flows, zeek::Connection* conn) {
+    auto* session = conn->GetSessionAdapter();
+    auto* tap = new AnalyzerTap(flows, conn);
     if ( conn->ConnTransport() != TRANSPORT_TCP ) {
-        session->AddChildAnalyzer(adapter);
+        session->AddChildAnalyzer(tap);
         return;
     }
     // TCP hands packets without payload to these children alone.
-    static_cast<zeek::packet_analysis::TCP::TCPSessionAdapter*>(session)->AddChildPacketAnalyzer(adapter);
-    adapter->Init();
+    static_cast<zeek::packet_analysis::TCP::TCPSessionAdapter*>(session)->AddChildPacketAnalyzer(tap);
+    tap->Init();
 }
 
 #endif

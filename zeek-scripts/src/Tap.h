@@ -1,5 +1,6 @@
 // What is attached to a connection: it sends the first packets of the flow, and
-// its end. Zeek 8.1 has an interface made for that; on 8.0 it is an analyzer.
+// its end. Zeek 8.1 has an interface made for that, but not for transports that it
+// does not know; for these, and on 8.0, it is an analyzer.
 
 #pragma once
 

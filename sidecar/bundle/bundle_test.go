@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"serveflow/models"
 )
 
 const toy = "../../test/bundle/toy"
@@ -262,6 +264,24 @@ func TestShipped(t *testing.T) {
 	defer b.Close()
 	if b.Packet == nil || b.Meta == nil {
 		t.Error("a cascade is missing")
+	}
+}
+
+// BenchmarkLoad loads the bundles that come with the program.
+func BenchmarkLoad(b *testing.B) {
+	for _, name := range models.Names() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				one, err := Open(name, Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := one.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

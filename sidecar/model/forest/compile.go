@@ -8,22 +8,26 @@ import (
 	"serveflow/sidecar/model/lightgbm"
 )
 
-// split is a node while it is sorted into its column.
+// split is a node while it is sorted within its column.
 type split struct {
-	column    uint32
-	threshold float32
 	clearing
+	threshold                        float32
 	nanRight, zeroRight, zeroMissing bool
 }
 
 func compile(e *lightgbm.Ensemble) *forest {
 	f := &forest{Ensemble: e, nan: map[uint32][]clearing{}, zero: map[uint32][]split{}}
-	var splits []split
+	leaves := 0
+	for i := range e.Trees {
+		leaves += len(e.Trees[i].Leaf)
+	}
+	f.leaves, f.number = make([]float64, 0, leaves), make([]uint16, 0, leaves)
+	splits := make([][]split, len(e.Columns)) // by column
 	for i := 0; i < len(e.Trees); {
 		n := alike(e.Trees[i:min(i+e.Groups, len(e.Trees))])
 		walk := len(e.Trees[i].Leaf) > maxLeaves || n > 1 && i%e.Groups == 0 && n == e.Groups
 		if !walk {
-			splits = f.sow(splits, i)
+			f.sow(splits, i)
 			i++
 			continue
 		}
@@ -34,7 +38,11 @@ func compile(e *lightgbm.Ensemble) *forest {
 		}
 		i += n
 	}
-	f.sort(splits)
+	for i, nodes := range splits {
+		if len(nodes) > 0 {
+			f.sort(uint32(i), nodes)
+		}
+	}
 	return f
 }
 
@@ -85,12 +93,12 @@ func (f *forest) plant(t *lightgbm.Tree) {
 
 // sow adds tree i, which is not walked: its leaves from left to right, and its
 // nodes to splits.
-func (f *forest) sow(splits []split, i int) []split {
+func (f *forest) sow(splits [][]split, i int) {
 	t := &f.Trees[i]
 	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
 	if len(t.Feature) == 0 {
 		f.addLeaf(0, t.Leaf[0])
-		return splits
+		return
 	}
 	var visit func(n int32, leaf int) int // returns the number of the next leaf
 	visit = func(n int32, leaf int) int {
@@ -100,14 +108,14 @@ func (f *forest) sow(splits []split, i int) []split {
 		}
 		middle := visit(t.Left[n], leaf)
 		left := uint32(1)<<middle - uint32(1)<<leaf
-		splits = append(splits, split{
-			column: uint32(t.Feature[n]), threshold: floor(t.Threshold[n]), clearing: newClearing(i, left),
+		nodes := &splits[t.Feature[n]]
+		*nodes = append(*nodes, split{
+			clearing: newClearing(i, left), threshold: floor(t.Threshold[n]),
 			nanRight: !t.GoesLeft(n, math.NaN()), zeroRight: !t.GoesLeft(n, 0), zeroMissing: t.ZeroIsMissing(n),
 		})
 		return visit(t.Right[n], middle)
 	}
 	visit(0, 0)
-	return splits
 }
 
 // floor is the largest float32 that is not above v: the same float32 values are
@@ -120,35 +128,29 @@ func floor(v float64) float32 {
 	return f
 }
 
-// sort puts nodes in the order in which scan clears.
-func (f *forest) sort(splits []split) {
-	slices.SortStableFunc(splits, func(a, b split) int {
-		return cmp.Or(cmp.Compare(a.column, b.column), cmp.Compare(a.threshold, b.threshold))
-	})
-	for i := range splits {
-		s := &splits[i]
-		at := uint32(len(f.clears))
-		switch {
-		case i == 0 || splits[i-1].column != s.column:
-			f.columns = append(f.columns, column{index: s.column, low: s.threshold, from: at, rung: uint32(len(f.rungs))})
-		case splits[i-1].threshold != s.threshold:
-			f.rungs = append(f.rungs, rung{s.threshold, at})
-			f.columns[len(f.columns)-1].rungs++
+// sort puts the nodes of a column in the order in which scan clears.
+func (f *forest) sort(index uint32, nodes []split) {
+	slices.SortFunc(nodes, func(a, b split) int {
+		if c := cmp.Compare(a.threshold, b.threshold); c != 0 {
+			return c
 		}
-		c := &f.columns[len(f.columns)-1]
+		return cmp.Compare(uint32(a.clearing), uint32(b.clearing)) // by tree; in any order there
+	})
+	c := column{index: index, low: nodes[0].threshold, from: uint32(len(f.clears)), rung: uint32(len(f.rungs))}
+	for i, s := range nodes {
+		if i > 0 && nodes[i-1].threshold != s.threshold {
+			f.rungs = append(f.rungs, rung{s.threshold, uint32(len(f.clears))})
+			c.rungs++
+		}
 		f.clears = append(f.clears, s.clearing)
-		c.to = at + 1
 		c.zero = c.zero || s.zeroMissing
 		if s.nanRight {
-			f.nan[s.column] = append(f.nan[s.column], s.clearing)
-		}
-		if c.zero { // set by this node or one before it
-			f.zero[s.column] = nil
+			f.nan[index] = append(f.nan[index], s.clearing)
 		}
 	}
-	for _, s := range splits {
-		if _, found := f.zero[s.column]; found {
-			f.zero[s.column] = append(f.zero[s.column], s)
-		}
+	c.to = uint32(len(f.clears))
+	if c.zero {
+		f.zero[index] = nodes
 	}
+	f.columns = append(f.columns, c)
 }

@@ -98,7 +98,8 @@ func parse(data []byte) (*Ensemble, error) {
 	if line != "tree" {
 		return nil, headerError("", "not the text of a LightGBM model: the first line is not \"tree\"")
 	}
-	f, next, rest, err := section(rest, -1)
+	f := make(fields, maxFields)
+	next, rest, err := f.section(rest, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func parse(data []byte) (*Ensemble, error) {
 		if i == trees {
 			return nil, treeError(i, "", "more trees than tree_sizes announces (%d)", trees)
 		}
-		if f, next, rest, err = section(rest, i); err != nil {
+		if next, rest, err = f.section(rest, i); err != nil {
 			return nil, err
 		}
 		t, err := parseTree(f, i, len(e.Columns))
@@ -132,10 +133,10 @@ func parse(data []byte) (*Ensemble, error) {
 
 const endOfTrees = "end of trees"
 
-// section reads lines `name=value` up to the next section and returns that
-// section's first line and what follows it.
-func section(data []byte, tree int) (f fields, next string, rest []byte, err error) {
-	f = make(fields, 24)
+// section reads lines `name=value`, which take the place of those in f, up to the
+// next section and returns that section's first line and what follows it.
+func (f fields) section(data []byte, tree int) (next string, rest []byte, err error) {
+	clear(f)
 	for len(data) > 0 {
 		var line string
 		line, data = cutLine(data)
@@ -143,19 +144,19 @@ func section(data []byte, tree int) (f fields, next string, rest []byte, err err
 			continue
 		}
 		if line == endOfTrees || strings.HasPrefix(line, "Tree=") {
-			return f, line, data, nil
+			return line, data, nil
 		}
 		// A line without "=" is a flag, as average_output is.
 		name, value, _ := strings.Cut(line, "=")
 		if _, twice := f[name]; twice {
-			return nil, "", nil, treeError(tree, clip(name), "stands there twice")
+			return "", nil, treeError(tree, clip(name), "stands there twice")
 		}
 		if len(f) == maxFields {
-			return nil, "", nil, treeError(tree, clip(name), "more than %d fields", maxFields)
+			return "", nil, treeError(tree, clip(name), "more than %d fields", maxFields)
 		}
 		f[name] = value
 	}
-	return nil, "", nil, treeError(tree, "", "the text is cut: no line %q", endOfTrees)
+	return "", nil, treeError(tree, "", "the text is cut: no line %q", endOfTrees)
 }
 
 func cutLine(data []byte) (string, []byte) {

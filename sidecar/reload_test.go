@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -56,6 +57,50 @@ func TestReloadsInARow(t *testing.T) {
 	}
 	if n := len(s.inUse()); n != 1 {
 		t.Errorf("%d bundles are in use for no flow", n-1)
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSpread: Go uses as many threads after a reload as before it, whoever said
+// how many these are, be the bundle taken over or refused.
+func TestSpread(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	runtime.SetDefaultGOMAXPROCS()
+	before := runtime.GOMAXPROCS(0)
+	b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c := config.Default()
+	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
+	s, err := Start(Options{Config: c, Bundle: b, Log: zerolog.Nop(), Decisions: discard{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range []string{"", fmt.Sprint(before + 3)} {
+		want := before
+		t.Setenv("GOMAXPROCS", said)
+		if said != "" {
+			want = before + 3
+			runtime.GOMAXPROCS(want)
+		}
+		for _, refused := range []error{nil, errors.New("not sound")} {
+			during := 0
+			s.loadAnew(Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) {
+				during = runtime.GOMAXPROCS(0)
+				if refused != nil {
+					return c, nil, refused
+				}
+				again, err := bundle.Open("../test/bundle/toy", bundle.Options{})
+				return c, again, err
+			}})
+			if after := runtime.GOMAXPROCS(0); during != want+1 || after != want {
+				t.Errorf("GOMAXPROCS=%q, refused: %v: %d threads while it loads and %d after it, want %d and %d", said, refused, during, after, want+1, want)
+			}
+		}
 	}
 	if err := s.Stop(context.Background()); err != nil {
 		t.Fatal(err)

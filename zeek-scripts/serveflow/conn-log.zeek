@@ -1,5 +1,6 @@
-##! The label in conn.log. The row of a connection whose label is still to come is
-##! held for a while, live, or written when it came, in captures and at the end.
+##! The label in conn.log. The plugin puts it there when it comes. The row of a
+##! connection that owes its label when it is over is held for a while, live, or
+##! written when it came, in captures and at the end.
 
 @load ./main
 
@@ -37,17 +38,11 @@ global held: table[string] of Held;
 # The handler that holds rows runs for every row of every log, and is rarely needed.
 const holding = "ServeFlow::holding";
 
-# Before conn.log's row is written, at priority -5.
-event connection_state_remove(c: connection) &priority=3
+# Before conn.log's row is written, at priority -5. The plugin switches this off
+# while no label is owed.
+event connection_state_remove(c: connection) &priority=3 &group="ServeFlow::asking"
 	{
-	local to_come = ServeFlow::__settle(c);
-
-	if ( ! conn_log || ! c?$conn )
-		return;
-
-	if ( c?$serveflow )
-		ServeFlow::__fill(c$conn, c$serveflow);
-	else if ( to_come && hold > 0sec )
+	if ( ServeFlow::__settle(c$uid) && conn_log && hold > 0sec )
 		{
 		add owed[c$uid];
 		enable_event_group(holding);
@@ -82,14 +77,13 @@ hook Log::log_stream_policy(rec: any, id: Log::ID) &group="ServeFlow::holding"
 	held[row$uid] = Held($row=row, $token=Log::delay(id, rec, expired));
 	}
 
-event ServeFlow::__held(uid: string, decision: Decision)
+event ServeFlow::__held(uid: string)
 	{
 	if ( uid !in held )
 		return;
 
 	local h = held[uid];
 	delete held[uid];
-	ServeFlow::__fill(h$row, decision);
 	Log::delay_finish(Conn::LOG, h$row, h$token);
 	}
 

@@ -39,6 +39,19 @@ void Flows::Start(const std::string& sensor, bool wait) {
         return;
     started = true;
     zeek::iosource_mgr->Register(this, true, false);
+    asking = zeek::event_registry->LookupGroup(zeek::EventGroupKind::Attribute, "ServeFlow::asking");
+    Ask(capture);
+}
+
+// Ask switches the handler that asks, for every connection, what became of its
+// label. Live most have it when they end. In captures none has.
+void Flows::Ask(bool on) {
+    if ( ! asking || on != asking->IsDisabled() )
+        return;
+    if ( on )
+        asking->Enable();
+    else
+        asking->Disable();
 }
 
 void Flows::Configure() {
@@ -61,46 +74,59 @@ void Flows::Finish() {
 }
 
 Flow* Flows::Open(Tap* tap) {
-    auto* conn = tap->Conn();
-    if ( ! conn->GetUID() )
-        conn->GetVal(); // gives it one
-    auto uid = conn->GetUID().Base62("C");
-    Flow& f = flows[uid];
-    f.uid = std::move(uid);
+    const auto& conn = tap->Conn()->GetVal(); // which has a UID from then on
+    auto at = flows.try_emplace(tap->Conn()->GetUID().Base62("C")).first;
+    Flow& f = at->second;
+    f.uid = at->first;
     f.number = ++numbers;
     f.tap = tap;
+    f.conn = conn;
     return &f;
 }
 
 bool Flows::Send(Flow&, const PacketInfo& p) { return link.Packet(p); }
 
-void Flows::Over(Flow& flow, zeek::Connection& conn) {
+void Flows::Over(Flow& flow) {
     flow.tap = nullptr;
-    flow.conn = conn.GetVal();
     auto ts = static_cast<int64_t>(zeek::run_state::network_time * 1e6 + 0.5);
-    flow.owed = link.End(flow.uid, ts) && ! flow.decision;
+    bool sent = link.End(flow.uid, ts);
+    flow.owed = ! flow.told && (sent || flow.decision);
+    if ( ! flow.owed ) {
+        Forget(flow);
+        return;
+    }
+    if ( asked++ == 0 )
+        Ask(true);
 }
 
-zeek::RecordValPtr Flows::Settle(std::string_view uid, bool& owed) {
-    owed = false;
+// Forget is for a flow whose connection is over.
+void Flows::Forget(Flow& flow) {
+    std::erase(arrived, &flow);
+    flows.erase(flows.find(flow.uid));
+}
+
+bool Flows::Settle(std::string_view uid) {
     auto at = flows.find(uid);
-    if ( at == flows.end() )
-        return nullptr;
+    if ( at == flows.end() || ! at->second.owed || at->second.settled )
+        return false;
     Flow& f = at->second;
-    if ( ! f.decision && f.owed && (capture || zeek::run_state::terminating) )
-        Sync(Patience());
-    auto decision = f.decision;
+    if ( --asked == 0 )
+        Ask(capture);
+    if ( capture || zeek::run_state::terminating )
+        Sync(f.decision ? 0 : Patience());
+    else
+        Deliver();
     f.settled = true;
-    if ( decision || ! f.owed || capture || ! link.Welcomed() ) {
-        if ( ! decision && f.owed )
-            lost++;
-        flows.erase(at);
-        return decision;
+    if ( ! f.told && ! capture && link.Welcomed() ) {
+        f.held = true;
+        Evict();
+        orphans.emplace_back(zeek::run_state::network_time, f.uid);
+        return true;
     }
-    owed = f.held = true;
-    Evict();
-    orphans.emplace_back(zeek::run_state::network_time, f.uid);
-    return nullptr;
+    if ( ! f.told )
+        lost++;
+    Forget(f);
+    return false;
 }
 
 void Flows::Expired(std::string_view uid) {
@@ -134,21 +160,30 @@ void Flows::OnLabel(const Label& l) {
     arrived.push_back(&f);
 }
 
-// Deliver tells scripts of the labels that came.
+// Deliver tells scripts of the labels that came, but of no connection that they
+// do not know of yet.
 void Flows::Deliver() {
     if ( capture )
         std::sort(arrived.begin(), arrived.end(), [](const Flow* a, const Flow* b) { return a->number < b->number; });
-    for ( Flow* f : arrived ) {
+    std::vector<Flow*> known;
+    known.swap(arrived);
+    auto early = std::stable_partition(known.begin(), known.end(),
+                                       [](const Flow* f) { return ! f->tap || Records::Known(*f->conn); });
+    arrived.assign(early, known.end());
+    known.erase(early, known.end());
+    for ( Flow* f : known ) {
         if ( f->settled && ! f->held )
             late++;
-        auto conn = f->tap ? f->tap->Conn()->GetVal() : f->conn;
-        records.Tell(conn, f->decision);
+        if ( f->tap && Records::Watched() )
+            f->tap->Conn()->GetVal(); // which brings the record up to date
+        Records::Tell(f->conn, f->decision);
+        f->told = true;
         if ( f->held )
-            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid), f->decision);
+            zeek::event_mgr.Enqueue(::ServeFlow::__held,
+                                    zeek::make_intrusive<zeek::StringVal>(f->uid.size(), f->uid.data()));
         if ( f->settled )
-            flows.erase(f->uid);
+            flows.erase(flows.find(f->uid));
     }
-    arrived.clear();
 }
 
 bool Flows::Sync(double seconds) {

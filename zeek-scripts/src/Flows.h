@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <zeek/EventRegistry.h>
 #include <zeek/Tag.h>
 #include <zeek/Val.h>
 #include <zeek/iosource/IOSource.h>
@@ -27,12 +28,13 @@ class Tap;
 
 // A flow of which a packet was sent.
 struct Flow {
-    std::string uid;
+    std::string_view uid;        // of its key
     uint64_t number = 0;         // in order of first packets
     Tap* tap = nullptr;          // until the connection is over
-    zeek::RecordValPtr conn;     // from then on
-    zeek::RecordValPtr decision; // ServeFlow::Decision, once it was delivered
-    bool owed = false;           // its END went off, so a label has to come
+    zeek::RecordValPtr conn;     // the connection's, as it was when the flow began or later
+    zeek::RecordValPtr decision; // ServeFlow::Decision, once it came
+    bool told = false;           // scripts and logs have it
+    bool owed = false;           // the connection is over without a label, which has to come
     bool settled = false;        // conn.log's row was written, or is held
     bool held = false;
 };
@@ -59,11 +61,12 @@ public:
 
     Flow* Open(Tap* tap);
     bool Send(Flow& flow, const PacketInfo& p);
-    void Over(Flow& flow, zeek::Connection& conn);
+    void Over(Flow& flow);
 
-    // Settle is asked when conn.log's row is about to be written: the decision,
-    // waited for if that is the way now. owed: it is to come yet.
-    zeek::RecordValPtr Settle(std::string_view uid, bool& owed);
+    // Settle is asked when conn.log's row is about to be written of a connection
+    // that owes its label: it waits for it if that is the way now. True: it is to
+    // come yet.
+    bool Settle(std::string_view uid);
     // Expired says that the row was written without its label.
     void Expired(std::string_view uid);
     // Drain waits for labels that are owed, where the end has come.
@@ -88,11 +91,13 @@ private:
         using is_transparent = void;
         size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
     };
-    // A Flow stays where it is while others come and go.
+    // A Flow and its key stay where they are while others come and go.
     using Table = std::unordered_map<std::string, Flow, Hash, std::equal_to<>>;
 
     void Configure();
+    void Ask(bool on);
     void Deliver();
+    void Forget(Flow& flow);
     bool Sync(double seconds);
     double Patience();
     void Evict();
@@ -108,6 +113,8 @@ private:
     Table flows;
     uint64_t numbers = 0;
     std::vector<Flow*> arrived;                         // labelled, not yet told of
+    zeek::EventGroupPtr asking;                         // the handler that calls Settle
+    uint64_t asked = 0;                                 // flows that it is on for
     std::deque<std::pair<double, std::string>> orphans; // settled without a label, by network time
     uint64_t late = 0;                                  // labels whose row was written
     uint64_t lost = 0;                                  // labels that were owed and did not come

@@ -47,6 +47,20 @@ const zeek::RecordTypePtr& InfoType() {
     return type;
 }
 
+// Row is the connection's of conn.log. Scripts make it when they are told that the
+// connection began, and write it when it is over.
+zeek::RecordValPtr Row(const zeek::RecordVal& conn) {
+    static const int at = zeek::id::connection->FieldOffset("conn");
+    return conn.GetField<zeek::RecordVal>(at);
+}
+
+// Fill fills the columns of conn.log.
+void Fill(const zeek::RecordVal& conn, const zeek::RecordVal& decision) {
+    static const auto at = ColumnsOf(zeek::id::find_type<zeek::RecordType>("Conn::Info"), "ml_");
+    if ( auto row = Row(conn) )
+        Copy(*row, at, decision);
+}
+
 // Info is a ServeFlow::Info.
 zeek::RecordValPtr Info(const zeek::RecordVal& conn, const zeek::RecordVal& decision) {
     static const auto at = ColumnsOf(InfoType(), "");
@@ -100,14 +114,17 @@ zeek::RecordValPtr Records::Decision(const Label& l) {
     return d;
 }
 
-void Records::Put(zeek::RecordVal& conn, const zeek::RecordValPtr& decision) {
-    static const int at = zeek::id::connection->FieldOffset("serveflow");
-    conn.Assign(at, decision);
-}
+bool Records::Known(const zeek::RecordVal& conn) { return Row(conn) != nullptr; }
+
+bool Records::Watched() { return Hook() || ::ServeFlow::label; }
 
 void Records::Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& decision) {
     static auto log = zeek::id::find("ServeFlow::log");
-    Put(*conn, decision);
+    static auto conn_log = zeek::id::find("ServeFlow::conn_log");
+    static const int at = zeek::id::connection->FieldOffset("serveflow");
+    conn->Assign(at, decision);
+    if ( conn_log->GetVal()->AsBool() )
+        Fill(*conn, *decision);
     const auto* hook = Hook();
     bool row = log->GetVal()->AsBool();
     if ( hook || row ) {
@@ -119,11 +136,6 @@ void Records::Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& dec
     }
     if ( ::ServeFlow::label )
         zeek::event_mgr.Enqueue(::ServeFlow::label, conn, decision);
-}
-
-void Records::Fill(zeek::RecordVal& row, const zeek::RecordVal& decision) {
-    static const auto at = ColumnsOf(zeek::id::find_type<zeek::RecordType>("Conn::Info"), "ml_");
-    Copy(row, at, decision);
 }
 
 } // namespace serveflow

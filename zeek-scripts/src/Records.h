@@ -18,16 +18,16 @@ public:
     // Decision is a ServeFlow::Decision.
     zeek::RecordValPtr Decision(const Label& label);
 
-    // Tell puts a decision into a connection's record, runs the hook
-    // ServeFlow::labelled, writes serveflow.log and raises ServeFlow::label,
-    // each if it is wanted.
-    void Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& decision);
+    // Tell puts a decision into a connection's record and its row of conn.log,
+    // runs the hook ServeFlow::labelled, writes serveflow.log and raises
+    // ServeFlow::label, each if it is wanted.
+    static void Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& decision);
 
-    // Put puts a decision into a connection's record.
-    static void Put(zeek::RecordVal& conn, const zeek::RecordValPtr& decision);
+    // Known says whether scripts were told of a connection.
+    static bool Known(const zeek::RecordVal& conn);
 
-    // Fill fills the columns of a row of conn.log.
-    static void Fill(zeek::RecordVal& row, const zeek::RecordVal& decision);
+    // Watched says whether a script acts on labels, and may look at the connection.
+    static bool Watched();
 
 private:
     struct Hash {

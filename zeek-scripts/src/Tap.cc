@@ -91,7 +91,7 @@ void Tap::Packet(const zeek::IP_Hdr& ip, const u_char* end, bool is_orig, int64_
 void Tap::Over() {
     done = true;
     if ( flow )
-        flows.Over(*flow, *conn);
+        flows.Over(*flow);
     flow = nullptr;
 }
 

@@ -1,6 +1,7 @@
 """Reads what the peers need of a bundle: its stages, for taps that see headers."""
 
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ class Stage:
 
 @dataclass
 class Bundle:
+    name: str  # and version
     labels: list
     quiet: float  # s
     stages: list
-    novel: bool  # whether the sidecar looks for novel flows too, which the peers do not
 
 
 def read(directory):
@@ -37,7 +38,15 @@ def read(directory):
         thresholds = s["thresholds"] if len(s["thresholds"]) > 1 else s["thresholds"] * len(labels)
         path = directory / s["model"]
         stages.append(Stage(s["packets"], path, thresholds, columns(path.read_text())))
-    return Bundle(labels, features["quiet"], stages, any("profile" in s for s in manifest["packet"]["stage"]))
+    return Bundle(f"{manifest['name']} {manifest['version']}", labels, features["quiet"], stages)
+
+
+def without_novelty(directory, copy):
+    """Copies a bundle, but for what tells the sidecar that a flow is novel, which the peers do not know."""
+    shutil.copytree(directory, copy, dirs_exist_ok=True)
+    manifest = Path(copy) / "manifest.toml"
+    kept = [line for line in manifest.read_text().splitlines() if not re.match(r"(profile|novel)\s*=", line)]
+    manifest.write_text("\n".join(kept) + "\n")
 
 
 def columns(text):

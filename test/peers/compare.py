@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 import contenders
@@ -30,8 +31,13 @@ def main():
     a.add_argument("--dir", default="build/peers", help="for captures, and what takes long to compile")
     a.add_argument("--json", default="build/peers.json", help="write the report here")
     o = a.parse_args()
-    load = os.getloadavg()[0]
-    setting = contenders.Setting(o)
+    load, start = os.getloadavg()[0], time.monotonic()
+
+    def progress(text):
+        print(f"{time.monotonic() - start:5.0f} s  {text}", file=sys.stderr, flush=True)
+
+    progress("recording the flows")
+    setting = contenders.Setting(o, progress)
     kinds = (contenders.Sidecar, contenders.Consumer, contenders.NFStream, contenders.Replay)
     labelling, scoring = [kind(setting) for kind in kinds], contenders.Engines(setting)
     peers, rows = {}, {}
@@ -39,10 +45,10 @@ def main():
         for contender, into in [(c, peers) for c in labelling] + [(scoring, rows)]:
             for name, found in contender.run():
                 into.setdefault(name, []).append(found)
-                if sys.stderr.isatty():
-                    print(f"round {number + 1}: {name}: {found['rate']:.0f}", file=sys.stderr)
+                what = name if into is peers else "{}, batch of {}".format(*name)
+                progress(f"round {number + 1} of {o.rounds}: {what}: {found['rate']:,.0f}")
     made = {
-        "bundle": o.bundle,
+        "bundle": setting.bundle.name,
         "flows": len(setting.flows),
         "rounds": o.rounds,
         "versions": {"Python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},

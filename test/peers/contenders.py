@@ -55,7 +55,8 @@ def script(name, *arguments):
 class Setting:
     """What all contenders get; making it is not counted."""
 
-    def __init__(self, o):
+    def __init__(self, o, progress):
+        self.progress = progress
         self.serveflow, self.name, self.seconds = o.serveflow, o.bundle, o.seconds
         self.dir, self.cpu = Path(o.dir), min(os.sched_getaffinity(0))
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,9 @@ class Setting:
         self.models = HERE.parent.parent / "models" / o.bundle
         self.bundle = bundle.read(self.models)
         self.slow = self.bundle.stages[-1]
+        # Labels are compared with those of this one. What is measured is the bundle as it is.
+        self.plain = self.dir / f"{o.bundle}-without-novelty"
+        bundle.without_novelty(self.models, self.plain)
         self.train, self.test = self.dir / "train.pickle", self.dir / "test.pickle"
         flows.save(self.train, self._record("train"))
         self.flows = self._record("test")
@@ -71,7 +75,7 @@ class Setting:
         self.truth = {f.capture: f.truth for f in self.flows}
 
     def _record(self, split):
-        return flows.record(self.serveflow, self.name, self.slow.packets, [*self.captures, split])
+        return flows.record(self.serveflow, str(self.plain), self.slow.packets, [*self.captures, split])
 
 
 class Sidecar:
@@ -103,7 +107,7 @@ class Consumer:
             }
             if mode == "cascade":
                 found["same"] = sum(f.ours == label for f, label in zip(self.flows, said["labels"], strict=True))
-            yield f"queue consumer in Python, {mode}", found
+            yield f"queue consumer, {mode}", found
 
 
 class NFStream:
@@ -157,11 +161,14 @@ class Engines:
         self.right = lgb.Booster(model_file=str(s.slow.path)).predict(rows, num_threads=1)
         score = s.dir / "score"
         run(["go", "build", "-o", score, "./test/peers/score"])
+        for name, engine in engines.ENGINES.items():
+            s.progress(f"preparing {name}" + engine.preparing)
+            run(script("engines.py", name, "--model", self.text))
         self.own = [score, "--model", s.slow.path, "--classes", len(s.bundle.labels)]
 
     def each(self, batch):
         """Names and commands."""
-        yield "serveflow's forest", self.own
+        yield report.FOREST, self.own
         if batch == 1:
             yield "serveflow's reference, leaves", [*self.own, "--reference"]
         for name, engine in engines.ENGINES.items():

@@ -43,6 +43,7 @@ class Engine:
     """One evaluator. predict gives the probabilities of rows that wrap has wrapped."""
 
     single = False  # whether it takes one row at a time alone
+    preparing = ""  # what to know of that
 
     def wrap(self, rows):
         return rows
@@ -120,6 +121,8 @@ class Treelite(Engine):
 class Lleaves(Engine):
     """Compiled by LLVM."""
 
+    preparing = ": the first time, a large model takes minutes"
+
     def __init__(self, model):
         import lleaves
 
@@ -143,14 +146,16 @@ def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("engine", choices=ENGINES)
     a.add_argument("--model", required=True, help="portable text of the model")
-    a.add_argument("--rows", required=True, help="float32, one row after the other")
+    a.add_argument("--rows", help="float32, one row after the other; without, the model is compiled and no more")
     a.add_argument("--batch", type=int, default=1)
-    a.add_argument("--probs", required=True, help="write float32 here")
+    a.add_argument("--probs", help="write float32 here")
     a.add_argument("--seconds", type=float, default=3, help="of CPU time")
     o = a.parse_args()
+    engine = ENGINES[o.engine](o.model)
+    if o.rows is None:
+        return
     width = lgb.Booster(model_file=o.model).num_feature()
     rows = np.fromfile(o.rows, np.float32).reshape(-1, width)
-    engine = ENGINES[o.engine](o.model)
     batches = [engine.wrap(rows[i : i + o.batch]) for i in range(0, len(rows), o.batch)]
     probs = [np.array(engine.predict(batch), np.float32) for batch in batches]
     np.concatenate(probs, axis=None).tofile(o.probs)

@@ -58,7 +58,9 @@ class Report(unittest.TestCase):
         text = io.StringIO()
         about = {"bundle": "b", "flows": 4, "rounds": 2, "versions": {"x": "1"}, "load": [0.0, 1.0]}
         report.write(about | made, text)
-        self.assertRegex(text.getvalue(), r"other +6 +\(2, 10\) +7\.50 \(5\.00, 10\.00\) .* 0\.400 +3 of 4\n")
+        self.assertRegex(text.getvalue(), r"\n\| other +\| +6 \(2–10\) \| +7\.5 \(5\.0–10\) \| .* \.400 \|\n")
+        self.assertRegex(text.getvalue(), r"\n\| serveflow, slow +\| .* \| +2\.0 \| +\| .* \.500 \|\n")
+        self.assertIn("Labels of the other: 3 of 4 are the sidecar's", text.getvalue())
 
 
 class Flows(unittest.TestCase):
@@ -164,12 +166,12 @@ class Models(unittest.TestCase):
 
         lab = ROOT / "test/captures/lab/manifest.csv"
         chosen = ["--manifest", str(lab), "--label", "label", "--split", "test"]
-        b = bundle.read(ROOT / "models/channel")
-        if b.novel:
-            self.skipTest("the bundle has profiles, and a consumer does not know what is novel")
-        found = flows.record(ROOT / "bin/serveflow", "channel", b.stages[-1].packets, chosen)
+        with tempfile.TemporaryDirectory() as directory:
+            bundle.without_novelty(ROOT / "models/channel", directory)
+            b = bundle.read(directory)
+            found = flows.record(ROOT / "bin/serveflow", directory, b.stages[-1].packets, chosen)
+            labeller = consumer.Consumer(b, slow=False)
         self.assertGreater(len(found), 50)
-        labeller = consumer.Consumer(b, slow=False)
         labels = [labeller.label(flows.before_quiet(f.packets, b.quiet)) for f in found]
         self.assertEqual(labels, [f.ours for f in found])
 

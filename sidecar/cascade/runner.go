@@ -55,7 +55,7 @@ func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	}
 	v := s.judge(r.probs)
 	if s.Profile != nil {
-		v.Novel = s.Profile.Strangeness(v.Class, r.rows[i], r.trees[i]) > s.Novel[v.Class]
+		v.Novel = s.Profile.Strangeness(v.Class, v.Score, r.rows[i], r.trees[i]) > s.Novel[v.Class]
 		v.Accepted = v.Accepted && !v.Novel
 	}
 	return v, nil

@@ -70,7 +70,7 @@ func TestDrift(t *testing.T) {
 				t.Errorf("no feature is measured: %v", calm)
 			}
 
-			play(t, s.Socket, "other", meta, 400, "icmp.pcap", "tls.pcap", "failing.pcap", "vlan.pcap", "hard-disorder.pcap")
+			play(t, s.Socket, "other", meta, 400, "icmp.pcap", "tls.pcap", "failing.pcap", "vlan.pcap")
 			// The flows of before leave the window by and by.
 			awaited := func(got map[string]float64) bool {
 				for of := range calm {

@@ -13,6 +13,9 @@ import (
 	"serveflow/sidecar/captures"
 )
 
+// said is the version of what is kept; another one where flows are scored otherwise.
+const said = 2
+
 // kept returns what the candidates said of a capture in an earlier run, or what
 // ask returns, which is kept for the next. Candidates, their profiles, the capture, its
 // labels and how it is read make the name of the file, so what has changed is asked
@@ -57,7 +60,7 @@ func (t *tuner) key(events, profiles string, c captures.Capture) (string, error)
 	}
 	defer f.Close()
 	h := sha256.New()
-	fmt.Fprintln(h, t.candidates.digest, events, profiles, t.fold(c), t.options.Replay, c.Label)
+	fmt.Fprintln(h, said, t.candidates.digest, events, profiles, t.fold(c), t.options.Replay, c.Label)
 	if c.Flows != nil {
 		fmt.Fprintln(h, c.Flows.Digest())
 	}

@@ -61,20 +61,22 @@ func TestStrangeness(t *testing.T) {
 	for _, test := range []struct {
 		class int
 		row   []float32
-		want  float32
+		prob  float32
+		want  float64
 	}{
-		{0, []float32{0, 0}, 0},
-		{0, []float32{11, 4}, 0},
-		{0, []float32{5, 2}, 0},                    // between them
-		{0, []float32{5, 5}, 1},                    // one column is above
-		{0, []float32{-1, -1}, math.Sqrt2},         // two are below
-		{0, []float32{12, 4}, 2},                   // above, and beyond 11, but not beyond 10 and 12
-		{0, []float32{13, 5}, 2 + math.Sqrt2},      // beyond 11 and 12
-		{1, []float32{50, 50}, 0},                  //
-		{1, []float32{50, 0}, 3 + 1},               // all trees
-		{1, []float32{float32(math.NaN()), 50}, 0}, // no number is outside of nothing
+		{0, []float32{0, 0}, 1, 0},
+		{0, []float32{0, 0}, .5, .25}, // not sure
+		{0, []float32{11, 4}, 1, 0},
+		{0, []float32{5, 2}, 1, 0},                                       // between them
+		{0, []float32{5, 5}, 1, math.Sqrt(1. / 3)},                       // one column is above
+		{0, []float32{-1, -1}, 1, math.Sqrt(math.Sqrt2 / 3)},             // two are below
+		{0, []float32{12, 4}, 1, math.Sqrt(2. / 3)},                      // above, and beyond 11, but not beyond 10 and 12
+		{0, []float32{13, 5}, .875, math.Sqrt((2+math.Sqrt2)/3) + .0625}, // beyond 11 and 12
+		{1, []float32{50, 50}, 1, 0},
+		{1, []float32{50, 0}, .5, math.Sqrt(4./3) + .25},   // all trees
+		{1, []float32{float32(math.NaN()), 50}, .75, .125}, // no number is outside of nothing
 	} {
-		if got := p.Strangeness(test.class, s.row(test.row...), s); got != test.want {
+		if got := p.Strangeness(test.class, test.prob, s.row(test.row...), s); got != float32(test.want) {
 			t.Errorf("%v is strange to class %d by %v, want %v", test.row, test.class, got, test.want)
 		}
 	}
@@ -86,8 +88,8 @@ func TestBinary(t *testing.T) {
 	p, s := New(m), scorer(t, m)
 	p.Add(0, s.row(0, 0), s)
 	p.Add(1, s.row(20, 0), s)
-	for class, want := range []float32{0, 3} {
-		if got := p.Strangeness(class, s.row(0, 0), s); got != want {
+	for class, want := range []float64{0, math.Sqrt(3. / 2)} {
+		if got := p.Strangeness(class, 1, s.row(0, 0), s); got != float32(want) {
 			t.Errorf("strange to class %d by %v, want %v", class, got, want)
 		}
 	}
@@ -145,8 +147,9 @@ func TestFile(t *testing.T) {
 		for i, row := range rows {
 			s.row(row...)
 			own.row(row...)
-			want := p.Strangeness(best(own.probs), row, own)
-			if got := again.Strangeness(best(s.probs), row, s); got != want {
+			class := best(own.probs)
+			want := p.Strangeness(class, 1, row, own)
+			if got := again.Strangeness(class, 1, row, s); got != want {
 				t.Fatalf("row %d is strange by %v, want %v", i, got, want)
 			}
 			if i%2 == 0 && want != 0 {
@@ -160,7 +163,7 @@ func TestFile(t *testing.T) {
 	if strange == 0 {
 		t.Error("no row is strange")
 	}
-	if n := testing.AllocsPerRun(100, func() { p.Strangeness(3, rows[0], own) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { p.Strangeness(3, .5, rows[0], own) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -211,7 +214,7 @@ func FuzzParse(f *testing.F) {
 		s := scorer(t, m)
 		row := s.row(x, -x)
 		for class := range 2 {
-			if v := p.Strangeness(class, row, s); !(v >= 0 && v < 3) {
+			if v := p.Strangeness(class, s.probs[class], row, s); !(v >= 0 && v < 2.1) { // √(1+√2) and a half
 				t.Fatalf("strange by %v", v)
 			}
 		}
@@ -238,7 +241,7 @@ func BenchmarkStrangeness(b *testing.B) {
 		b.Run(name+"/strangeness", func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i = (i + 1) % len(rows) {
-				p.Strangeness(class, rows[i], s)
+				p.Strangeness(class, s.probs[class], rows[i], s)
 			}
 		})
 	}

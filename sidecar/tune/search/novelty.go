@@ -54,10 +54,11 @@ func (s *Set) keeping(a *Answers, flows []int32, size []float64) float32 {
 }
 
 // stretch is by how much strangeness that one flow in so many exceeds has to be
-// stretched where that is more than Lost: of n flows with an exponential tail the
-// largest is log n scales away, and what one in 1/Lost exceeds is log 1/Lost.
+// stretched where that is more than Lost: of n flows whose squares have an exponential
+// tail, as the trees in them do, the largest square is log n scales away, and what one
+// in 1/Lost exceeds is log 1/Lost.
 func stretch(flows float64) float32 {
-	return float32(max(math.Log(1/Lost)/math.Log(1+flows), 1))
+	return float32(math.Sqrt(max(math.Log(1/Lost)/math.Log(1+flows), 1)))
 }
 
 // larger has the larger of each two values; nil if there are none.

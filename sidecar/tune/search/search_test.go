@@ -260,7 +260,7 @@ func TestNovelty(t *testing.T) {
 		s.By[0].Strange[200+i] += 1000
 	}
 	// What no flow of 20 exceeds, more than one in a hundred may.
-	few := 1019 * float32(math.Log(100)/math.Log(21))
+	few := 1019 * float32(math.Sqrt(math.Log(100)/math.Log(21)))
 	if got, want := s.novelty(0), []float32{1017, few, 1017}; !slices.Equal(got, want) {
 		t.Errorf("strange from %v on, want %v", got, want)
 	}

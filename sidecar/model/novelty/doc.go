@@ -5,7 +5,7 @@
 // class's own trees they reached, and between which values each column of theirs
 // lay. The strangeness of a flow is
 //
-//	√((trees + √columns) / all trees) + (1 - p) / 2
+//	√((trees + √columns) / all trees) + (1 - p) / 3
 //
 // with the number of the class's own trees in which it reaches a leaf that none of
 // them reached, the number of columns in which it lies outside of them, and the

@@ -65,16 +65,16 @@ func TestStrangeness(t *testing.T) {
 		want  float64
 	}{
 		{0, []float32{0, 0}, 1, 0},
-		{0, []float32{0, 0}, .5, .25}, // not sure
+		{0, []float32{0, 0}, .25, .25}, // not sure
 		{0, []float32{11, 4}, 1, 0},
-		{0, []float32{5, 2}, 1, 0},                                       // between them
-		{0, []float32{5, 5}, 1, math.Sqrt(1. / 3)},                       // one column is above
-		{0, []float32{-1, -1}, 1, math.Sqrt(math.Sqrt2 / 3)},             // two are below
-		{0, []float32{12, 4}, 1, math.Sqrt(2. / 3)},                      // above, and beyond 11, but not beyond 10 and 12
-		{0, []float32{13, 5}, .875, math.Sqrt((2+math.Sqrt2)/3) + .0625}, // beyond 11 and 12
+		{0, []float32{5, 2}, 1, 0},                                      // between them
+		{0, []float32{5, 5}, 1, math.Sqrt(1. / 3)},                      // one column is above
+		{0, []float32{-1, -1}, 1, math.Sqrt(math.Sqrt2 / 3)},            // two are below
+		{0, []float32{12, 4}, 1, math.Sqrt(2. / 3)},                     // above, and beyond 11, but not beyond 10 and 12
+		{0, []float32{13, 5}, .625, math.Sqrt((2+math.Sqrt2)/3) + .125}, // beyond 11 and 12
 		{1, []float32{50, 50}, 1, 0},
-		{1, []float32{50, 0}, .5, math.Sqrt(4./3) + .25},   // all trees
-		{1, []float32{float32(math.NaN()), 50}, .75, .125}, // no number is outside of nothing
+		{1, []float32{50, 0}, .25, math.Sqrt(4./3) + .25}, // all trees
+		{1, []float32{float32(math.NaN()), 50}, .25, .25}, // no number is outside of nothing
 	} {
 		if got := p.Strangeness(test.class, test.prob, s.row(test.row...), s); got != float32(test.want) {
 			t.Errorf("%v is strange to class %d by %v, want %v", test.row, test.class, got, test.want)
@@ -214,7 +214,7 @@ func FuzzParse(f *testing.F) {
 		s := scorer(t, m)
 		row := s.row(x, -x)
 		for class := range 2 {
-			if v := p.Strangeness(class, s.probs[class], row, s); !(v >= 0 && v < 2.1) { // √(1+√2) and a half
+			if v := p.Strangeness(class, s.probs[class], row, s); !(v >= 0 && v < 2.1) { // √(1+√2) and a third
 				t.Fatalf("strange by %v", v)
 			}
 		}

@@ -71,9 +71,7 @@ func (p *Profile) Add(class int, row []float32, t model.Trees) {
 
 // Strangeness says how strange a flow is to a class, by the row that t has scored
 // last and the probability that it gave to the class: 0 if it is sure of a flow that
-// looks like those that were added. What the probability lacks counts half: so it is
-// best on flows that training does not have, of classes that were left out and of
-// classes that are known.
+// looks like those that were added. What the probability lacks counts a third.
 func (p *Profile) Strangeness(class int, prob float32, row []float32, t model.Trees) float32 {
 	c := &p.classes[class]
 	columns, trees := 0, 0
@@ -88,5 +86,5 @@ func (p *Profile) Strangeness(class int, prob float32, row []float32, t model.Tr
 		}
 	}
 	unseen := (float64(trees) + math.Sqrt(float64(columns))) / float64(len(c.from))
-	return float32(math.Sqrt(unseen) + (1-float64(prob))/2)
+	return float32(math.Sqrt(unseen) + (1-float64(prob))/3)
 }

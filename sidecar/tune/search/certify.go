@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"slices"
 
 	"serveflow/sidecar/tune/bound"
@@ -34,7 +35,8 @@ func Certify(calibration *Set, list []Option, o Options) []Proof {
 
 // Best is the proof that serves the objective best, of those that hold and whose
 // macro F1 on the calibration flows is within MaxLoss of calibrated, that of the
-// slow model alone; false if there is none.
+// slow model alone; false if there is none. Of some that are about as good it is
+// the first.
 func Best(proofs []Proof, o Options, calibrated float64) (Proof, bool) {
 	var good []Proof
 	for _, p := range proofs {
@@ -45,5 +47,34 @@ func Best(proofs []Proof, o Options, calibrated float64) (Proof, bool) {
 	if len(good) == 0 {
 		return Proof{}, false
 	}
-	return slices.MinFunc(good, func(a, b Proof) int { return o.better(a.Option, b.Option) }), true
+	for _, alike := range o.criteria() {
+		good = alike(good)
+	}
+	return good[0], true
+}
+
+// criteria are what options are chosen by, one after the other. Each leaves those that
+// are about as good as the best in it, so that hardly any difference in the first does
+// not outweigh a large one in the next.
+func (o *Options) criteria() []func([]Proof) []Proof {
+	least := func(of func(*Proof) float64, share, more float64) func([]Proof) []Proof {
+		return func(list []Proof) []Proof {
+			best := math.Inf(1)
+			for i := range list {
+				best = min(best, of(&list[i]))
+			}
+			return slices.DeleteFunc(list, func(p Proof) bool { return of(&p) > best*(1+share)+more })
+		}
+	}
+	median := least(func(p *Proof) float64 { return p.Median }, .05, 0)
+	upper := least(func(p *Proof) float64 { return p.Upper }, .05, 0)
+	cpu := least(func(p *Proof) float64 { return p.CPU }, .05, 0)
+	macro := least(func(p *Proof) float64 { return -p.Macro }, 0, .001)
+	switch o.Objective {
+	case Rate:
+		return []func([]Proof) []Proof{cpu, macro, median, upper}
+	case Accuracy:
+		return []func([]Proof) []Proof{macro, median, upper, cpu}
+	}
+	return []func([]Proof) []Proof{median, macro, upper, cpu}
 }

@@ -8,8 +8,9 @@ import (
 
 // Lost is the share of the flows that a candidate has right which may be taken
 // for novel: of all together and of each class, and both where every flow counts
-// the same and where every session does.
-const Lost = .01
+// the same and where every session does. All four are kept, so that of other
+// sessions that are like these less than 1 % are lost (docs/evaluation.md).
+const Lost = .02
 
 // novelty returns, for each class, the least strangeness up to which flows have to
 // be taken as known so that no more than Lost are lost; nil if the candidate
@@ -54,11 +55,10 @@ func (s *Set) keeping(a *Answers, flows []int32, size []float64) float32 {
 }
 
 // stretch is by how much strangeness that one flow in so many exceeds has to be
-// stretched where that is more than Lost: of n flows whose squares have an exponential
-// tail, as the trees in them do, the largest square is log n scales away, and what one
-// in 1/Lost exceeds is log 1/Lost.
+// stretched where that is more than Lost: of n flows with an exponential tail the
+// largest is log n scales away, and what one in 1/Lost exceeds is log 1/Lost.
 func stretch(flows float64) float32 {
-	return float32(math.Sqrt(max(math.Log(1/Lost)/math.Log(1+flows), 1)))
+	return float32(max(math.Log(1/Lost)/math.Log(1+flows), 1))
 }
 
 // larger has the larger of each two values; nil if there are none.

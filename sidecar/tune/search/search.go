@@ -2,7 +2,6 @@ package search
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"serveflow/sidecar/tune/bound"
@@ -184,29 +183,4 @@ func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
 // keeps says whether an option is within MaxLoss, whichever sessions are drawn.
 func (s *Set) keeps(p Option, o Options, slow []int16) bool {
 	return s.Loss(s.Run(o.Candidates, p.Cascade).Said, slow, o.Delta) <= o.MaxLoss
-}
-
-// better orders options by the objective, and those it does not tell apart by how
-// good they are. What differs in the third digit is the same.
-func (o *Options) better(a, b Option) int {
-	median := cmp.Compare(digits(a.Median), digits(b.Median))
-	upper := cmp.Compare(digits(a.Upper), digits(b.Upper))
-	cpu := cmp.Compare(digits(a.CPU), digits(b.CPU))
-	macro := cmp.Compare(math.Round(b.Macro*1e3), math.Round(a.Macro*1e3))
-	switch o.Objective {
-	case Rate:
-		return cmp.Or(cpu, macro, median, upper)
-	case Accuracy:
-		return cmp.Or(macro, median, upper, cpu)
-	}
-	return cmp.Or(median, macro, upper, cpu)
-}
-
-// digits rounds to two significant digits.
-func digits(x float64) float64 {
-	if x <= 0 {
-		return 0
-	}
-	scale := math.Pow(10, math.Floor(math.Log10(x))-1)
-	return math.Round(x/scale) * scale
 }

@@ -159,6 +159,8 @@ func (o *outbox) write(w io.Writer) {
 			o.work.Wait()
 		}
 		if len(o.buf) == 0 {
+			// Flows of the tap may be remembered for long, and the outbox with them.
+			o.buf, o.spare, o.encoder = nil, nil, nil
 			return
 		}
 		out := o.buf

@@ -22,6 +22,12 @@ redef Cluster::nodes = {
 };
 `
 
+// backend has the nodes speak over Broker, which is not the default from Zeek 8.1 on.
+const backend = `@if ( Version::at_least("8.1.0") )
+@load frameworks/cluster/backend/broker
+@endif
+`
+
 // TestCluster: in a cluster, every worker connects to the sidecar by its name, no
 // other node does, and labels are in the conn.log that the logger writes.
 func TestCluster(t *testing.T) {
@@ -33,8 +39,10 @@ func TestCluster(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "cluster-layout.zeek"), []byte(layout), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"cluster-layout.zeek": layout, "backend.zeek": backend} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
 	nodes := map[string]*exec.Cmd{}
@@ -48,7 +56,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { said.Close() })
-		cmd := command(t, own, "zeek", append(args, "-C", "serveflow", "policy/protocols/conn/community-id-logging",
+		cmd := command(t, own, "zeek", append(args, "-C", "backend", "serveflow", "policy/protocols/conn/community-id-logging",
 			"ServeFlow::socket="+s.Socket, "LogAscii::use_json=T", "Log::default_rotation_interval=0sec",
 			"udp_inactivity_timeout=2sec", "tcp_inactivity_timeout=5sec")...)
 		cmd.Env = append(cmd.Env, "CLUSTER_NODE="+name, "ZEEKPATH="+dir+":"+lookup(cmd.Env, "ZEEKPATH"))

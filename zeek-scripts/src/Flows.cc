@@ -70,18 +70,18 @@ void Flows::Finish() {
     link.Close();
     started = false;
     lost +=
-        std::count_if(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.decision; });
+        std::count_if(flows.begin(), flows.end(), [](const auto& f) { return f.second->owed && ! f.second->decision; });
 }
 
 Flow* Flows::Open(Tap* tap) {
     const auto& conn = tap->Conn()->GetVal(); // which has a UID from then on
-    auto at = flows.try_emplace(tap->Conn()->GetUID().Base62("C")).first;
-    Flow& f = at->second;
-    f.uid = at->first;
-    f.number = ++numbers;
-    f.tap = tap;
-    f.conn = conn;
-    return &f;
+    auto f = std::make_unique<Flow>();
+    f->uid = tap->Conn()->GetUID().Base62("C");
+    f->number = ++numbers;
+    f->tap = tap;
+    f->conn = conn;
+    std::string_view uid = f->uid;
+    return flows.emplace(uid, std::move(f)).first->second.get();
 }
 
 bool Flows::Send(Flow&, const PacketInfo& p) { return link.Packet(p); }
@@ -107,9 +107,9 @@ void Flows::Forget(Flow& flow) {
 
 bool Flows::Settle(std::string_view uid) {
     auto at = flows.find(uid);
-    if ( at == flows.end() || ! at->second.owed || at->second.settled )
+    if ( at == flows.end() || ! at->second->owed || at->second->settled )
         return false;
-    Flow& f = at->second;
+    Flow& f = *at->second;
     if ( --asked == 0 )
         Ask(capture);
     if ( capture || zeek::run_state::terminating )
@@ -132,7 +132,7 @@ bool Flows::Settle(std::string_view uid) {
 void Flows::Expired(std::string_view uid) {
     auto at = flows.find(uid);
     if ( at != flows.end() )
-        at->second.held = false;
+        at->second->held = false;
 }
 
 // Evict forgets labels that nobody will ever tell.
@@ -151,7 +151,7 @@ void Flows::OnLabel(const Label& l) {
         late++;
         return;
     }
-    Flow& f = at->second;
+    Flow& f = *at->second;
     if ( f.decision )
         return; // a second one, which the protocol forbids
     f.decision = records.Decision(l);
@@ -182,7 +182,7 @@ void Flows::Deliver() {
         f->told = true;
         if ( f->held )
             zeek::event_mgr.Enqueue(::ServeFlow::__held,
-                                    zeek::make_intrusive<zeek::StringVal>(f->uid.size(), f->uid.data()));
+                                    zeek::make_intrusive<zeek::StringVal>(f->uid));
         if ( f->settled )
             flows.erase(flows.find(f->uid));
     }
@@ -207,7 +207,7 @@ double Flows::Patience() {
 }
 
 void Flows::Drain() {
-    if ( std::any_of(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.decision; }) )
+    if ( std::any_of(flows.begin(), flows.end(), [](const auto& f) { return f.second->owed && ! f.second->decision; }) )
         Sync(Patience());
     else
         link.Flush();

@@ -28,7 +28,7 @@ class Tap;
 
 // A flow of which a packet was sent.
 struct Flow {
-    std::string_view uid;        // of its key
+    std::string uid;
     uint64_t number = 0;         // in order of first packets
     Tap* tap = nullptr;          // until the connection is over
     zeek::RecordValPtr conn;     // the connection's, as it was when the flow began or later
@@ -87,12 +87,8 @@ public:
     const char* Tag() override { return "ServeFlow"; }
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
-    };
-    // A Flow and its key stay where they are while others come and go.
-    using Table = std::unordered_map<std::string, Flow, Hash, std::equal_to<>>;
+    // By uid, that of the Flow itself.
+    using Table = std::unordered_map<std::string_view, std::unique_ptr<Flow>>;
 
     void Configure();
     void Ask(bool on);

@@ -97,7 +97,7 @@ zeek::StringValPtr Records::Text(std::string_view s) {
     if ( texts.size() >= max_texts )
         texts.clear();
     auto value = zeek::make_intrusive<zeek::StringVal>(s.size(), s.data());
-    texts.emplace(s, value);
+    texts.emplace(value->ToStdStringView(), value);
     return value;
 }
 

@@ -30,15 +30,10 @@ public:
     static bool Watched();
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
-    };
-
     zeek::StringValPtr Text(std::string_view s);
 
-    // Labels, stages, bundles and reasons are few: one value for each.
-    std::unordered_map<std::string, zeek::StringValPtr, Hash, std::equal_to<>> texts;
+    // Labels, stages, bundles and reasons are few: one value for each, by its own text.
+    std::unordered_map<std::string_view, zeek::StringValPtr> texts;
 };
 
 } // namespace serveflow

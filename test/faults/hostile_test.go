@@ -52,8 +52,9 @@ func TestHostileTaps(t *testing.T) {
 	close(over)
 	good.Wait()
 	t.Logf("%d captures of the well-behaved tap, %d MiB at most", rounds, s.memory()>>20)
-	// Flows of the well-behaved tap are remembered, eight of a capture.
-	if most, limit := s.memory(), 100<<20+rounds*8<<10; most > limit {
+	// Flows of the well-behaved tap are remembered, eight of a capture: that shows
+	// where there are thousands of captures.
+	if most, limit := s.memory(), max(150<<20, 100<<20+rounds*8<<10); most > limit {
 		t.Errorf("the sidecar took %d MiB, want at most %d", most>>20, limit>>20)
 	}
 	s.stop()

@@ -181,8 +181,7 @@ void Flows::Deliver() {
         Records::Tell(f->conn, f->decision);
         f->told = true;
         if ( f->held )
-            zeek::event_mgr.Enqueue(::ServeFlow::__held,
-                                    zeek::make_intrusive<zeek::StringVal>(f->uid));
+            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid));
         if ( f->settled )
             flows.erase(flows.find(f->uid));
     }

@@ -4,23 +4,28 @@ module ServeFlow;
 
 export {
 	## What the sidecar says of a flow. There is one decision a flow, and it is
-	## final.
-	type Decision: record {
+	## final. It is a row of serveflow.log, written when it comes: of a connection
+	## that goes on for days, days before its row in conn.log.
+	type Info: record {
+		## When the connection began.
+		ts: time &log;
+		uid: string &log;
+		id: conn_id &log;
 		## The class, or "unknown" where no model was sure enough.
-		label: string;
+		label: string &log;
 		## The model's probability for the label, 0 to 1; 0 if no model decided.
-		score: double;
-		## The stage that decided, "" if none did.
-		stage: string;
+		score: double &log;
+		## The stage that decided, if one did.
+		stage: string &log &optional;
 		## How many packets the decision rests on.
-		pkts: count;
+		pkts: count &log;
 		## Time from the flow's first packet to the decision.
-		latency: interval;
+		latency: interval &log;
 		## The bundle, as name@version.
-		model: string;
+		model: string &log;
 		## What triggered the decision: accepted, last_stage, flow_end, timeout,
 		## shed, partial, evicted or unserved.
-		reason: string;
+		reason: string &log;
 	};
 
 	## What the plugin counts, since it was started.

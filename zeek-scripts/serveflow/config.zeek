@@ -39,5 +39,5 @@ export {
 	## A batch is written when it has so many bytes, or when its oldest message
 	## has waited for so long.
 	option batch_bytes: count = 32768;
-	option batch_interval: interval = 100 msec;
+	option batch_interval: interval = 10 msec;
 }

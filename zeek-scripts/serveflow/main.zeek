@@ -9,22 +9,6 @@ module ServeFlow;
 export {
 	redef enum Log::ID += { LOG };
 
-	## A row of serveflow.log, written when the label comes: of a connection that
-	## goes on for days, days before its row in conn.log.
-	type Info: record {
-		## When the connection began.
-		ts: time &log;
-		uid: string &log;
-		id: conn_id &log;
-		label: string &log;
-		score: double &log;
-		stage: string &log &optional;
-		pkts: count &log;
-		latency: interval &log;
-		model: string &log;
-		reason: string &log;
-	};
-
 	global log_policy: Log::PolicyHook;
 
 	## Raised for each row of serveflow.log.
@@ -36,7 +20,7 @@ export {
 
 redef record connection += {
 	## What the sidecar says of the connection, once it did.
-	serveflow: Decision &optional;
+	serveflow: Info &optional;
 };
 
 # Connections are seen by workers, and by a Zeek without a cluster.

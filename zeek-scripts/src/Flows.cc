@@ -58,7 +58,8 @@ void Flows::Configure() {
     settings.socket = zeek::id::find_val("ServeFlow::socket")->AsStringVal()->ToStdString();
     settings.buffer_bytes = zeek::id::find_val("ServeFlow::buffer_bytes")->AsCount();
     settings.batch_bytes = zeek::id::find_val("ServeFlow::batch_bytes")->AsCount();
-    settings.batch_us = static_cast<int64_t>(zeek::id::find_val("ServeFlow::batch_interval")->AsInterval() * 1e6);
+    settings.batch_interval = std::chrono::microseconds(
+        static_cast<int64_t>(zeek::id::find_val("ServeFlow::batch_interval")->AsInterval() * 1e6));
     settings.patience = zeek::id::find_val("ServeFlow::patience")->AsInterval();
     link.Configure(settings);
 }
@@ -70,18 +71,17 @@ void Flows::Finish() {
     link.Close();
     started = false;
     lost +=
-        std::count_if(flows.begin(), flows.end(), [](const auto& f) { return f.second->owed && ! f.second->decision; });
+        std::count_if(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.verdict; });
 }
 
 Flow* Flows::Open(Tap* tap) {
     const auto& conn = tap->Conn()->GetVal(); // which has a UID from then on
-    auto f = std::make_unique<Flow>();
-    f->uid = tap->Conn()->GetUID().Base62("C");
-    f->number = ++numbers;
-    f->tap = tap;
-    f->conn = conn;
-    std::string_view uid = f->uid;
-    return flows.emplace(uid, std::move(f)).first->second.get();
+    auto& [uid, f] = *flows.try_emplace(Uid(tap->Conn()->GetUID().Base62("C"))).first;
+    f.uid = uid;
+    f.number = ++numbers;
+    f.tap = tap;
+    f.conn = conn;
+    return &f;
 }
 
 bool Flows::Send(Flow&, const PacketInfo& p) { return link.Packet(p); }
@@ -90,7 +90,7 @@ void Flows::Over(Flow& flow) {
     flow.tap = nullptr;
     auto ts = static_cast<int64_t>(zeek::run_state::network_time * 1e6 + 0.5);
     bool sent = link.End(flow.uid, ts);
-    flow.owed = ! flow.told && (sent || flow.decision);
+    flow.owed = ! flow.told && (sent || flow.verdict);
     if ( ! flow.owed ) {
         Forget(flow);
         return;
@@ -107,13 +107,13 @@ void Flows::Forget(Flow& flow) {
 
 bool Flows::Settle(std::string_view uid) {
     auto at = flows.find(uid);
-    if ( at == flows.end() || ! at->second->owed || at->second->settled )
+    if ( at == flows.end() || ! at->second.owed || at->second.settled )
         return false;
-    Flow& f = *at->second;
+    Flow& f = at->second;
     if ( --asked == 0 )
         Ask(capture);
     if ( capture || zeek::run_state::terminating )
-        Sync(f.decision ? 0 : Patience());
+        Sync(f.verdict ? 0 : Patience());
     else
         Deliver();
     f.settled = true;
@@ -132,15 +132,17 @@ bool Flows::Settle(std::string_view uid) {
 void Flows::Expired(std::string_view uid) {
     auto at = flows.find(uid);
     if ( at != flows.end() )
-        at->second->held = false;
+        at->second.held = false;
 }
 
 // Evict forgets labels that nobody will ever tell.
 void Flows::Evict() {
     while ( ! orphans.empty() && (orphans.size() >= max_orphans ||
                                   zeek::run_state::network_time - orphans.front().first > orphan_seconds) ) {
-        if ( flows.erase(orphans.front().second) > 0 )
+        if ( auto at = flows.find(orphans.front().second); at != flows.end() ) {
+            flows.erase(at);
             lost++;
+        }
         orphans.pop_front();
     }
 }
@@ -151,10 +153,10 @@ void Flows::OnLabel(const Label& l) {
         late++;
         return;
     }
-    Flow& f = *at->second;
-    if ( f.decision )
+    Flow& f = at->second;
+    if ( f.verdict )
         return; // a second one, which the protocol forbids
-    f.decision = records.Decision(l);
+    f.verdict = records.Read(l);
     if ( f.tap )
         f.tap->Stop();
     arrived.push_back(&f);
@@ -178,10 +180,10 @@ void Flows::Deliver() {
             late++;
         if ( f->tap && Records::Watched() )
             f->tap->Conn()->GetVal(); // which brings the record up to date
-        Records::Tell(f->conn, f->decision);
+        Records::Tell(f->conn, *f->verdict);
         f->told = true;
         if ( f->held )
-            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid));
+            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid.size(), f->uid.data()));
         if ( f->settled )
             flows.erase(flows.find(f->uid));
     }
@@ -206,7 +208,7 @@ double Flows::Patience() {
 }
 
 void Flows::Drain() {
-    if ( std::any_of(flows.begin(), flows.end(), [](const auto& f) { return f.second->owed && ! f.second->decision; }) )
+    if ( std::any_of(flows.begin(), flows.end(), [](const auto& f) { return f.second.owed && ! f.second.verdict; }) )
         Sync(Patience());
     else
         link.Flush();

@@ -2,9 +2,11 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
-#include <memory>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,16 +28,27 @@ namespace serveflow {
 
 class Tap;
 
+// A connection's uid, at most 23 characters.
+class Uid {
+public:
+    explicit Uid(std::string_view s) : size(s.copy(text.data(), text.size())) {}
+    operator std::string_view() const { return {text.data(), size}; }
+
+private:
+    std::array<char, 24> text;
+    size_t size;
+};
+
 // A flow of which a packet was sent.
 struct Flow {
-    std::string uid;
-    uint64_t number = 0;         // in order of first packets
-    Tap* tap = nullptr;          // until the connection is over
-    zeek::RecordValPtr conn;     // the connection's, as it was when the flow began or later
-    zeek::RecordValPtr decision; // ServeFlow::Decision, once it came
-    bool told = false;           // scripts and logs have it
-    bool owed = false;           // the connection is over without a label, which has to come
-    bool settled = false;        // conn.log's row was written, or is held
+    std::string_view uid;
+    uint64_t number = 0;            // in order of first packets
+    Tap* tap = nullptr;             // until the connection is over
+    zeek::RecordValPtr conn;        // the connection's, as it was when the flow began or later
+    std::optional<Verdict> verdict; // once the label came
+    bool told = false;              // scripts and logs have it
+    bool owed = false;              // the connection is over without a label, which has to come
+    bool settled = false;           // conn.log's row was written, or is held
     bool held = false;
 };
 
@@ -87,8 +100,14 @@ public:
     const char* Tag() override { return "ServeFlow"; }
 
 private:
-    // By uid, that of the Flow itself.
-    using Table = std::unordered_map<std::string_view, std::unique_ptr<Flow>>;
+    struct Hash : std::hash<std::string_view> {
+        using is_transparent = void;
+    };
+    struct Equal : std::equal_to<std::string_view> {
+        using is_transparent = void;
+    };
+    // A flow is mostly out of the caches when it is looked up: all of it is in one place.
+    using Table = std::unordered_map<Uid, Flow, Hash, Equal>;
 
     void Configure();
     void Ask(bool on);

@@ -70,29 +70,24 @@ bool Link::End(std::string_view flow, int64_t ts_us) {
     return true;
 }
 
-// Added counts the message just added, and writes the batch if it is due.
+// Added counts the message just added, and writes the batch if it is large enough.
 void Link::Added(int64_t ts_us) {
-    if ( waiting++ == 0 ) {
+    if ( waiting++ == 0 )
         since = Clock::now();
-        batch_ts = ts_us;
-    }
     if ( ts_us >= stats_due || ts_us < stats_due - 2 * stats_every ) {
         stats_due = ts_us + stats_every;
         PackStats(batch, ts_us, counters.sent + waiting, counters.dropped);
         waiting++;
     }
-    auto waited = ts_us - batch_ts;
-    if ( batch.size() >= settings.batch_bytes || waited >= settings.batch_us || waited < 0 ) {
-        batch_ts = ts_us; // a full socket is not tried again for every message
+    if ( batch.size() >= settings.batch_bytes )
         Flush();
-    }
 }
 
 double Link::Due() const {
     if ( ! Pending() || stopped )
         return -1;
     auto now = Clock::now();
-    auto at = std::max(idle_until, since + std::chrono::microseconds(settings.batch_us));
+    auto at = std::max(idle_until, since + settings.batch_interval);
     return std::max(0.0, std::chrono::duration<double>(at - now).count());
 }
 
@@ -254,6 +249,7 @@ bool Link::Receive() {
             return false;
         }
         inbox.append(chunk, static_cast<size_t>(n));
+        bool more = static_cast<size_t>(n) == sizeof chunk;
 
         std::string_view left = inbox;
         Message m;
@@ -269,6 +265,8 @@ bool Link::Receive() {
             return false;
         }
         inbox.erase(0, inbox.size() - left.size());
+        if ( ! more )
+            return true;
     }
 }
 

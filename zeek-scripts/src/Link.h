@@ -21,7 +21,7 @@ struct Settings {
     Hello hello;
     size_t buffer_bytes = 1 << 20; // that may wait for a slow or absent sidecar
     size_t batch_bytes = 1 << 15;  // that are written at once
-    int64_t batch_us = 100'000;    // after which less than that is written
+    std::chrono::microseconds batch_interval{10'000}; // after which less than that is written
     double patience = 30;          // seconds that a capture waits for the sidecar
 };
 
@@ -119,7 +119,6 @@ private:
     uint64_t aboard = 0;     // and the messages in them
     std::string inbox;       // bytes that are no whole message yet
     Clock::time_point since; // when the batch got its first message
-    int64_t batch_ts = 0;    // the same by the packets' clock
     int64_t stats_due = 0;   // packets' clock
     uint64_t token = 0;      // of the last SYNC,
     uint64_t synced = 0;     // and of the last SYNCED

@@ -1,5 +1,5 @@
-// What scripts and logs see of a label. Scripts could make these records
-// themselves, at several times the price, and every flow has a label.
+// What scripts and logs see of a label. Scripts could make the records themselves,
+// at several times the price, and every flow has a label.
 
 #pragma once
 
@@ -13,15 +13,25 @@
 
 namespace serveflow {
 
+// What a Label says, to be kept.
+struct Verdict {
+    zeek::StringValPtr label;
+    double score;            // 0 to 1
+    zeek::StringValPtr stage; // none if no stage decided
+    uint64_t packets;
+    double latency; // seconds
+    zeek::StringValPtr model;
+    zeek::StringValPtr reason;
+};
+
 class Records {
 public:
-    // Decision is a ServeFlow::Decision.
-    zeek::RecordValPtr Decision(const Label& label);
+    Verdict Read(const Label& label);
 
-    // Tell puts a decision into a connection's record and its row of conn.log,
-    // runs the hook ServeFlow::labelled, writes serveflow.log and raises
-    // ServeFlow::label, each if it is wanted.
-    static void Tell(const zeek::RecordValPtr& conn, const zeek::RecordValPtr& decision);
+    // Tell puts a verdict into a connection's record and its row of conn.log, runs
+    // the hook ServeFlow::labelled, writes serveflow.log and raises ServeFlow::label,
+    // each if it is wanted.
+    static void Tell(const zeek::RecordValPtr& conn, const Verdict& verdict);
 
     // Known says whether scripts were told of a connection.
     static bool Known(const zeek::RecordVal& conn);

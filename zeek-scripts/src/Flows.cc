@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include <zeek/Conn.h>
-#include <zeek/Event.h>
 #include <zeek/EventRegistry.h>
 #include <zeek/ID.h>
 #include <zeek/Reporter.h>
@@ -24,9 +23,12 @@ namespace {
 constexpr double orphan_seconds = 60;
 constexpr size_t max_orphans = 100'000;
 
+// How many seconds conn.log's row is held.
+double Hold() { return zeek::id::find_val("ServeFlow::hold")->AsInterval(); }
+
 } // namespace
 
-Flows::Flows() : link(*this) {}
+Flows::Flows(std::function<void(bool)> watch) : link(*this), watch(std::move(watch)) {}
 
 void Flows::Start(const std::string& sensor, bool wait) {
     capture = wait;
@@ -76,7 +78,8 @@ void Flows::Finish() {
 
 Flow* Flows::Open(Tap* tap) {
     const auto& conn = tap->Conn()->GetVal(); // which has a UID from then on
-    auto& [uid, f] = *flows.try_emplace(Uid(tap->Conn()->GetUID().Base62("C"))).first;
+    static const int at = zeek::id::connection->FieldOffset("uid");
+    auto& [uid, f] = *flows.try_emplace(Uid(conn->GetField<zeek::StringVal>(at)->ToStdStringView())).first;
     f.uid = uid;
     f.number = ++numbers;
     f.tap = tap;
@@ -105,10 +108,10 @@ void Flows::Forget(Flow& flow) {
     flows.erase(flows.find(flow.uid));
 }
 
-bool Flows::Settle(std::string_view uid) {
+void Flows::Settle(std::string_view uid) {
     auto at = flows.find(uid);
     if ( at == flows.end() || ! at->second.owed || at->second.settled )
-        return false;
+        return;
     Flow& f = at->second;
     if ( --asked == 0 )
         Ask(capture);
@@ -118,21 +121,29 @@ bool Flows::Settle(std::string_view uid) {
         Deliver();
     f.settled = true;
     if ( ! f.told && ! capture && link.Welcomed() ) {
-        f.held = true;
         Evict();
         orphans.emplace_back(zeek::run_state::network_time, f.uid);
-        return true;
+        if ( zeek::id::find_val("ServeFlow::conn_log")->AsBool() && Hold() > 0 )
+            watch(true);
+        return;
     }
     if ( ! f.told )
         lost++;
     Forget(f);
-    return false;
+}
+
+std::optional<zeek::ValPtr> Flows::Call(const zeek::Func* func, zeek::Args* args) {
+    static const auto expired = zeek::id::find_func("ServeFlow::__expired");
+    auto at = flows.find(HeldRow::Uid(func, *args));
+    if ( at == flows.end() || ! at->second.settled || at->second.told || at->second.row.Held() )
+        return {};
+    return at->second.row.Hold(func, args, expired);
 }
 
 void Flows::Expired(std::string_view uid) {
     auto at = flows.find(uid);
     if ( at != flows.end() )
-        at->second.held = false;
+        at->second.row.Expired();
 }
 
 // Evict forgets labels that nobody will ever tell.
@@ -169,24 +180,23 @@ void Flows::Deliver() {
         return;
     if ( capture )
         std::sort(arrived.begin(), arrived.end(), [](const Flow* a, const Flow* b) { return a->number < b->number; });
-    std::vector<Flow*> known;
-    known.swap(arrived);
-    auto early = std::stable_partition(known.begin(), known.end(),
-                                       [](const Flow* f) { return ! f->tap || Records::Known(*f->conn); });
-    arrived.assign(early, known.end());
-    known.erase(early, known.end());
-    for ( Flow* f : known ) {
-        if ( f->settled && ! f->held )
+    telling.swap(arrived);
+    for ( Flow* f : telling ) {
+        if ( f->tap && ! Records::Known(*f->conn) ) {
+            arrived.push_back(f);
+            continue;
+        }
+        if ( f->settled && ! f->row.Held() )
             late++;
         if ( f->tap && Records::Watched() )
             f->tap->Conn()->GetVal(); // which brings the record up to date
         Records::Tell(f->conn, *f->verdict);
         f->told = true;
-        if ( f->held )
-            zeek::event_mgr.Enqueue(::ServeFlow::__held, zeek::make_intrusive<zeek::StringVal>(f->uid.size(), f->uid.data()));
+        f->row.Release();
         if ( f->settled )
             flows.erase(flows.find(f->uid));
     }
+    telling.clear();
 }
 
 bool Flows::Sync(double seconds) {
@@ -201,10 +211,9 @@ double Flows::Patience() {
     if ( capture )
         return settings.patience;
     using std::chrono::duration;
-    if ( end == Link::Clock::time_point{} )
-        end = Link::Clock::now() + std::chrono::duration_cast<Link::Clock::duration>(
-                                       duration<double>(zeek::id::find_val("ServeFlow::hold")->AsInterval()));
-    return link.Welcomed() ? duration<double>(end - Link::Clock::now()).count() : 0;
+    if ( end == Clock::time_point{} )
+        end = Clock::now() + std::chrono::duration_cast<Clock::duration>(duration<double>(Hold()));
+    return link.Welcomed() ? duration<double>(end - Clock::now()).count() : 0;
 }
 
 void Flows::Drain() {
@@ -233,6 +242,7 @@ double Flows::GetNextTimeout() { return capture || ! started ? -1 : link.Due(); 
 void Flows::Process() {
     if ( capture || ! started )
         return;
+    watch(false); // whatever was to be written with the last events was
     link.Read();
     if ( link.Due() == 0 )
         link.Flush();

@@ -17,6 +17,7 @@
 #include <zeek/Val.h>
 #include <zeek/iosource/IOSource.h>
 
+#include "HeldRow.h"
 #include "Link.h"
 #include "Records.h"
 
@@ -48,8 +49,8 @@ struct Flow {
     std::optional<Verdict> verdict; // once the label came
     bool told = false;              // scripts and logs have it
     bool owed = false;              // the connection is over without a label, which has to come
-    bool settled = false;           // conn.log's row was written, or is held
-    bool held = false;
+    bool settled = false;           // conn.log's row is being written, or was
+    HeldRow row;
 };
 
 // Flows tells scripts of labels by the event ServeFlow::label, and answers whether
@@ -58,7 +59,9 @@ struct Flow {
 // the same.
 class Flows final : public Link::Owner, public zeek::iosource::IOSource {
 public:
-    Flows();
+    // watch: see to it that Call is called for every call of a function of
+    // scripts, or is not any more. No such call may be under way then.
+    explicit Flows(std::function<void(bool)> watch);
 
     // Start reads the settings from the script level; before it, nothing is
     // tapped. capture: this is to wait for labels.
@@ -76,11 +79,13 @@ public:
     bool Send(Flow& flow, const PacketInfo& p);
     void Over(Flow& flow);
 
-    // Settle is asked when conn.log's row is about to be written of a connection
-    // that owes its label: it waits for it if that is the way now. True: it is to
-    // come yet.
-    bool Settle(std::string_view uid);
-    // Expired says that the row was written without its label.
+    // Settle is called before conn.log's row is written of a connection that owes
+    // its label: it waits for it if that is the way now. Otherwise Call holds the
+    // row, if it is to be.
+    void Settle(std::string_view uid);
+    // Call stands for a call of a function if it is to; then it returns what that does.
+    std::optional<zeek::ValPtr> Call(const zeek::Func* func, zeek::Args* args);
+    // Expired says that a held row was written without its label.
     void Expired(std::string_view uid);
     // Drain waits for labels that are owed, where the end has come.
     void Drain();
@@ -118,6 +123,7 @@ private:
     void Evict();
 
     Link link;
+    std::function<void(bool)> watch;
     Records records;
     Settings settings;
     zeek::Tag tag;
@@ -128,12 +134,13 @@ private:
     Table flows;
     uint64_t numbers = 0;
     std::vector<Flow*> arrived;                         // labelled, not yet told of
+    std::vector<Flow*> telling;                         // of those, the ones that Deliver is at
     zeek::EventGroupPtr asking;                         // the handler that calls Settle
     uint64_t asked = 0;                                 // flows that it is on for
     std::deque<std::pair<double, std::string>> orphans; // settled without a label, by network time
     uint64_t late = 0;                                  // labels whose row was written
     uint64_t lost = 0;                                  // labels that were owed and did not come
-    Link::Clock::time_point end;                        // of waiting, once Zeek terminates
+    Clock::time_point end;                        // of waiting, once Zeek terminates
 };
 
 } // namespace serveflow

@@ -20,8 +20,8 @@ constexpr size_t max_inbox = 1 << 18;      // no message is that long
 constexpr int64_t stats_every = 1'000'000; // microseconds
 constexpr size_t stats_room = 64;          // of the buffer, so that a full one is told of
 
-Link::Clock::duration Seconds(double s) {
-    return std::chrono::duration_cast<Link::Clock::duration>(std::chrono::duration<double>(s));
+Clock::duration Seconds(double s) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
 }
 
 std::string Why(int error) { return std::strerror(error); }

@@ -10,12 +10,19 @@ namespace plugin::ServeFlow_Tap {
 
 class Plugin final : public zeek::plugin::Plugin {
 public:
-    serveflow::Flows flows;
+    serveflow::Flows flows{[this](bool on) {
+        if ( on )
+            EnableHook(zeek::plugin::HOOK_CALL_FUNCTION);
+        else
+            DisableHook(zeek::plugin::HOOK_CALL_FUNCTION);
+    }};
 
     // Begin taps all connections from now on.
     void Begin(const std::string& sensor, bool capture);
 
     void HookSetupAnalyzerTree(zeek::Connection* conn) override;
+    std::pair<bool, zeek::ValPtr> HookFunctionCall(const zeek::Func* func, zeek::detail::Frame* parent,
+                                                   zeek::Args* args) override;
 
 protected:
     zeek::plugin::Configuration Configure() override;

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     std::string raw(60, '\x45');
     for ( uint64_t f = 1; f <= flows; f++ ) {
         std::string uid = "C" + std::to_string(f);
-        auto before = Link::Clock::now();
+        auto before = std::chrono::steady_clock::now();
         for ( uint64_t n = 1; n <= packets; n++ ) {
             PacketInfo p;
             p.flow = uid;
@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
             if ( link.Due() == 0 )
                 link.Flush();
         }
-        longest = std::max(longest, std::chrono::duration<double>(Link::Clock::now() - before));
+        longest = std::max(longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - before));
         if ( s.hello.capture && f % every == 0 )
             synced += link.Sync(false, s.patience) ? 1 : 0;
         if ( pause > 0 ) {

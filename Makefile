@@ -116,10 +116,10 @@ e2e-zeek: build ## run captures through Zeek 8 and the sidecar
 	fi
 
 .PHONY: cost-zeek live-zeek
-cost-zeek: build ## measure the processor time that the package adds to Zeek
+cost-zeek: build ## measure the processor time that the package adds to Zeek (root)
 	@if ! command -v zeek >/dev/null; then echo 'SKIP cost-zeek: no zeek on PATH'; else \
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
-		SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 1h -run '^TestCost$$' ./test/zeek; \
+		SERVEFLOW_COST=$(COSTRUNS) SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 1h -run '^TestCost(Live)?$$' ./test/zeek; \
 	fi
 live-zeek: build ## do harm to the sidecar beside a live Zeek, and run a cluster (root)
 	@if ! command -v zeek >/dev/null; then echo 'SKIP live-zeek: no zeek on PATH'; else \

@@ -33,8 +33,8 @@ func OwnNetwork(t *testing.T) bool {
 			{"sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"}, // so that nobody talks of himself
 			{"ip", "link", "set", "lo", "up"},
 			{"ip", "link", "add", feed, "type", "veth", "peer", "name", Watched},
-			{"ip", "link", "set", feed, "up"},
-			{"ip", "link", "set", Watched, "up"},
+			{"ip", "link", "set", feed, "mtu", "9000", "up"}, // captures have frames that a card put together
+			{"ip", "link", "set", Watched, "mtu", "9000", "up"},
 		} {
 			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %v\n%s", args, err, out)
@@ -72,11 +72,18 @@ var actual = regexp.MustCompile(`Actual: (\d+) packets`)
 func Traffic(t *testing.T, packetsPerSecond, seconds int) int {
 	t.Helper()
 	const perRound = 390 // packets in these captures
-	args := []string{"--quiet", "--intf1", feed, "--preload-pcap", "--unique-ip",
-		"--pps", strconv.Itoa(packetsPerSecond), "--loop", strconv.Itoa(packetsPerSecond * seconds / perRound)}
+	args := []string{"--unique-ip", "--loop", strconv.Itoa(packetsPerSecond * seconds / perRound)}
 	for _, name := range []string{"http", "tls", "dns", "ssh", "vlan"} {
 		args = append(args, filepath.Join(Root(t), "test/captures", name+".pcap"))
 	}
+	return Replay(t, packetsPerSecond, args...)
+}
+
+// Replay has tcpreplay play captures into the link, with what options it is given,
+// and returns the number of packets.
+func Replay(t *testing.T, packetsPerSecond int, args ...string) int {
+	t.Helper()
+	args = append([]string{"--quiet", "--intf1", feed, "--preload-pcap", "--pps", strconv.Itoa(packetsPerSecond)}, args...)
 	out, err := exec.Command("tcpreplay", args...).CombinedOutput()
 	m := actual.FindSubmatch(out)
 	if err != nil || m == nil {

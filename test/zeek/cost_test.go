@@ -42,10 +42,7 @@ func TestCost(t *testing.T) {
 	engine.Mix(t, mix, 300_000)
 	engine.NewCapture(t, empty).Close()
 	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
-	// Zeek and the sidecar each have a processor.
-	if out, err := exec.Command("taskset", "-a", "-c", "-p", "1", strconv.Itoa(s.Pid())).CombinedOutput(); err != nil {
-		t.Logf("the sidecar is not bound to a processor: %v: %s", err, out)
-	}
+	bind(t, 1, s.Pid()) // Zeek has the other processor
 	start, whole := make([][]float64, len(costWays)), make([][]float64, len(costWays))
 	for _, way := range costWays { // and everything is in memory
 		_, l := costRun(t, mix, s.Socket, append([]string{"LogAscii::use_json=T"}, way.args...))
@@ -63,15 +60,24 @@ func TestCost(t *testing.T) {
 		}
 	}
 	s.Stop(t)
-	least := func(v []float64) float64 { return slices.Min(v) }
 	t.Logf("cost zeek: %d runs each; CPU seconds, least / median; added: to the run without, by the least and by the median", rounds)
 	for i, way := range costWays {
 		net := func(i int, of func([]float64) float64) float64 { return of(whole[i]) - of(start[i]) }
 		t.Logf("cost zeek: %-8s start %.2f / %.2f, then %.2f / %.2f, added %.1f %% / %.1f %%", way.name,
-			least(start[i]), median(start[i]), net(i, least), net(i, median),
-			100*(net(i, least)/net(0, least)-1), 100*(net(i, median)/net(0, median)-1))
+			minimum(start[i]), median(start[i]), net(i, minimum), net(i, median),
+			100*(net(i, minimum)/net(0, minimum)-1), 100*(net(i, median)/net(0, median)-1))
 	}
 }
+
+// bind gives a process a processor.
+func bind(t *testing.T, processor, pid int) {
+	t.Helper()
+	if out, err := exec.Command("taskset", "-a", "-c", "-p", strconv.Itoa(processor), strconv.Itoa(pid)).CombinedOutput(); err != nil {
+		t.Logf("process %d is not bound to processor %d: %v: %s", pid, processor, err, out)
+	}
+}
+
+func minimum(v []float64) float64 { return slices.Min(v) }
 
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A sidecar for the tests: it labels every flow by what it is made of.
 
-    sidecar.py SOCKET EVENTS [--silent] [--deaf] -- COMMAND ...
+    sidecar.py SOCKET EVENTS [--silent | --deaf | --patient] -- COMMAND ...
 
 runs the command while it listens, and writes the messages that came to EVENTS, a
 line each. With --silent it takes everything and says nothing but WELCOME, with
---deaf it reads HELLO and nothing else. The exit code is that of the command.
+--deaf it reads HELLO and nothing else, with --patient it labels a flow at its end
+only. The exit code is that of the command.
 """
 
 import os
@@ -82,6 +83,7 @@ def describe(m):
 
 
 def serve(conn, events, mode):
+    wanted = 1000 if mode == "--patient" else PACKETS
     r = Reader(conn)
     first, seen, labelled = {}, {}, set()
 
@@ -102,7 +104,7 @@ def serve(conn, events, mode):
                 events.write(said + "\n")
                 events.flush()
             if m[0] == 0:
-                conn.sendall(pack([17, 1, {"packets": PACKETS, "raw_bytes": 80, "payload_bytes": 0}]))
+                conn.sendall(pack([17, 1, {"packets": wanted, "raw_bytes": 80, "payload_bytes": 0}]))
             if mode == "--deaf":
                 threading.Event().wait()
             if mode == "--silent":
@@ -110,7 +112,7 @@ def serve(conn, events, mode):
             if m[0] == 1:
                 first.setdefault(m[1], m[8])
                 seen[m[1]] = seen.get(m[1], 0) + 1
-                if seen[m[1]] == PACKETS:
+                if seen[m[1]] == wanted:
                     label(m[1], "last", "last_stage")
             elif m[0] == 3:
                 label(m[1], "", "flow_end")

@@ -140,7 +140,7 @@ private:
     std::deque<std::pair<double, std::string>> orphans; // settled without a label, by network time
     uint64_t late = 0;                                  // labels whose row was written
     uint64_t lost = 0;                                  // labels that were owed and did not come
-    Clock::time_point end;                        // of waiting, once Zeek terminates
+    Clock::time_point end;                              // of waiting, once Zeek terminates
 };
 
 } // namespace serveflow

@@ -41,10 +41,10 @@ struct Clock {
 struct Settings {
     std::string socket;
     Hello hello;
-    size_t buffer_bytes = 1 << 20; // that may wait for a slow or absent sidecar
-    size_t batch_bytes = 1 << 15;  // that are written at once
+    size_t buffer_bytes = 1 << 20;                    // that may wait for a slow or absent sidecar
+    size_t batch_bytes = 1 << 15;                     // that are written at once
     std::chrono::microseconds batch_interval{10'000}; // after which less than that is written
-    double patience = 30;          // seconds that a capture waits for the sidecar
+    double patience = 30;                             // seconds that a capture waits for the sidecar
 };
 
 // What a Link counts, since it was made.

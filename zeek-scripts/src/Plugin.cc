@@ -52,8 +52,7 @@ void Plugin::HookSetupAnalyzerTree(zeek::Connection* conn) {
         serveflow::Attach(flows, conn);
 }
 
-std::pair<bool, zeek::ValPtr> Plugin::HookFunctionCall(const zeek::Func* func, zeek::detail::Frame*,
-                                                       zeek::Args* args) {
+std::pair<bool, zeek::ValPtr> Plugin::HookFunctionCall(const zeek::Func* func, zeek::detail::Frame*, zeek::Args* args) {
     auto returned = flows.Call(func, args);
     return {returned.has_value(), returned.value_or(nullptr)};
 }

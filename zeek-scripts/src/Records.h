@@ -16,7 +16,7 @@ namespace serveflow {
 // What a Label says, to be kept.
 struct Verdict {
     zeek::StringValPtr label;
-    double score;            // 0 to 1
+    double score;             // 0 to 1
     zeek::StringValPtr stage; // none if no stage decided
     uint64_t packets;
     double latency; // seconds

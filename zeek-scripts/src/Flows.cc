@@ -176,7 +176,7 @@ void Flows::OnLabel(const Label& l) {
 // Deliver tells scripts of the labels that came, but of no connection that they
 // do not know of yet.
 void Flows::Deliver() {
-    if ( arrived.empty() )
+    if ( arrived.empty() || ! telling.empty() )
         return;
     if ( capture )
         std::sort(arrived.begin(), arrived.end(), [](const Flow* a, const Flow* b) { return a->number < b->number; });

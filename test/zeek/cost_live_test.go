@@ -21,12 +21,7 @@ const costRate = 12_000
 // first or the second in turn. Zeek has a processor; the sidecar and what sends the
 // packets have the other.
 func TestCostLive(t *testing.T) {
-	rounds, err := strconv.Atoi(os.Getenv("SERVEFLOW_COST"))
-	if err != nil || rounds < 1 {
-		t.Skip("SERVEFLOW_COST is not set to a number of runs: use make cost-zeek")
-	}
-	t.Setenv("SERVEFLOW_E2E", "1")
-	need(t)
+	rounds := costRounds(t)
 	if !engine.OwnNetwork(t) {
 		return
 	}
@@ -57,36 +52,21 @@ func TestCostLive(t *testing.T) {
 func costLive(t *testing.T, capture, socket string, with bool) float64 {
 	t.Helper()
 	dir := t.TempDir()
-	site := filepath.Join(dir, "site.zeek")
 	// Flows end soon after their last packet, so that rows are written meanwhile.
 	script := "redef Pcap::bufsize = 64;\nredef udp_inactivity_timeout = 2sec;\nredef tcp_inactivity_timeout = 5sec;\n"
-	if err := os.WriteFile(site, []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	said, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer said.Close()
-	args := []string{"-c", "0", "zeek", "-C", "-i", engine.Watched, site}
+	args := []string{"taskset", "-c", "0", "zeek", "-C", "-i", engine.Watched}
 	if with {
 		args = append(args, "serveflow", "ServeFlow::socket="+socket)
 	}
-	cmd := command(t, dir, "taskset", args...)
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	engine.AwaitText(t, said.Name(), "listening on")
+	cmd, said := startLive(t, dir, script, args...)
 	time.Sleep(time.Second)
 	begun := processorTime(t, cmd.Process.Pid)
 	sent := engine.Replay(t, costRate, capture)
 	time.Sleep(6 * time.Second)
 	took := processorTime(t, cmd.Process.Pid) - begun
 	cmd.Process.Signal(syscall.SIGTERM)
-	err = cmd.Wait()
-	text, _ := os.ReadFile(said.Name())
+	err := cmd.Wait()
+	text, _ := os.ReadFile(said)
 	m := received.FindSubmatch(text)
 	if err != nil || m == nil || string(m[1]) != strconv.Itoa(sent) || string(m[2]) != "0" {
 		t.Fatalf("zeek: %v, of %d packets:\n%s", err, sent, text)

@@ -31,12 +31,7 @@ var costWays = []struct {
 // a machine that is busier for a while is so for all. Time is that of the Zeek
 // process, user and system, less what the same Zeek needs for a capture of no packet.
 func TestCost(t *testing.T) {
-	rounds, err := strconv.Atoi(os.Getenv("SERVEFLOW_COST"))
-	if err != nil || rounds < 1 {
-		t.Skip("SERVEFLOW_COST is not set to a number of runs: use make cost-zeek")
-	}
-	t.Setenv("SERVEFLOW_E2E", "1")
-	need(t)
+	rounds := costRounds(t)
 	dir := t.TempDir()
 	mix, empty := filepath.Join(dir, "mix.pcap"), filepath.Join(dir, "empty.pcap")
 	engine.Mix(t, mix, 300_000)
@@ -67,6 +62,18 @@ func TestCost(t *testing.T) {
 			minimum(start[i]), median(start[i]), net(i, minimum), net(i, median),
 			100*(net(i, minimum)/net(0, minimum)-1), 100*(net(i, median)/net(0, median)-1))
 	}
+}
+
+// costRounds is how often each way is to be run.
+func costRounds(t *testing.T) int {
+	t.Helper()
+	rounds, err := strconv.Atoi(os.Getenv("SERVEFLOW_COST"))
+	if err != nil || rounds < 1 {
+		t.Skip("SERVEFLOW_COST is not set to a number of runs: use make cost-zeek")
+	}
+	t.Setenv("SERVEFLOW_E2E", "1")
+	need(t)
+	return rounds
 }
 
 // bind gives a process a processor.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -108,22 +109,7 @@ redef LogAscii::use_json = T;
 	}
 `
 	}
-	site := filepath.Join(dir, "site.zeek")
-	if err := os.WriteFile(site, []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	said, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer said.Close()
-	cmd := command(t, dir, "zeek", append(args, site)...)
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	engine.AwaitText(t, said.Name(), "listening on")
+	cmd, said := startLive(t, dir, script, append([]string{"zeek"}, args...)...)
 
 	played := m.Play(t, s)
 	r.sent = played.Packets
@@ -140,8 +126,32 @@ redef LogAscii::use_json = T;
 		}
 		r.decided = strconv.Itoa(n)
 	}
-	r.read(t, dir, said.Name(), &played)
+	r.read(t, dir, said, &played)
 	return r
+}
+
+// startLive starts a Zeek with a script of the site's and returns when it listens.
+// said is the file of what it says.
+func startLive(t *testing.T, dir, script string, args ...string) (cmd *exec.Cmd, said string) {
+	t.Helper()
+	site := filepath.Join(dir, "site.zeek")
+	if err := os.WriteFile(site, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said = filepath.Join(dir, "said")
+	out, err := os.Create(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd = command(t, dir, args[0], append(args[1:], site)...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	engine.AwaitText(t, said, "listening on")
+	return cmd, said
 }
 
 // read reads what a run has written.

@@ -130,7 +130,7 @@ live-zeek: build ## do harm to the sidecar beside a live Zeek, and run a cluster
 	fi
 
 .PHONY: lab
-lab: ## record ten sessions of each label of test/lab, to build/lab (needs root)
+lab: ## record ten sessions of each label of models/lab, to build/lab (needs root)
 	go run ./test/lab -output build/lab -sessions 10 -limit 8m
 
 .PHONY: train-deps

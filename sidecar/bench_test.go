@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/sink"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 type discard struct{}

@@ -18,10 +18,10 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // suricata is a sidecar with the toy bundle, and what Suricata would send it.

@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/shard"
+	"serveflow/sidecar/decide/shard"
+	"serveflow/sidecar/operate/config"
 )
 
 // Private is a sidecar for one's own use: with default settings, on a socket in

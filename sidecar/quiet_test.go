@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
+	"serveflow/sidecar/operate/config"
 )
 
 // TestQuietTimeOfAnotherTraining: a bundle that was trained for another quiet

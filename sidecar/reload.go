@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/shard"
-	"serveflow/sidecar/telemetry"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/decide/shard"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/tap/wire"
 )
 
 // grace is how long taps have to hear that a bundle wants more of each flow

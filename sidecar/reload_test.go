@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
+	"serveflow/sidecar/operate/config"
 )
 
 // TestReloadsInARow: bundles that are let go at the same moment are all let go,

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"serveflow/sidecar/notify"
-	"serveflow/sidecar/telemetry"
+	"serveflow/sidecar/operate/sdnotify"
+	"serveflow/sidecar/operate/telemetry"
 )
 
 // drainTime is how long a sidecar that was told to stop tries to send labels.
@@ -53,7 +53,7 @@ func Serve(ctx context.Context, o Options) error {
 		}()
 	}
 	go func() {
-		if err := notify.Watchdog(inner, func() bool { return s.Health() == nil }); err != nil {
+		if err := sdnotify.Watchdog(inner, func() bool { return s.Health() == nil }); err != nil {
 			o.Log.Error().Err(err).Msg("watchdog")
 		}
 	}()
@@ -63,7 +63,7 @@ func Serve(ctx context.Context, o Options) error {
 		ready = ready.Str("eve", o.Config.EVE.Listen)
 	}
 	ready.Msg("ready")
-	if err := notify.Ready(); err != nil {
+	if err := sdnotify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
 	hangUps := make(chan struct{}, 1)
@@ -95,7 +95,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancelStop()
-	if err := errors.Join(notify.Stopping(), s.stopUnless(stop, signals)); err != nil {
+	if err := errors.Join(sdnotify.Stopping(), s.stopUnless(stop, signals)); err != nil {
 		return err
 	}
 	o.Log.Info().Msg("stopped")
@@ -104,7 +104,7 @@ func Serve(ctx context.Context, o Options) error {
 
 // hangUp is what SIGHUP asks for.
 func (s *Sidecar) hangUp(o Options) {
-	if err := notify.Reloading(); err != nil {
+	if err := sdnotify.Reloading(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
 	if err := s.Reopen(); err != nil {
@@ -115,7 +115,7 @@ func (s *Sidecar) hangUp(o Options) {
 	if o.Load != nil {
 		s.loadAnew(o)
 	}
-	if err := notify.Ready(); err != nil {
+	if err := sdnotify.Ready(); err != nil {
 		o.Log.Warn().Err(err).Msg("systemd")
 	}
 }

@@ -18,15 +18,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/eve"
-	"serveflow/sidecar/flow"
-	"serveflow/sidecar/ingest"
-	"serveflow/sidecar/shard"
-	"serveflow/sidecar/sink"
-	"serveflow/sidecar/telemetry"
-	"serveflow/sidecar/unixsocket"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
+	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/output/eve"
+	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/tap/ingest"
 )
 
 // Options are what a sidecar is made of.

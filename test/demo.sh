@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo: starts the sidecar, plays captures of test/lab through its socket,
+# The demo: starts the sidecar, plays captures of models/lab through its socket,
 # prints their labels beside the truth, and measures the bundle.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -16,16 +16,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/rs/zerolog"
 
+	"serveflow/models/dataset"
+	"serveflow/models/extract"
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/extract"
-	"serveflow/sidecar/feature"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model/modeltest"
+	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/sink"
 )
 
 var spec = feature.Spec{
@@ -119,7 +119,7 @@ func extracted(t *testing.T, files []string, s feature.Spec, columns []string) [
 	if err := os.WriteFile(manifest, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	read, err := captures.Read(manifest, "class", nil)
+	read, err := dataset.Read(manifest, "class", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/model/onnx"
+	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/sink"
 )
 
 type nowhere struct{}

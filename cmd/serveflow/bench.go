@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/term"
 
-	"serveflow/sidecar/bench"
 	"serveflow/sidecar/replay"
+	"serveflow/test/bench"
 )
 
 type benchCmd struct {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/labels"
+	"serveflow/models/dataset"
+	"serveflow/models/groundtruth"
 )
 
 // truthFlags name captures and what tells the labels of their flows.
@@ -18,12 +18,12 @@ type truthFlags struct {
 
 // list reads the captures of these splits, all of them without any, and what tells
 // the labels of flows, nil if the manifest does.
-func (f truthFlags) list(splits []string) ([]captures.Capture, *labels.Labels, error) {
-	list, err := captures.Read(f.Manifest, f.Label, splits)
+func (f truthFlags) list(splits []string) ([]dataset.Capture, *groundtruth.Labels, error) {
+	list, err := dataset.Read(f.Manifest, f.Label, splits)
 	if err != nil || f.Labels == "" {
 		return list, nil, err
 	}
-	known, err := labels.Open(f.Labels)
+	known, err := groundtruth.Open(f.Labels)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,14 +62,14 @@ func (l captureList) validate(what string) error {
 }
 
 // list is the captures to play.
-func (l captureList) list() (list []captures.Capture, err error) {
+func (l captureList) list() (list []dataset.Capture, err error) {
 	for _, path := range l.Captures {
-		list = append(list, captures.Capture{File: path, Path: path})
+		list = append(list, dataset.Capture{File: path, Path: path})
 	}
 	if l.Manifest == "" {
 		return list, nil
 	}
-	all, err := captures.Read(l.Manifest, l.Label, l.Split)
+	all, err := dataset.Read(l.Manifest, l.Label, l.Split)
 	for i := 0; i < len(all); i += l.Every {
 		list = append(list, all[i])
 	}

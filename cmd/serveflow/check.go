@@ -7,7 +7,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"serveflow/sidecar/cascade"
+	"serveflow/sidecar/decide/cascade"
 )
 
 type checkCmd struct {

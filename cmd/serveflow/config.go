@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
+	"serveflow/sidecar/operate/config"
 )
 
 // configFlags are the configuration as the command line gives it.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"serveflow/sidecar/enrich"
+	"serveflow/sidecar/output/enrich"
 )
 
 type enrichCmd struct {

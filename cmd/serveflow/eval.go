@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"os"
 
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/evaluate"
+	"serveflow/models/evaluate"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/replay"
 )
 

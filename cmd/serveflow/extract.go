@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"serveflow/sidecar/extract"
-	"serveflow/sidecar/feature"
+	"serveflow/models/extract"
+	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/replay"
 )
 

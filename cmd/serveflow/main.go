@@ -11,8 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/labels"
+	"serveflow/models/dataset"
+	"serveflow/models/groundtruth"
 )
 
 // version is set by the linker.
@@ -71,7 +71,7 @@ func main() {
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "serveflow: %v\n", err)
-		if errors.As(err, new(configError)) || errors.As(err, new(*captures.Error)) || errors.As(err, new(*labels.Error)) {
+		if errors.As(err, new(configError)) || errors.As(err, new(*dataset.Error)) || errors.As(err, new(*groundtruth.Error)) {
 			os.Exit(exitConfig)
 		}
 		os.Exit(exitFailure)

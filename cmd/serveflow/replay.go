@@ -10,13 +10,13 @@ import (
 	"strconv"
 	"strings"
 
+	"serveflow/models/dataset"
+	"serveflow/models/evaluate"
 	"serveflow/sidecar"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/config"
-	"serveflow/sidecar/evaluate"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/sink"
 )
 
 type replayCmd struct {
@@ -86,7 +86,7 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 }
 
 // play plays the captures one after the other and prints their flows.
-func (r replayCmd) play(ctx context.Context, socket string, list []captures.Capture) error {
+func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Capture) error {
 	out := newFlowTable(os.Stdout, r)
 	var total replay.Report
 	var truth, given []string

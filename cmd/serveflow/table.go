@@ -9,9 +9,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"serveflow/sidecar/captures"
+	"serveflow/models/dataset"
+	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/sink"
 )
 
 // flowTable prints flows, as a table or as JSON.
@@ -47,7 +47,7 @@ type flowRow struct {
 	Truth       string  `json:"truth,omitempty"`
 }
 
-func (t *flowTable) row(c captures.Capture, f *replay.Labelled) {
+func (t *flowTable) row(c dataset.Capture, f *replay.Labelled) {
 	l := &f.Label
 	name := filepath.Base(c.File)
 	if t.json != nil {

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"serveflow/models/tune"
+	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/tune"
-	"serveflow/sidecar/tune/search"
 )
 
 type tuneCmd struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"serveflow/models"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 type versionCmd struct{}

@@ -11,8 +11,8 @@ import (
 	"maps"
 	"slices"
 
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/drift"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/decide/drift"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 )

@@ -9,11 +9,11 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/drift"
-	"serveflow/sidecar/feature"
-	"serveflow/sidecar/flow"
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/decide/drift"
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/features/feature"
+	"serveflow/sidecar/features/packet"
 )
 
 // ManifestFile is the name of the manifest in a bundle.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
-	"serveflow/sidecar/cascade"
-	"serveflow/sidecar/feature"
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/model/onnx"

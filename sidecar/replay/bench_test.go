@@ -6,8 +6,8 @@ import (
 	"io"
 	"testing"
 
-	"serveflow/sidecar/packet"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
 )
 
 // loop gives the packets of a capture again and again, each round later by a

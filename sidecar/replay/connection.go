@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // batch collects messages, so that one write carries many.

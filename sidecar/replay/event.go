@@ -1,6 +1,6 @@
 package replay
 
-import "serveflow/sidecar/packet"
+import "serveflow/sidecar/features/packet"
 
 // EventKind says what happened to a flow.
 type EventKind uint8

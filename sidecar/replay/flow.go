@@ -3,7 +3,7 @@ package replay
 import (
 	"encoding/binary"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // flow is what is kept of an open flow.

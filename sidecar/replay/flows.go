@@ -3,7 +3,7 @@ package replay
 import (
 	"errors"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // Packets is where Flows reads from: a Source, or anything else that gives

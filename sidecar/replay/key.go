@@ -3,7 +3,7 @@ package replay
 import (
 	"bytes"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // flowKey returns what a packet's flow is found by, the same for both

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // Labelled is a flow of a capture and its label. Label.Reason is empty if none

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // pcap reads the classic format: a header of 24 bytes, then records of 16

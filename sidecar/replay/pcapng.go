@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // pcapng reads the block format (draft-ietf-opsawg-pcapng): section headers,

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // Play sends the events of flows and then SYNC final, and returns when the

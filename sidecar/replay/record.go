@@ -1,6 +1,6 @@
 package replay
 
-import "serveflow/sidecar/packet"
+import "serveflow/sidecar/features/packet"
 
 // Record is one packet of a capture.
 type Record struct {

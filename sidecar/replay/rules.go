@@ -3,7 +3,7 @@ package replay
 import (
 	"fmt"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // Rules say which packets are one flow: whose IDS is followed. The package

@@ -15,7 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // Two packets at these times, the second cut to 20 of its 60 bytes.

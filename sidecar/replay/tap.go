@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TapOptions say how a Tap plays a capture.

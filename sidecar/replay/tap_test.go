@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/packet"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
 )
 
 // peer is the sidecar's end of a connection in a test.

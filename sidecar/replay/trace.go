@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // Trace is what a capture shows of one flow.

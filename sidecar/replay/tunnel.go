@@ -3,7 +3,7 @@ package replay
 import (
 	"encoding/binary"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 )
 
 // layer is one IP packet in a frame: the outermost, or one in a tunnel.

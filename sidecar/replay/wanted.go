@@ -3,8 +3,8 @@ package replay
 import (
 	"sync"
 
-	"serveflow/sidecar/packet"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
 )
 
 // beforeWelcome is what a tap may send before it knows what is needed.

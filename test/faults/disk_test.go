@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // onDisk moves the label log of a place to dir.

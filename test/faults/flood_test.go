@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestFlood sends the first packets of ten million flows at a sidecar that may

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/models/dataset"
+	"serveflow/models/evaluate"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/evaluate"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // sample is the messages of one flow, to be sent again and again under new ids.
@@ -51,7 +51,7 @@ func made(t testing.TB, port uint16, packets int) sample {
 
 // recorded are the flows of labelled captures that a bundle serves: of each the
 // packets that it wants, and the end.
-func recorded(t testing.TB, list []captures.Capture, b *bundle.Bundle) (all []sample) {
+func recorded(t testing.TB, list []dataset.Capture, b *bundle.Bundle) (all []sample) {
 	t.Helper()
 	need := wire.Welcome{Packets: b.Packets(), RawBytes: 192}
 	for _, c := range list {

@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestHangUp moves the label log away while decisions are written, as logrotate

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestHostileTaps lets taps break every rule at once, while one that keeps them

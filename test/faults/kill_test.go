@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // logged is how long after a tap has heard of a decision the label log has it.

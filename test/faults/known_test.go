@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestDecidedBeforeTheKill: a tap that was never told goes on sending packets of

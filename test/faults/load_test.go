@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestLoad drives a sidecar at three times what it can sustain. The slow stage

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestStopped stops the process as a debugger or a hypervisor does, longer than

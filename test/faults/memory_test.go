@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestScan lets a scan of flows with one packet fall upon a table that is far

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestMetrics sends what is known and compares with what was counted.

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/models/dataset"
+	"serveflow/models/tune/report"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/tune/report"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestQuality drives a sidecar at ever more than it can sustain with real flows
@@ -19,7 +19,7 @@ import (
 // share of flows that the slow stage has time for, and not below what the fast
 // stage can do alone.
 func TestQuality(t *testing.T) {
-	list, err := captures.Read(captureDir+"/lab/manifest.csv", "label", []string{"test"})
+	list, err := dataset.Read(captureDir+"/lab/manifest.csv", "label", []string{"test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestQualityOfDevices(t *testing.T) {
 	if !*full {
 		t.Skip("make faults does it")
 	}
-	list, err := captures.Read(dataDir(t)+"/iot-device/manifest.csv", "class_family", []string{"test"})
+	list, err := dataset.Read(dataDir(t)+"/iot-device/manifest.csv", "class_family", []string{"test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ type point struct {
 	measured
 }
 
-func quality(t *testing.T, c *changing, name string, list []captures.Capture) {
+func quality(t *testing.T, c *changing, name string, list []dataset.Capture) {
 	during := 2 * time.Second
 	if *full {
 		during = 15 * time.Second

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/models/dataset"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestReloadLatency has flows come while a bundle that is in use is loaded anew
@@ -22,7 +22,7 @@ func TestReloadLatency(t *testing.T) {
 	}
 	const rate = 1000
 	c := newChanging(t, root+"/models/iot-device", "[flow]\nforget = \"10s\"\n[labels]\nmax_size = \"16MiB\"\nkeep = 1")
-	list, err := captures.Read(captureDir+"/lab/manifest.csv", "label", nil)
+	list, err := dataset.Read(captureDir+"/lab/manifest.csv", "label", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestReload serves one bundle after the other while a tap plays: every flow is

@@ -16,9 +16,9 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/config"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/replay"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestSameEveryTime: what the flows of a capture are told depends on nothing

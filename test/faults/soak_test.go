@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/models/dataset"
+	"serveflow/models/tune/report"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/captures"
-	"serveflow/sidecar/tune/report"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestSoak lets a sidecar work for long at half of what it can sustain, with
@@ -86,7 +86,7 @@ type soaked struct {
 
 func newSoaked(t *testing.T, forget time.Duration) *soaked {
 	t.Helper()
-	list, err := captures.Read(captureDir+"/lab/manifest.csv", "label", nil)
+	list, err := dataset.Read(captureDir+"/lab/manifest.csv", "label", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

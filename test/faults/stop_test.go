@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // TestStop tells the sidecar to stop while taps have sent what it has not read

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/packet"
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
 )
 
 // tap is a tap that does as it is told.

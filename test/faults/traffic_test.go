@@ -5,7 +5,7 @@ import (
 	"io"
 	"slices"
 
-	"serveflow/sidecar/packet"
+	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/replay"
 )
 

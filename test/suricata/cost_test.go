@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 	"serveflow/test/engine"
 )
 

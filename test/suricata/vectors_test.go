@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 var update = flag.Bool("update", false, "write the vectors of the Lua tests anew")

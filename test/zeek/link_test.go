@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // counted is what the program of testing/unit/link.cc says at its end.

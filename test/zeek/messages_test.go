@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"serveflow/sidecar/wire"
+	"serveflow/sidecar/tap/wire"
 )
 
 // dialogue gives lines to the program of testing/unit/messages.cc and returns a

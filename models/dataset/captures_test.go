@@ -1,0 +1,74 @@
+package dataset
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func manifest(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "manifest.csv")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRead(t *testing.T) {
+	path := manifest(t, "\ufeffclass,file,notes,split\nlamp,pcap/one.pcap,\"a, b\",train\nplug,two.pcap,,test\nlamp,three.pcap,,calibration\n")
+	dir := filepath.Dir(path)
+	all := []Capture{
+		{File: "pcap/one.pcap", Path: filepath.Join(dir, "pcap/one.pcap"), Label: "lamp", Split: "train"},
+		{File: "two.pcap", Path: filepath.Join(dir, "two.pcap"), Label: "plug", Split: "test"},
+		{File: "three.pcap", Path: filepath.Join(dir, "three.pcap"), Label: "lamp", Split: "calibration"},
+	}
+	for _, c := range []struct {
+		splits []string
+		want   []Capture
+	}{
+		{nil, all},
+		{[]string{"test"}, all[1:2]},
+		{[]string{"calibration", "train"}, []Capture{all[0], all[2]}},
+	} {
+		got, err := Read(path, "class", c.splits)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("splits %v: %v, %v, want %v", c.splits, got, err, c.want)
+		}
+	}
+}
+
+// Captures whose flows have labels of their own need none in the manifest.
+func TestReadWithoutLabels(t *testing.T) {
+	got, err := Read(manifest(t, "split,file\ntrain,a\n"), "", nil)
+	if err != nil || len(got) != 1 || got[0].File != "a" || got[0].Label != "" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// What cannot be read is refused with the manifest's path and the mistake.
+func TestReadRefuses(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"an empty file", "", "the file is empty"},
+		{"no such column", "file,split,device\na,test,x\n", `no column "class": there are file, split, device`},
+		{"no column of files", "path,split,class\na,test,x\n", `no column "file"`},
+		{"nothing", "file,split,class\n", "no capture of split test"},
+		{"nothing of the split", "file,split,class\na,train,x\n", "no capture of split test"},
+		{"no label", "file,split,class\na,test,\n", "line 2: file, split, class must not be empty"},
+		{"a capture twice", "file,split,class\na,test,x\nb,test,x\na,test,y\n", "line 4: a stands there twice"},
+		{"a line that is too short", "file,split,class\na,test\n", "line 2"},
+	} {
+		path := manifest(t, c.text)
+		_, err := Read(path, "class", []string{"test"})
+		var wrong *Error
+		if !errors.As(err, &wrong) || wrong.Path != path || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if _, err := Read("/nonexistent", "class", nil); !os.IsNotExist(err) {
+		t.Errorf("no file: %v", err)
+	}
+}

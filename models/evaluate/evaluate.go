@@ -1,0 +1,170 @@
+// Package evaluate measures a bundle on labelled captures: how often it is
+// right, and how soon.
+//
+// The captures go through a sidecar of its own, over the socket, as a tap would
+// send them: once with the cascade and once with its last stage alone, asked
+// about every flow, which is what the cascade is measured against.
+//
+// A flow's latency is the time that its packets took to come, from the first to
+// the last that its label rests on, by the capture's clock, and the time that
+// the deciding stage took to compute, as measured. A flow that ends or goes
+// quiet before a stage has all its packets counts to its last packet.
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"serveflow/models/dataset"
+	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/replay"
+)
+
+// Options say what to evaluate on what.
+type Options struct {
+	Bundle   *bundle.Bundle
+	Captures []dataset.Capture
+	Replay   replay.Options
+	Meta     bool // as a tap that sees no headers
+	// Progress, if set, is called after each capture.
+	Progress func(done, total int)
+}
+
+// flowResult is one flow's label beside the truth.
+type flowResult struct {
+	truth string // "" if nobody knows it
+	sink.Record
+	trace   replay.Trace
+	session int // number of the capture
+}
+
+// ErrUnserved says that a bundle has no cascade for what the tap sees.
+var ErrUnserved = errors.New("the bundle has no cascade for taps that see this: evaluate it on other events")
+
+// ErrUnlabelled says that there is nothing to compare with.
+var ErrUnlabelled = errors.New("no flow that the bundle serves has a label")
+
+// Run evaluates.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if o.course() == nil {
+		return nil, ErrUnserved
+	}
+	total := 2 * len(o.Captures)
+	done := 0
+	step := func() {
+		if done++; o.Progress != nil {
+			o.Progress(done, total)
+		}
+	}
+	cascade, cut, err := o.pass(ctx, o.Bundle, step)
+	if err != nil {
+		return nil, err
+	}
+	slow, _, err := o.pass(ctx, o.Bundle.SlowOnly(), step)
+	if err != nil {
+		return nil, err
+	}
+	r := o.report(cascade, slow)
+	if r.Flows == 0 && r.Unlabelled > 0 {
+		return nil, ErrUnlabelled
+	}
+	r.Cut = cut
+	return r, nil
+}
+
+// pass sends all captures through a sidecar with bundle b, and names those that
+// are cut.
+func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, cut []string, err error) {
+	log := &decisions{}
+	s, err := sidecar.StartPrivate(b, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
+	for i, capture := range o.Captures {
+		flows, err := o.play(ctx, s.Socket, capture, b.Packets(), log)
+		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
+			cut = append(cut, capture.File)
+		} else if err != nil {
+			return nil, nil, err
+		}
+		for k := range flows {
+			flows[k].session = i
+		}
+		results = append(results, flows...)
+		step()
+	}
+	return results, cut, nil
+}
+
+// play returns the flows of a capture. Of one that is cut it returns what is
+// whole, with the error.
+func (o Options) play(ctx context.Context, socket string, c dataset.Capture, packets int, log *decisions) ([]flowResult, error) {
+	traces, cut := replay.ReadTraces(c.Path, o.Replay, packets)
+	if cut != nil && !errors.Is(cut, io.ErrUnexpectedEOF) {
+		return nil, cut
+	}
+	source, err := replay.Open(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	tap, err := replay.Dial(ctx, socket, replay.TapOptions{Sensor: filepath.Base(c.File), Capture: true, Meta: o.Meta})
+	if err != nil {
+		return nil, err
+	}
+	defer tap.Close()
+	if _, err := tap.Play(ctx, replay.NewFlows(source, o.Replay)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("playing %s: %w", c.Path, err)
+	}
+	records := log.take()
+	results := make([]flowResult, len(traces))
+	for _, r := range records {
+		id := r.Flow.Uint()
+		if id == 0 || id > uint64(len(traces)) || results[id-1].trace.Flow != 0 {
+			return nil, fmt.Errorf("%s: flow %d was decided twice or does not exist", c.Path, id)
+		}
+		trace := traces[id-1]
+		results[id-1] = flowResult{truth: c.Truth(trace.Tuple, trace.Start).Label, Record: r, trace: trace}
+	}
+	if len(records) != len(traces) {
+		return nil, fmt.Errorf("%s: %d of %d flows were decided", c.Path, len(records), len(traces))
+	}
+	return results, cut
+}
+
+// ms is how long the flow waited for its label.
+func (f *flowResult) ms() float64 {
+	wait := int64(0)
+	if n := min(f.Packets, len(f.trace.Waits)); n > 0 {
+		wait = f.trace.Waits[n-1]
+	}
+	return float64(wait)/1e3 + float64(f.Compute)/float64(time.Millisecond)
+}
+
+// decisions collects what the sidecar decides.
+type decisions struct {
+	mu      sync.Mutex
+	records []sink.Record
+}
+
+func (d *decisions) Write(r []sink.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.records = append(d.records, r...)
+}
+
+func (d *decisions) take() []sink.Record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	taken := d.records
+	d.records = nil
+	return taken
+}

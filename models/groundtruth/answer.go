@@ -1,0 +1,151 @@
+package groundtruth
+
+import "serveflow/sidecar/features/packet"
+
+// By says what told the label of a flow, or why it has none.
+type By uint8
+
+// What tells a label, and, from NoLog on, why there is none.
+const (
+	ByCapture  By = iota // the capture it is in
+	ByList               // a list of flows
+	ByName               // the server's name in TLS or QUIC
+	ByDNS                // the name that DNS had the server's address for
+	ByService            // the service that Zeek found
+	NoLog                // the flow is in no log and no list
+	NoName               // it has neither name nor service
+	NoRule               // no rule is about its name or service
+	InConflict           // there are two labels
+)
+
+// Answer is what is known of a flow's label.
+type Answer struct {
+	Label string // "" if there is none
+	By    By
+	// Unmatched is the name or service that no rule is about, with NoRule.
+	Unmatched string
+}
+
+// Of returns the label of a flow that starts at a time in µs since the epoch.
+func (l *Labels) Of(t packet.Tuple, start int64) Answer {
+	key, ok := l.community(t)
+	if !ok {
+		return Answer{By: NoLog}
+	}
+	var v votes
+	v.lists(l.flows, key, start)
+	if v.any() {
+		return v.answer(ByList)
+	}
+	conns := l.conns.near(key, start)
+	by, named := ByName, false
+	for _, c := range conns {
+		for _, e := range l.servers.of(c.value.uid) {
+			named = true
+			v.name(l, e.value)
+		}
+	}
+	if !named {
+		by = ByDNS
+		v.dns(l, t, start)
+	}
+	if v.any() {
+		return v.answer(by)
+	}
+	for _, c := range conns {
+		v.service(l, c.value.service)
+	}
+	switch {
+	case v.any():
+		return v.answer(ByService)
+	case v.unmatched != "":
+		return Answer{By: NoRule, Unmatched: v.unmatched}
+	case len(conns) == 0:
+		return Answer{By: NoLog}
+	}
+	return Answer{By: NoName}
+}
+
+// votes are the labels that one source has for a flow.
+type votes struct {
+	label, unmatched string
+	conflict         bool
+}
+
+func (v *votes) add(label string) {
+	v.conflict = v.conflict || v.label != "" && v.label != label
+	v.label = label
+}
+
+func (v *votes) any() bool { return v.label != "" }
+
+func (v *votes) answer(by By) Answer {
+	if v.conflict {
+		return Answer{By: InConflict}
+	}
+	return Answer{Label: v.label, By: by}
+}
+
+// miss takes note of the first name or service that no rule is about.
+func (v *votes) miss(what string) {
+	if v.unmatched == "" {
+		v.unmatched = what
+	}
+}
+
+// lists asks the lines about a flow: those with its start, else those without any.
+func (v *votes) lists(flows index[string], key uint64, start int64) {
+	lines := flows.near(key, start)
+	if len(lines) == 0 {
+		lines = flows.of(key)
+		lines = lines[:lines.upto(untimed)]
+	}
+	for _, line := range lines {
+		v.add(line.value)
+	}
+}
+
+func (v *votes) name(l *Labels, n uint32) {
+	name := l.names.text[n]
+	if label := l.rules.name(name); label != "" {
+		v.add(label)
+	} else {
+		v.miss(name)
+	}
+}
+
+// mostAnswers bounds how far back DNS answers are looked at for a conflict.
+const mostAnswers = 16
+
+// dns asks the answers by which the originator may have found the responder.
+func (v *votes) dns(l *Labels, t packet.Tuple, start int64) {
+	told := l.answers.of(l.ends(t.Src, t.Dst))
+	n := told.upto(start - 1) // a row of dns.log has the time of the question
+	told = told[max(0, n-mostAnswers):n]
+	found := false
+	for i := len(told) - 1; i >= 0; i-- {
+		e := told[i].value
+		if e.until < start {
+			continue
+		}
+		if !found {
+			found = true
+			if v.name(l, e.name); !v.any() {
+				return // the last answer counts; it has no label
+			}
+		} else if label := l.rules.name(l.names.text[e.name]); label != "" {
+			v.add(label)
+		}
+	}
+}
+
+func (v *votes) service(l *Labels, n uint32) {
+	service := l.services.text[n]
+	labels := l.rules.service(service)
+	for _, label := range labels {
+		v.add(label)
+	}
+	if len(labels) == 0 && service != "" {
+		v.miss("service " + service)
+	}
+}

@@ -1,0 +1,186 @@
+package search
+
+import (
+	"cmp"
+	"slices"
+
+	"serveflow/models/tune/bound"
+)
+
+// Objective is what the cascade is chosen for.
+type Objective string
+
+// The objectives.
+const (
+	Latency  Objective = "latency"  // the lowest median serving latency
+	Rate     Objective = "rate"     // the least computing for a flow
+	Accuracy Objective = "accuracy" // the best macro F1
+)
+
+// Options say what to search for.
+type Options struct {
+	Candidates []Candidate
+	Slow       int // candidate that the others are measured against, and last stage
+	Objective  Objective
+	MaxLoss    float64 // of macro F1 against the slow model alone
+	Target     float64 // error among accepted flows
+	Delta      float64 // how often it may be over target
+	Stages     int     // at most
+	// Progress, if set, is called as the search goes on.
+	Progress func(what string, done, total int)
+}
+
+// Option is a cascade that could be chosen, and what it does on the flows that
+// are chosen by.
+type Option struct {
+	Cascade Cascade
+	Level   float64 // errors for which its thresholds were set
+	Macro   float64
+	Median  float64 // ms
+	Upper   float64 // third quartile, ms
+	CPU     float64 // ms a flow
+	Growth  float64 // of the evidence for the promise, a session
+}
+
+// levels are the errors for which thresholds are set, as shares of the target.
+var levels = []float64{.05, .1, .15, .2, .3, .5, .8, 1}
+
+// Single is one candidate asked about every flow.
+type Single struct {
+	Candidate int
+	Threshold float32 // under which it had better say nothing
+	// Novel is, for each class, how strange flows may be where another stage
+	// follows, and NovelLast where none does.
+	Novel     []float32
+	NovelLast []float32
+	Macro     float64
+	Median    float64 // ms
+	CPU       float64 // ms a flow
+	Front     bool    // no other is at least as good in quality, latency and CPU
+}
+
+// Singles measures each candidate alone. Under which score it had better say
+// nothing is found on the calibration flows, whose scores are those of the model
+// that is served; no promise rests on it. Both sets say how
+// strange a flow may be to the last stage, to an earlier one s alone.
+func Singles(s, calibration *Set, candidates []Candidate) []Single {
+	all := make([]Single, len(candidates))
+	for i := range candidates {
+		one := Single{Candidate: i, Novel: s.novelty(i)}
+		one.NovelLast = larger(one.Novel, calibration.novelty(i))
+		one.Threshold = calibration.abstain(i, one.NovelLast)
+		o := s.Run(candidates, s.Alone(one))
+		one.Macro, one.Median, one.CPU = s.Macro(o.Said), Quantile(o.Latency, .5), o.CPU
+		all[i] = one
+	}
+	for i, a := range all {
+		all[i].Front = !slices.ContainsFunc(all, func(b Single) bool {
+			asGood := b.Macro >= a.Macro && b.Median <= a.Median && b.CPU <= a.CPU
+			return asGood && (b.Macro > a.Macro || b.Median < a.Median || b.CPU < a.CPU)
+		})
+	}
+	return all
+}
+
+// Slowest is the candidate to measure others against: of those with the most
+// packets the one with the best macro F1.
+func Slowest(singles []Single, candidates []Candidate) int {
+	return slices.MaxFunc(singles, func(a, b Single) int {
+		return cmp.Or(cmp.Compare(candidates[a.Candidate].Packets, candidates[b.Candidate].Packets), cmp.Compare(a.Macro, b.Macro))
+	}).Candidate
+}
+
+// All returns every cascade of the candidates on the front, at every level.
+func All(s *Set, singles []Single, o Options) []Option {
+	rows := o.rows(singles)
+	ranked := make([]ranks, len(o.Candidates))
+	for _, row := range rows {
+		for _, c := range row {
+			if ranked[c] == nil {
+				ranked[c] = s.rank(c)
+			}
+		}
+	}
+	weight := s.weights()
+	end := s.Alone(singles[o.Slow])[0]
+	strange := make([][]float32, len(o.Candidates))
+	for _, one := range singles {
+		strange[one.Candidate] = one.Novel
+	}
+	var all []Option
+	for n, row := range rows {
+		for _, level := range levels {
+			open := slices.Repeat([]bool{true}, len(s.Flows))
+			var c Cascade
+			for _, m := range row {
+				t := s.thresholds(m, o.Candidates[m].Packets, ranked[m], strange[m], level*o.Target, open, weight)
+				c = append(c, Stage{m, t, strange[m]})
+			}
+			all = append(all, s.option(o, append(c, end), level*o.Target))
+		}
+		if o.Progress != nil {
+			o.Progress("searching cascades", n+1, len(rows))
+		}
+	}
+	return all
+}
+
+func (s *Set) option(o Options, c Cascade, level float64) Option {
+	out := s.Run(o.Candidates, c)
+	growth := bound.Evidence(s.Accepted(out, 0, len(c)-1), o.Target) / float64(s.Sessions())
+	macro := s.Macro(out.Said)
+	slices.Sort(out.Latency) // most of the search is this
+	return Option{c, level, macro, quantile(out.Latency, .5), quantile(out.Latency, .75), out.CPU, growth}
+}
+
+// rows are the candidates that could stand before the last stage, in the order
+// of packets and then of cost: each subset of those on the front.
+func (o *Options) rows(singles []Single) [][]int {
+	var early []int
+	for _, one := range singles {
+		if one.Front && one.Candidate != o.Slow && o.Candidates[one.Candidate].Packets <= o.Candidates[o.Slow].Packets {
+			early = append(early, one.Candidate)
+		}
+	}
+	slices.SortFunc(early, func(a, b int) int {
+		x, y := &o.Candidates[a], &o.Candidates[b]
+		return cmp.Or(cmp.Compare(x.Packets, y.Packets), cmp.Compare(x.Cost, y.Cost), cmp.Compare(x.Name, y.Name))
+	})
+	var rows [][]int
+	var add func(row []int, rest []int)
+	add = func(row []int, rest []int) {
+		for i, c := range rest {
+			longer := append(slices.Clone(row), c)
+			rows = append(rows, longer)
+			if len(longer) < o.Stages-1 {
+				add(longer, rest[i+1:])
+			}
+		}
+	}
+	add(nil, early)
+	return rows
+}
+
+// Shortlist returns the options to be tried: those that keep within MaxLoss of
+// what the slow model alone says, also when sessions are drawn anew. First come
+// those whose promise has the most evidence, for the first that fails ends the
+// trial. The list may be empty.
+func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
+	floor := s.Macro(slow) - o.MaxLoss
+	var list []Option
+	for i, p := range all {
+		if p.Growth > 0 && p.Macro >= floor && s.keeps(p, o, slow) {
+			list = append(list, p)
+		}
+		if o.Progress != nil {
+			o.Progress("drawing sessions anew", i+1, len(all))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Option) int { return cmp.Compare(b.Growth, a.Growth) })
+	return list
+}
+
+// keeps says whether an option is within MaxLoss, whichever sessions are drawn.
+func (s *Set) keeps(p Option, o Options, slow []int16) bool {
+	return s.Loss(s.Run(o.Candidates, p.Cascade).Said, slow, o.Delta) <= o.MaxLoss
+}

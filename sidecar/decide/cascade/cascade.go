@@ -1,0 +1,114 @@
+package cascade
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"serveflow/sidecar/features/feature"
+	"serveflow/sidecar/model"
+	"serveflow/sidecar/model/novelty"
+)
+
+// Unknown is the class of a flow that no stage was sure of, or that is like none
+// that the last was trained on.
+const Unknown = -1
+
+// Stage is one step of a cascade.
+type Stage struct {
+	Name    string
+	Packets int // packets of a flow that the stage waits for, at least 1
+	Plan    *feature.Plan
+	Model   model.Model
+	Measure Measure
+	// Thresholds has, for each class, the confidence from which the stage's
+	// word is taken. Above 1 the class is never accepted.
+	Thresholds []float32
+	// Profile, if set, says how strange a flow is to the class that it is given
+	// to. One that is stranger than Novel says for the class is novel: the
+	// stage's word is not taken. A batched stage has none.
+	Profile *novelty.Profile
+	Novel   []float32
+	// Batched stages are asked many rows at a time, off the packet's way.
+	Batched bool
+}
+
+// Cascade is a row of stages over one set of classes.
+type Cascade struct {
+	Labels []string
+	Stages []Stage
+}
+
+// New checks that the stages fit each other and the labels.
+func New(labels []string, stages []Stage) (*Cascade, error) {
+	if len(labels) < 2 {
+		return nil, errors.New("a cascade needs at least two labels")
+	}
+	if len(stages) == 0 {
+		return nil, errors.New("a cascade needs at least one stage")
+	}
+	var errs []error
+	for i := range stages {
+		s := &stages[i]
+		bad := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("stage %q: %s", s.Name, fmt.Sprintf(format, args...)))
+		}
+		if n := s.Model.Classes(); n != len(labels) {
+			bad("its model has %d classes and there are %d labels", n, len(labels))
+		}
+		if s.Packets < 1 {
+			bad("packets is %d: a stage needs at least 1", s.Packets)
+		}
+		if n := s.Plan.Packets(); n > s.Packets {
+			bad("a column looks at packet %d and the stage waits for %d", n, s.Packets)
+		}
+		if i > 0 && s.Packets < stages[i-1].Packets {
+			bad("it waits for fewer packets (%d) than the stage before (%d)", s.Packets, stages[i-1].Packets)
+		}
+		each := func(name string, values []float32) []float32 {
+			switch len(values) {
+			case 1:
+				values = slices.Repeat(values, len(labels))
+			case len(labels):
+			default:
+				bad("%s has %d values: give one for all classes or one for each of %d", name, len(values), len(labels))
+			}
+			for _, t := range values {
+				if !(t >= 0) {
+					bad("%s: %v is not a number of at least 0", name, t)
+				}
+			}
+			return values
+		}
+		s.Thresholds = each("thresholds", s.Thresholds)
+		switch {
+		case s.Profile != nil && s.Batched:
+			bad("a batched stage cannot say what is novel: leave out its profile")
+		case s.Profile != nil:
+			s.Novel = each("novel", s.Novel)
+		case len(s.Novel) > 0:
+			bad("novel has values and there is no profile to tell what is")
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Cascade{Labels: labels, Stages: stages}, nil
+}
+
+// Packets is the number of packets that the cascade may need of a flow.
+func (c *Cascade) Packets() int { return c.Stages[c.Last()].Packets }
+
+// Last is the index of the last stage.
+func (c *Cascade) Last() int { return len(c.Stages) - 1 }
+
+// Only is the cascade that asks its last stage about every flow.
+func (c *Cascade) Only() *Cascade {
+	return &Cascade{Labels: c.Labels, Stages: c.Stages[c.Last():]}
+}
+
+// NeedsHeaders says whether any stage looks at header bits, which a tap that
+// sends META cannot give.
+func (c *Cascade) NeedsHeaders() bool {
+	return slices.ContainsFunc(c.Stages, func(s Stage) bool { return s.Plan.NeedsHeaders() })
+}

@@ -1,0 +1,90 @@
+package drift
+
+import (
+	"slices"
+
+	"serveflow/sidecar/features/feature"
+	"serveflow/sidecar/features/packet"
+)
+
+// oneIn is of how many flows one has its features looked at when a counter
+// samples: they cost more than all the rest. It is a power of two.
+const oneIn = 4
+
+// Counter counts decided flows in the bins of a profile. It belongs to one
+// goroutine and does not allocate.
+type Counter struct {
+	profile *Profile
+	reader  *feature.Values
+	row     []float32
+	counts  []int
+	flows   int
+	random  uint32 // 0: features are counted of all flows
+}
+
+// NewCounter returns a counter of all flows.
+func (p *Profile) NewCounter() (*Counter, error) {
+	reader, err := p.values()
+	if err != nil {
+		return nil, err
+	}
+	return &Counter{
+		profile: p, reader: reader, row: make([]float32, len(p.features)),
+		counts: make([]int, len(p.expected)),
+	}, nil
+}
+
+// Count counts a flow: its class (-1: unknown), the stage that decided it, that
+// stage's score, and the packets that it decided on.
+func (c *Counter) Count(class, stage int, score float32, packets []packet.Packet) {
+	p := c.profile
+	c.flows++
+	c.counts[p.groups[scores].from+min(max(int(score*scoreBins), 0), scoreBins-1)]++
+	c.counts[p.groups[labels].from+class+1]++
+	c.counts[p.groups[stages].from+stage]++
+	if len(c.row) == 0 || c.skips() {
+		return
+	}
+	c.reader.Read(c.row, packets)
+	for i, v := range c.row {
+		c.counts[p.groups[fixedGroups+i].from+bin(p.features[i].Edges, v)]++
+	}
+}
+
+// skips draws the flows whose features are not looked at. They are drawn and not
+// counted off, for traffic has rhythms: lookups in pairs, then a connection.
+// (xorshift32; Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14),
+// 2003)
+func (c *Counter) skips() bool {
+	c.random ^= c.random << 13
+	c.random ^= c.random >> 17
+	c.random ^= c.random << 5
+	return c.random%oneIn != 0
+}
+
+// bin is the bin of a value: 0 if there is none (NaN), else 1 and as many more as
+// there are edges below it.
+func bin(edges []float32, v float32) int {
+	if v != v {
+		return 0
+	}
+	n := 1
+	for _, e := range edges {
+		if v <= e {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// Reference is what was counted.
+func (c *Counter) Reference() *Reference {
+	bins := func(group int) []int { return slices.Clone(c.profile.bins(c.counts, group)) }
+	r := &Reference{Scores: bins(scores), Labels: bins(labels), Stages: bins(stages)}
+	for i, f := range c.profile.features {
+		f.Flows = bins(fixedGroups + i)
+		r.Features = append(r.Features, f)
+	}
+	return r
+}

@@ -1,0 +1,145 @@
+package flow
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
+)
+
+// Kind says what an event tells about its flow.
+type Kind uint8
+
+// The kinds of events a shard sees.
+const (
+	// Frame is a packet with its headers (PACKET).
+	Frame Kind = iota
+	// Meta is a packet of a tap that sees no headers (META).
+	Meta
+	// End says that the IDS is done with the flow (END).
+	End
+	// Closed says that a log of the IDS has told the flow's end, with so many
+	// packets in each direction. The log and the tap's events come by different
+	// ways: while packets that the log has counted are still to come, it decides
+	// nothing. With no packets it decides on what there is.
+	Closed
+	// Clock moves the packet time of a capture and belongs to no flow (STATS).
+	Clock
+)
+
+// Event is one message about one flow. It holds no pointer: the bytes
+// of a frame lie in its batch.
+type Event struct {
+	ID   wire.FlowID
+	Time int64 // packet time, microseconds since the epoch
+	// OrigPkts and RespPkts count the flow's packets in each direction, this
+	// one included; their sum is the packet's index, from 1.
+	OrigPkts, RespPkts uint64
+	Tuple              packet.Tuple // Meta: the ends as this packet names them
+	Payload            int32        // Meta: payload bytes, packet.Missing if unknown
+	Link               packet.Link  // Frame: what the bytes begin with
+	WireLen            uint32       // Frame: length on the wire from there on, 0 if unknown
+	Kind               Kind
+	Dir                packet.Dir
+	from, to           uint32 // Frame: the bytes' place in the batch
+}
+
+// Index is the packet's place in its flow, from 1.
+func (e *Event) Index() uint64 { return e.OrigPkts + e.RespPkts }
+
+// Labels takes the decisions that go back to a tap. It is called by several
+// shards at once and must not wait for the tap.
+type Labels interface {
+	Labels([]wire.Label)
+}
+
+// Source is one connection of a tap, as the shards know it. It is immutable.
+type Source struct {
+	Sensor   string
+	SensorID uint32 // stands for Sensor in keys
+	Capture  bool   // packet time is the clock; nothing is shed
+	Reply    Labels // nil: the tap wants no labels
+}
+
+// Barrier is a SYNC on its way through the shards.
+type Barrier struct {
+	// Final ends every open flow of the source before the barrier is passed.
+	Final bool
+	left  atomic.Int32
+	pass  func()
+}
+
+// NewBarrier returns a barrier that calls pass, once, when all of n shards
+// have arrived at it.
+func NewBarrier(n int, final bool, pass func()) *Barrier {
+	b := &Barrier{Final: final, pass: pass}
+	b.left.Store(int32(n))
+	return b
+}
+
+// Arrive says that one shard has dealt with everything before the barrier.
+func (b *Barrier) Arrive() {
+	if b.left.Add(-1) == 0 {
+		b.pass()
+	}
+}
+
+// The size of a batch: large enough to make the hand-off cheap, small enough
+// to stay in the cache.
+const (
+	batchEvents = 128
+	batchBytes  = 32 << 10
+)
+
+// Batch is a run of events of one source on its way to one shard.
+type Batch struct {
+	Source  *Source
+	Arrived time.Time // when the first of the events was read
+	Events  []Event
+	Barrier *Barrier // to be passed after the events, or nil
+	Gone    bool     // the source has disconnected; these are its last events
+	Aside   bool     // no tap sent the events, which are Closed: they move no clock
+	bytes   []byte
+}
+
+var batches = sync.Pool{New: func() any {
+	return &Batch{Events: make([]Event, 0, batchEvents), bytes: make([]byte, 0, batchBytes)}
+}}
+
+// NewBatch returns an empty batch for events of s, the first of which was read
+// at arrived.
+func NewBatch(s *Source, arrived time.Time) *Batch {
+	b := batches.Get().(*Batch)
+	b.Source, b.Arrived = s, arrived
+	return b
+}
+
+// Release gives the batch back. Neither it nor its events may be used after.
+func (b *Batch) Release() {
+	*b = Batch{Events: b.Events[:0], bytes: b.bytes[:0]}
+	batches.Put(b)
+}
+
+// Add appends an event and returns it to be filled in. The pointer is good
+// until the next Add.
+func (b *Batch) Add() *Event {
+	b.Events = append(b.Events, Event{})
+	return &b.Events[len(b.Events)-1]
+}
+
+// Keep copies the bytes of a frame into the batch.
+func (b *Batch) Keep(e *Event, frame []byte) {
+	e.from = uint32(len(b.bytes))
+	b.bytes = append(b.bytes, frame...)
+	e.to = uint32(len(b.bytes))
+}
+
+// Bytes is the frame of e, an event of this batch, good until Release.
+func (b *Batch) Bytes(e *Event) []byte { return b.bytes[e.from:e.to] }
+
+// Full says that the batch should be handed over before more is added.
+func (b *Batch) Full() bool {
+	return len(b.Events) >= batchEvents || len(b.bytes) >= batchBytes-wire.MaxRaw
+}

@@ -1,0 +1,123 @@
+package shard
+
+import (
+	"errors"
+
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/decide/drift"
+	"serveflow/sidecar/features/packet"
+)
+
+// Batchers are the batched stages of a bundle, shared by all shards: one for
+// each stage of a cascade, nil where the stage is not batched.
+type Batchers struct {
+	Packet, Meta []*cascade.Batcher
+}
+
+// NewBatchers starts a batcher with so many jobs for every batched stage.
+func NewBatchers(packet, meta *cascade.Cascade, jobs, batch int) (b Batchers, err error) {
+	if b.Packet, err = newBatchers(packet, jobs, batch); err == nil {
+		b.Meta, err = newBatchers(meta, jobs, batch)
+	}
+	if err != nil {
+		return Batchers{}, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func newBatchers(c *cascade.Cascade, jobs, batch int) ([]*cascade.Batcher, error) {
+	if c == nil {
+		return nil, nil
+	}
+	all := make([]*cascade.Batcher, len(c.Stages))
+	for i, stage := range c.Stages {
+		if !stage.Batched {
+			continue
+		}
+		var err error
+		if all[i], err = c.NewBatcher(i, jobs, batch); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// Depth is the number of flows that wait for a batched stage.
+func (b Batchers) Depth() (n int) {
+	b.each(func(one *cascade.Batcher) { n += one.Depth() })
+	return n
+}
+
+// Close stops the batchers, after the last shard has returned.
+func (b Batchers) Close() error {
+	var errs []error
+	b.each(func(one *cascade.Batcher) { errs = append(errs, one.Close()) })
+	return errors.Join(errs...)
+}
+
+func (b Batchers) jobs() (n int) {
+	b.each(func(one *cascade.Batcher) { n += one.Jobs() })
+	return n
+}
+
+func (b Batchers) each(do func(*cascade.Batcher)) {
+	for _, all := range [][]*cascade.Batcher{b.Packet, b.Meta} {
+		for _, one := range all {
+			if one != nil {
+				do(one)
+			}
+		}
+	}
+}
+
+// course is one cascade as a shard runs it.
+type course struct {
+	*cascade.Cascade
+	runner   *cascade.Runner
+	batchers []*cascade.Batcher
+	first    int // number of its first stage among the stages of all cascades
+	window   *drift.Window
+	counter  *drift.Counter // of the window, nil with it
+}
+
+func newCourse(c *cascade.Cascade, b []*cascade.Batcher, w *drift.Window, stages *int) (_ *course, err error) {
+	if c == nil {
+		return nil, nil
+	}
+	made := &course{Cascade: c, batchers: b, first: *stages, window: w}
+	*stages += len(c.Stages)
+	if w != nil {
+		if made.counter, err = w.NewCounter(); err != nil {
+			return nil, err
+		}
+	}
+	if made.runner, err = c.NewRunner(); err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// count counts a decided flow for drift, unless it is not the cascade that
+// decided it but load, or what the tap did not see.
+func (c *course) count(o outcome, why cascade.Reason, packets []packet.Packet) {
+	switch why {
+	case cascade.Accepted, cascade.LastStage, cascade.FlowEnd, cascade.Timeout:
+		if c.counter != nil {
+			c.counter.Count(o.class, o.stage, o.score, packets[:o.packets])
+		}
+	}
+}
+
+// handOver gives what was counted to the window.
+func (c *course) handOver() {
+	if c != nil && c.counter != nil {
+		c.window.Take(c.counter)
+	}
+}
+
+func (c *course) close() error {
+	if c == nil {
+		return nil
+	}
+	return c.runner.Close()
+}

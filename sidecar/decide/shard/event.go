@@ -1,0 +1,218 @@
+package shard
+
+import (
+	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/telemetry"
+)
+
+func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
+	switch e.Kind {
+	case flow.Frame:
+		frame, h := b.Bytes(e), &s.headers
+		if err := packet.Parse(h, e.Link, frame); err != nil {
+			s.options.Metrics.Drop(telemetry.DropUnparsed)
+			h = nil
+		} else {
+			h.FillLength(int(e.WireLen))
+		}
+		s.packetOf(l, e, h, frame)
+	case flow.Meta:
+		s.packetOf(l, e, nil, nil)
+	case flow.End:
+		s.end(l, e)
+	case flow.Clock: // the lane's clock was all there is to it
+	}
+}
+
+// packetOf takes a packet of a flow: h are the headers of its frame, nil for
+// META and for a frame that has none that could be read.
+func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame []byte) {
+	key := flow.Key{Sensor: l.Source.SensorID, ID: e.ID}
+	r := s.table.Find(key)
+	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
+		s.table.Remove(r) // the IDS uses the id again
+		r = flow.None
+	}
+	if r == flow.None {
+		if r = s.open(l, key, e, h); r == flow.None {
+			return
+		}
+	}
+	rec := s.table.At(r)
+	s.table.Touch(r, l)
+	if rec.State == flow.Waiting {
+		s.lapse(r, e.Time)
+	}
+	rec.Last = max(rec.Last, e.Time)
+	if rec.State == flow.Decided {
+		s.unwanted(rec, e)
+		return
+	}
+	mixed := rec.Meta != (e.Kind == flow.Meta) // a tap sees headers or it does not
+	if mixed {
+		s.options.Metrics.Drop(telemetry.DropUnparsed)
+	}
+	if mixed || !rec.Meta && h == nil {
+		s.count(rec, e)
+		return
+	}
+	p := s.table.Slot(r, e.Index())
+	if p == nil {
+		s.unwanted(rec, e)
+		return
+	}
+	if rec.Meta {
+		p.SetMeta(e.Tuple, e.Time, direction(rec, &e.Tuple, e), e.Payload)
+	} else {
+		p.SetFrame(h, frame, e.Time, direction(rec, &h.Tuple, e))
+	}
+	s.count(rec, e)
+	if rec.State == flow.Waiting {
+		s.step(r, rec)
+	}
+}
+
+// unwanted counts a packet that is of no use to its flow: one that it had, or
+// one that comes when it is decided or has all it can use.
+func (s *Shard) unwanted(rec *flow.Record, e *flow.Event) {
+	if e.Index() <= rec.OrigPkts+rec.RespPkts {
+		s.options.Metrics.Drop(telemetry.DropDuplicate)
+	} else {
+		s.options.Metrics.Drop(telemetry.DropLate)
+	}
+	s.count(rec, e)
+}
+
+func (s *Shard) count(rec *flow.Record, e *flow.Event) {
+	rec.OrigPkts = max(rec.OrigPkts, e.OrigPkts)
+	rec.RespPkts = max(rec.RespPkts, e.RespPkts)
+}
+
+// open begins a flow. It returns None for a flow that is not to be followed:
+// one that was decided and forgotten, or decided before the sidecar was started.
+func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers) flow.Ref {
+	partial := e.Index() > 1
+	if partial && (s.table.Forgot(key) || s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID)) {
+		s.options.Metrics.Drop(telemetry.DropLate)
+		return flow.None
+	}
+	if s.table.Full() {
+		s.evict(l)
+	}
+	r := s.table.Open(key, l)
+	rec := s.table.At(r)
+	rec.First, rec.Last = e.Time, e.Time
+	rec.Meta = e.Kind == flow.Meta
+	rec.Bundle = s.newest
+	p := s.shares[s.newest]
+	p.flows++
+	switch {
+	case rec.Meta:
+		rec.Tuple = e.Tuple
+	case h != nil:
+		rec.Tuple = h.Tuple
+	}
+	if e.Dir == packet.Responder || e.Dir == packet.Unknown && (e.OrigPkts == 0 || answers(h)) {
+		rec.Tuple = rec.Tuple.Reverse()
+	}
+	s.options.Metrics.FlowOpened()
+	switch {
+	case partial:
+		s.decide(r, none, cascade.Partial, e.Time)
+	case s.course(rec) == nil, !p.service.Bundle.Serves(rec.Tuple.Proto):
+		s.decide(r, none, cascade.Unserved, e.Time)
+	}
+	return r
+}
+
+// answers says whether a packet is a SYN-ACK: the SYN before it was missed, and
+// whoever sent it is the responder.
+func answers(h *packet.Headers) bool {
+	const synAck = 0x12
+	return h != nil && h.Window != packet.Missing && h.TCPFlags&synAck == synAck
+}
+
+// direction is the direction of a packet by the ends of the flow's first one:
+// an IDS may change its mind about who the originator is, and a model must not
+// see that.
+func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
+	if o := &rec.Tuple; t.Version != 0 && t.Version == o.Version {
+		switch {
+		case t.Src != t.Dst && t.Src == o.Src && t.Dst == o.Dst:
+			return packet.Originator
+		case t.Src != t.Dst && t.Src == o.Dst && t.Dst == o.Src:
+			return packet.Responder
+		case t.SrcPort != t.DstPort && t.SrcPort == o.SrcPort && t.DstPort == o.DstPort:
+			return packet.Originator
+		case t.SrcPort != t.DstPort && t.SrcPort == o.DstPort && t.DstPort == o.SrcPort:
+			return packet.Responder
+		}
+	}
+	if e.Dir != packet.Unknown {
+		return e.Dir
+	}
+	if e.RespPkts > rec.RespPkts {
+		return packet.Responder
+	}
+	return packet.Originator
+}
+
+func (s *Shard) end(l *flow.Lane, e *flow.Event) {
+	r := s.table.Find(flow.Key{Sensor: l.Source.SensorID, ID: e.ID})
+	if r == flow.None {
+		return
+	}
+	s.table.Touch(r, l)
+	rec := s.table.At(r)
+	rec.Ended = true
+	if rec.State == flow.Waiting {
+		s.lapse(r, e.Time)
+	}
+	rec.Last = max(rec.Last, e.Time)
+	if rec.State == flow.Waiting {
+		s.finish(r, cascade.FlowEnd, e.Time)
+	}
+}
+
+// closed ends a flow that a log of the IDS has told the end of, once all its
+// packets that are wanted have been seen. Until then it does nothing, and is
+// told again.
+func (s *Shard) closed(source *flow.Source, e *flow.Event) {
+	r := s.table.Find(flow.Key{Sensor: source.SensorID, ID: e.ID})
+	if r == flow.None {
+		return
+	}
+	rec := s.table.At(r)
+	if rec.State == flow.Decided {
+		rec.Ended = true
+		return
+	}
+	c := s.course(rec)
+	seen, last := rec.OrigPkts+rec.RespPkts, uint64(c.Stages[c.Last()].Packets)
+	if seen < min(e.Index(), last) {
+		return
+	}
+	rec.Ended = true
+	if rec.State == flow.Waiting {
+		s.finish(r, cascade.FlowEnd, e.Time)
+	}
+}
+
+// evict makes room for one more flow.
+func (s *Shard) evict(l *flow.Lane) {
+	r := s.table.Spare()
+	for r == flow.None { // every flow waits for a model: take what it answers
+		if s.later.len > 0 {
+			s.askNext()
+		} else {
+			s.complete(<-s.answered)
+		}
+		r = s.table.Spare()
+	}
+	if rec := s.table.At(r); rec.State == flow.Waiting {
+		s.guess(r, cascade.Evicted, rec.Lane().Now())
+	}
+	s.table.Remove(r)
+}

@@ -1,0 +1,149 @@
+package feature
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"serveflow/sidecar/features/packet"
+)
+
+// Missing values. MissingSigned is that of p3_payload, whose other values may
+// be negative.
+const (
+	Missing       = packet.Missing
+	MissingSigned = -65536
+)
+
+// Plan computes a list of columns. It is immutable and may be shared.
+type Plan struct {
+	masks        Mask
+	needsHeaders bool
+	blank        []float32 // a row of a flow of which nothing is known
+	flow         []cell
+	packets      []packetPlan
+	options      [headers]optionSet
+}
+
+// packetPlan is what columns want of one packet. Columns are grouped by header,
+// so that each is looked at once.
+type packetPlan struct {
+	headers [headers]headerPlan
+	seq     []cell
+	first   []cell
+}
+
+// cell is a value that is not a bit: the index in its list of names and its
+// place in the row.
+type cell struct {
+	index int
+	at    int32
+}
+
+// headerPlan is what columns want of one header, in the order of its bytes.
+// Whole bytes stand apart, since eight bits at a time are faster.
+type headerPlan struct {
+	bytes []byteCells
+	bits  []bitCell
+}
+
+// byteCells are the eight bits of a byte, at places in the row that follow one
+// another.
+type byteCells struct {
+	offset uint8
+	at     int32
+}
+
+type bitCell struct {
+	offset uint8 // of the byte in the header
+	shift  uint8 // of the bit in the byte
+	at     int32
+}
+
+// Compile plans the encoding of columns, in their order. A column may stand
+// more than once. Columns that masks hide in every packet read Missing. The
+// error names a column that is not in the catalogue.
+func Compile(columns []string, masks Mask) (*Plan, error) {
+	p := &Plan{masks: masks, blank: make([]float32, len(columns)), options: maskedOptions(masks)}
+	for at, name := range columns {
+		c, ok := lookup(name)
+		if !ok {
+			return nil, fmt.Errorf("unknown feature column %q", name)
+		}
+		p.add(c, int32(at))
+	}
+	for k := range p.packets {
+		for sec := range p.packets[k].headers {
+			p.packets[k].headers[sec].group()
+		}
+	}
+	return p, nil
+}
+
+func (p *Plan) add(c column, at int32) {
+	for len(p.packets) < c.packet {
+		p.packets = append(p.packets, packetPlan{})
+	}
+	k := &p.packets[c.packet-1]
+	p.blank[at] = Missing
+	switch c.scope {
+	case ofFlow:
+		p.flow = append(p.flow, cell{c.index, at})
+	case ofFirst:
+		k.first = append(k.first, cell{c.index, at})
+	case ofPacket:
+		if c.index == seqPayload {
+			p.blank[at] = MissingSigned
+		}
+		p.needsHeaders = p.needsHeaders || seqHeaders[c.index]
+		k.seq = append(k.seq, cell{c.index, at})
+	case ofHeader:
+		p.needsHeaders = true
+		if c.mask&p.masks == 0 {
+			h := &k.headers[c.section]
+			h.bits = append(h.bits, bitCell{uint8(c.index / 8), uint8(7 - c.index%8), at})
+		}
+	}
+}
+
+// group sorts the bits by their place in the header and takes out the whole
+// bytes.
+func (h *headerPlan) group() {
+	slices.SortStableFunc(h.bits, func(a, b bitCell) int {
+		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(b.shift, a.shift))
+	})
+	single := h.bits[:0]
+	for i := 0; i < len(h.bits); {
+		if b := h.bits[i]; wholeByte(h.bits[i:]) {
+			h.bytes = append(h.bytes, byteCells{b.offset, b.at})
+			i += 8
+		} else {
+			single = append(single, b)
+			i++
+		}
+	}
+	h.bits = slices.Clip(single)
+}
+
+// wholeByte reports whether bits begins with the eight bits of one byte, side
+// by side in the row.
+func wholeByte(bits []bitCell) bool {
+	if len(bits) < 8 {
+		return false
+	}
+	for i, b := range bits[:8] {
+		if b.offset != bits[0].offset || int(b.shift) != 7-i || b.at != bits[0].at+int32(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// Width is the number of columns.
+func (p *Plan) Width() int { return len(p.blank) }
+
+// Packets is the highest packet that any column speaks of: no more are needed.
+func (p *Plan) Packets() int { return len(p.packets) }
+
+// NeedsHeaders is false when a tap that sees no headers can give every column.
+func (p *Plan) NeedsHeaders() bool { return p.needsHeaders }

@@ -1,0 +1,48 @@
+package enrich
+
+import (
+	"strconv"
+
+	"serveflow/sidecar/output/sink"
+)
+
+// appendEVE appends the object serveflow as a further member of a record.
+func (l *Labels) appendEVE(dst []byte, d *decision) []byte {
+	return sink.AppendEVE(dst, &sink.Words{
+		Label: l.words[d.label].raw, Stage: l.words[d.stage].raw,
+		Model: l.words[d.model].raw, Reason: l.words[d.reason].raw,
+	}, d.score, d.margin, int(d.packets), d.latency)
+}
+
+// appendZeekJSON appends the columns of Zeek's conn.log as further members.
+// Zeek leaves out what is not set.
+func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
+	text := func(key string, n uint32) {
+		if raw := l.words[n].raw; raw != `""` {
+			dst = append(append(append(dst, key...), raw...), ',')
+		}
+	}
+	dst = append(dst, ',')
+	text(`"ml_label":`, d.label)
+	if finite(d.score) {
+		dst = append(sink.AppendFloat(append(dst, `"ml_score":`...), d.score), ',')
+	}
+	text(`"ml_stage":`, d.stage)
+	dst = strconv.AppendInt(append(dst, `"ml_pkts":`...), int64(d.packets), 10)
+	dst = append(sink.AppendSeconds(append(dst, `,"ml_latency":`...), d.latency), ',')
+	text(`"ml_model":`, d.model)
+	text(`"ml_reason":`, d.reason)
+	return dst[:len(dst)-1]
+}
+
+func finite(f float32) bool { return f-f == 0 }
+
+// appendDouble writes a number as Zeek's TSV does: up to 6 decimals.
+func appendDouble(dst []byte, f float32) []byte {
+	dst = strconv.AppendFloat(dst, float64(f), 'f', 6, 64)
+	n := len(dst)
+	for dst[n-1] == '0' && dst[n-2] != '.' {
+		n--
+	}
+	return dst[:n]
+}

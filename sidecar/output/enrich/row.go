@@ -1,0 +1,103 @@
+package enrich
+
+import (
+	"serveflow/sidecar/output/jsonl"
+	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/zeeklog"
+)
+
+// row is what a record tells of its flow. What it points to is the record's.
+type row struct {
+	id        []byte // as a JSON value: a number, or a text in quotes
+	start     int64  // microseconds since the epoch
+	timed     bool   // start is known
+	community []byte
+	labelled  bool // has a label already
+
+	src, dst, proto []byte
+	sport, dport    []byte // ICMP: type and code
+	computed        [32]byte
+}
+
+// isFlow says whether the record tells which flow it belongs to.
+func (r *row) isFlow() bool {
+	return len(r.id) > 0 || len(r.community) > 0 || len(r.src) > 0 && len(r.dst) > 0
+}
+
+// computeCommunityID returns the Community ID of the row's ends; empty if they
+// are not known.
+func (r *row) computeCommunityID() []byte {
+	t, ok := zeeklog.Tuple(r.src, r.sport, r.dst, r.dport, r.proto)
+	if !ok {
+		return nil
+	}
+	return sink.AppendCommunityID(r.computed[:0], t)
+}
+
+// readJSON reads a record of Zeek or Suricata, and says whether it is the
+// latter's.
+func (r *row) readJSON(line []byte) (eve bool) {
+	for key, value := range jsonl.Members(line) {
+		switch string(key) {
+		// Zeek
+		case "uid":
+			r.id = value
+		case "ts":
+			r.setTime(value)
+		case "id.orig_h":
+			r.src = jsonl.Unquote(value)
+		case "id.resp_h":
+			r.dst = jsonl.Unquote(value)
+		case "id.orig_p":
+			r.sport = value
+		case "id.resp_p":
+			r.dport = value
+		case "ml_label":
+			r.labelled = true
+
+		// Suricata
+		case "event_type":
+			eve = true
+		case "flow_id":
+			eve = true
+			r.id = value
+		case "timestamp":
+			if !r.timed {
+				r.setTime(value)
+			}
+		case "flow":
+			if jsonl.FirstByte(value) == '{' {
+				for key, value := range jsonl.Members(value) {
+					if string(key) == "start" {
+						r.setTime(value)
+					}
+				}
+			}
+		case "src_ip":
+			r.src = jsonl.Unquote(value)
+		case "dest_ip":
+			r.dst = jsonl.Unquote(value)
+		case "src_port", "icmp_type":
+			r.sport = value
+		case "dest_port", "icmp_code":
+			r.dport = value
+		case "serveflow":
+			r.labelled = true
+
+		// Both
+		case "proto":
+			r.proto = jsonl.Unquote(value)
+		case "community_id":
+			r.community = jsonl.Unquote(value)
+		}
+	}
+	return eve
+}
+
+// setTime reads a time as either IDS writes it; what it cannot read is left
+// out.
+func (r *row) setTime(value []byte) {
+	if us, ok := jsonl.Micros(value); ok {
+		r.start, r.timed = us, true
+	}
+}

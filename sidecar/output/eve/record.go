@@ -1,0 +1,100 @@
+package eve
+
+import (
+	"bytes"
+	"strconv"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/output/jsonl"
+	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/tap/wire"
+)
+
+// record is what a line tells of its flow. Its slices are the line's.
+type record struct {
+	flow       uint64
+	of         bool // of a flow at all
+	ends       bool // it is the flow's own record
+	labelled   bool // somebody has put a label in already
+	time       []byte
+	start, end []byte // of the flow; nil: not told
+	orig, resp uint64 // the flow's packets
+}
+
+// valid says whether a line is a whole record.
+func valid(line []byte) bool { return jsonl.FirstByte(line) == '{' && jsonl.Valid(line) }
+
+// begin is what every record of Suricata begins with.
+var begin = []byte(`{"timestamp":`)
+
+// part finds the place in a line that is no valid record at which the next one
+// begins: Suricata takes a record that was sent in part for sent. 0: nowhere.
+func part(line []byte) int { return max(bytes.LastIndex(line, begin), 0) }
+
+// read reads a record that is valid.
+func (r *record) read(line []byte) {
+	*r = record{}
+	for key, value := range jsonl.Members(line) {
+		switch string(key) {
+		case "flow_id":
+			var err error
+			r.flow, err = strconv.ParseUint(string(value), 10, 64)
+			r.of = err == nil
+		case "event_type":
+			r.ends = string(value) == `"flow"`
+		case "timestamp":
+			r.time = value
+		case "flow":
+			if jsonl.FirstByte(value) == '{' {
+				r.readFlow(value)
+			}
+		case "serveflow":
+			r.labelled = true
+		}
+	}
+	r.ends = r.ends && r.of
+}
+
+// readFlow reads the object flow, which alerts carry too.
+func (r *record) readFlow(object []byte) {
+	for key, value := range jsonl.Members(object) {
+		switch string(key) {
+		case "start":
+			r.start = value
+		case "end":
+			r.end = value
+		case "pkts_toserver":
+			r.orig = count(value)
+		case "pkts_toclient":
+			r.resp = count(value)
+		}
+	}
+}
+
+// count reads a number of packets; what is none is 0.
+func count(value []byte) uint64 {
+	n, err := strconv.ParseUint(string(value), 10, 48)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// closed is what the shards are told. The time is that of the flow's last
+// packet: when Suricata got round to writing is another in every run.
+func (r *record) closed() flow.Event {
+	at := r.end
+	if at == nil {
+		at = r.time
+	}
+	us, _ := jsonl.Micros(at)
+	return flow.Event{ID: wire.UintID(r.flow), Time: us, Kind: flow.Closed, OrigPkts: r.orig, RespPkts: r.resp}
+}
+
+// splice appends a record with a label.
+func splice(dst, line []byte, l *label, words *sink.Words) []byte {
+	brace := bytes.LastIndexByte(line, '}')
+	dst = append(dst, line[:brace]...)
+	dst = sink.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency)
+	return append(dst, line[brace:]...)
+}

@@ -1,0 +1,210 @@
+package eve
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/output/logfile"
+	"serveflow/sidecar/output/sink"
+)
+
+// Options are what a Sink is made of.
+type Options struct {
+	Socket     unixsocket.Socket
+	Sensor     string        // whose records come over the socket
+	Output     string        // as logfile.Open takes it
+	MaxBytes   int64         // size at which an output that is a file is rotated
+	Keep       int           // rotated files that are kept
+	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
+	MaxWaiting int           // flow records that wait at a time, at least 1
+	MaxLabels  int           // labels that are held, at least 1
+	Log        zerolog.Logger
+	Metrics    *telemetry.Metrics
+}
+
+// Flows is where the sensor's flows are decided: an *ingest.Server.
+type Flows interface {
+	// Taps says how many taps of the sensor there are that may still have
+	// something to tell, and whether one of them reads a capture.
+	Taps(sensor string) (n int, capture bool)
+	// Closed tells the shards of flows whose records have come. It may wait
+	// for them.
+	Closed(sensor string, events []flow.Event)
+}
+
+// buffer is how many bytes may wait for the output.
+const buffer = 32 << 20
+
+// maxConnections bounds how many connections are served at a time. Suricata
+// makes one for each output, or one for each of its threads.
+const maxConnections = 256
+
+// Sink is the listener, what it knows of flows, and the output.
+type Sink struct {
+	options  Options
+	flows    Flows
+	out      *logfile.File
+	listener *unixsocket.Listener
+
+	mu      sync.Mutex // never held for long: shards wait for it
+	labels  labels
+	waiting waiting
+	conns   map[*net.UnixConn]struct{}
+	tapped  bool // the sensor has had a tap
+	lonely  bool // it was said that it has none
+
+	work    chan struct{} // records may be written
+	ask     chan struct{} // shards are to be told something
+	stop    chan struct{}
+	accepts sync.WaitGroup
+	readers sync.WaitGroup
+	tasks   sync.WaitGroup // keep and tell
+}
+
+// New opens the output and returns a sink that takes decisions.
+func New(o Options) (*Sink, error) {
+	out, err := logfile.Open(o.Output, logfile.Options{
+		Name: "log of EVE records", Key: "eve.output", MaxBytes: o.MaxBytes, Keep: o.Keep,
+		Buffer: buffer, MaxLine: buffer,
+		OnError: func(err error) { o.Log.Error().Err(err).Msg("EVE output") },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{
+		options: o, out: out, labels: newLabels(o.MaxLabels), waiting: newWaiting(),
+		conns: map[*net.UnixConn]struct{}{}, work: make(chan struct{}, 1), ask: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	o.Metrics.ReadEVE(
+		func() uint64 { return uint64(out.Stats().Written) },
+		func() uint64 { return uint64(out.Stats().Dropped) },
+		s.Waiting,
+	)
+	return s, nil
+}
+
+// Listen makes the socket and begins to serve. The shards behind f must run
+// until Stop has returned.
+func (s *Sink) Listen(f Flows) error {
+	l, err := s.options.Socket.Listen()
+	if err != nil {
+		return err
+	}
+	s.flows, s.listener = f, l
+	s.accepts.Go(func() {
+		l.Serve(s.serve, func(err error) {
+			s.options.Log.Error().Err(err).Msg("EVE: cannot accept connections; trying on")
+		})
+	})
+	s.tasks.Go(s.keep)
+	s.tasks.Go(s.tell)
+	return nil
+}
+
+// Write takes decisions, of the sink's sensor and of others. It implements
+// shard.Log.
+func (s *Sink) Write(records []sink.Record) {
+	now, ready := time.Now(), false
+	s.mu.Lock()
+	for i := range records {
+		r := &records[i]
+		if r.Sensor != s.options.Sensor || r.Flow.IsString() {
+			continue
+		}
+		l := s.labels.put(r)
+		if s.waiting.answer(l, s.labels.words[l.words]) {
+			s.labels.end(l.flow, now)
+			ready = true
+		}
+	}
+	s.mu.Unlock()
+	if ready {
+		wake(s.work)
+	}
+}
+
+// Waiting is the number of flow records that wait for their labels.
+func (s *Sink) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting.n
+}
+
+// Reopen opens the output anew, after it was rotated by somebody else.
+func (s *Sink) Reopen() error { return s.out.Reopen() }
+
+// Stop takes no more connections, deals with what has come so far, and has the
+// shards told of the flows whose records still wait. It does nothing if Listen
+// has not succeeded, and must come before Close if it has.
+func (s *Sink) Stop() error {
+	if s.listener == nil {
+		return nil
+	}
+	err := s.listener.Close()
+	s.accepts.Wait()
+	s.mu.Lock()
+	for conn := range s.conns {
+		conn.CloseRead()
+	}
+	s.mu.Unlock()
+	s.readers.Wait()
+	close(s.stop)
+	s.tasks.Wait()
+	if last := s.lastAsks(); len(last) > 0 {
+		s.flows.Closed(s.options.Sensor, last)
+	}
+	return err
+}
+
+// Close writes what still waits, with the labels that have come, and closes
+// the output.
+func (s *Sink) Close() error {
+	s.mu.Lock()
+	s.waiting.releaseAll()
+	ready := s.waiting.takeReady()
+	s.mu.Unlock()
+	s.write(ready)
+	return s.out.Close()
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// serve starts to serve a connection.
+func (s *Sink) serve(conn *net.UnixConn) {
+	pid, uid, err := unixsocket.Credentials(conn)
+	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
+	s.mu.Lock()
+	n := len(s.conns)
+	refused := err != nil || n >= maxConnections
+	if !refused {
+		s.conns[conn] = struct{}{}
+	}
+	s.mu.Unlock()
+	if refused {
+		log.Warn().Err(err).Int("connections", n).Msg("EVE connection refused")
+		s.options.Metrics.Drop(telemetry.DropLimit)
+		conn.Close()
+		return
+	}
+	s.readers.Go(func() {
+		log.Info().Msg("EVE connected")
+		r := newReader(s, readEagerly(conn))
+		err := r.run()
+		conn.Close()
+		s.mu.Lock()
+		delete(s.conns, conn)
+		s.mu.Unlock()
+		log.Info().Err(err).Uint64("records", r.records).Uint64("torn", r.torn).Msg("EVE disconnected")
+	})
+}

@@ -1,0 +1,97 @@
+package jsonl
+
+import (
+	"encoding/json"
+	"iter"
+)
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && isSpace(b[i]) {
+		i++
+	}
+	return i
+}
+
+// FirstByte is the first byte of b that is no white space, 0 if there is none.
+func FirstByte(b []byte) byte {
+	if i := skipSpace(b, 0); i < len(b) {
+		return b[i]
+	}
+	return 0
+}
+
+// Members iterates over the keys of an object that Valid has approved, without their quotes and with
+// any escapes they have, and their values as they are written.
+func Members(b []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		i := skipSpace(b, 0) + 1
+		for {
+			i = skipSpace(b, i)
+			if i >= len(b) || b[i] != '"' {
+				return // the closing brace
+			}
+			end := valueEnd(b, i)
+			key := b[i+1 : end-1]
+			i = skipSpace(b, skipSpace(b, end)+1)
+			end = valueEnd(b, i)
+			if !yield(key, b[i:end]) {
+				return
+			}
+			i = skipSpace(b, end) + 1
+		}
+	}
+}
+
+// valueEnd returns where the value that begins at i ends.
+func valueEnd(b []byte, i int) int {
+	depth := 0
+	for ; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return min(i+1, len(b))
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			} else if depth < 0 {
+				return i
+			}
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return i
+}
+
+// IsString says whether a value is a string.
+func IsString(value []byte) bool { return len(value) >= 2 && value[0] == '"' }
+
+// Unquote returns a JSON string's text, or nil if the value is no string.
+func Unquote(value []byte) []byte {
+	if !IsString(value) {
+		return nil
+	}
+	text := value[1 : len(value)-1]
+	for _, c := range text {
+		if c == '\\' {
+			var s string
+			if json.Unmarshal(value, &s) != nil {
+				return nil
+			}
+			return []byte(s)
+		}
+	}
+	return text
+}

@@ -1,0 +1,96 @@
+// Package jsonl reads logs of one JSON object a line, such as Suricata's EVE
+// and Zeek's in JSON, without decoding them: a line is looked at where it lies,
+// and can be passed on byte by byte.
+//
+//	in := jsonline.NewReader(conn)
+//	line, err := in.Next()
+//	body, end := jsonline.CutEnd(line)
+//	if jsonline.Valid(body) && jsonline.FirstByte(body) == '{' {
+//		for key, value := range jsonline.Members(body) { … }
+//	}
+//
+// Members, Unquote and IsString read what Valid has approved; they do not
+// look for mistakes.
+package jsonl
+
+import (
+	"bufio"
+	"errors"
+	"io"
+)
+
+// MaxLine bounds the memory a line may take, in bytes. EVE records with packet
+// payloads stay far below it.
+const MaxLine = 16 << 20
+
+// keepLong is how much room for long lines is kept for the next one.
+const keepLong = 1 << 20
+
+// ErrLong says that the line goes on beyond MaxLine.
+var ErrLong = errors.New("line too long")
+
+// Reader reads lines of any length up to MaxLine.
+type Reader struct {
+	in   *bufio.Reader
+	long []byte // a line that did not fit into the buffer of in
+}
+
+// NewReader returns a reader of the lines of r.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{in: bufio.NewReaderSize(r, 256<<10)}
+}
+
+// Next returns the next line with its end, valid until the next call. The last
+// line may have none. After ErrLong, CopyLine must follow.
+func (r *Reader) Next() ([]byte, error) {
+	line, err := r.in.ReadSlice('\n')
+	if r.long = r.long[:0]; cap(r.long) > keepLong {
+		r.long = nil
+	}
+	for err == bufio.ErrBufferFull {
+		r.long = append(r.long, line...)
+		if len(r.long) > MaxLine {
+			return nil, ErrLong
+		}
+		line, err = r.in.ReadSlice('\n')
+	}
+	if len(r.long) > 0 {
+		r.long = append(r.long, line...)
+		line = r.long
+	}
+	if err == io.EOF && len(line) > 0 {
+		err = nil
+	}
+	return line, err
+}
+
+// CopyLine copies the line that was too long, all of it, to w.
+func (r *Reader) CopyLine(w io.Writer) error {
+	if _, err := w.Write(r.long); err != nil {
+		return err
+	}
+	for {
+		part, err := r.in.ReadSlice('\n')
+		if _, e := w.Write(part); e != nil {
+			return e
+		}
+		if err == io.EOF || err == nil {
+			return nil
+		}
+		if err != bufio.ErrBufferFull {
+			return err
+		}
+	}
+}
+
+// CutEnd parts a line from its end: "\n", "\r\n" or nothing.
+func CutEnd(line []byte) (body, end []byte) {
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+		if n > 0 && line[n-1] == '\r' {
+			n--
+		}
+	}
+	return line[:n], line[n:]
+}

@@ -1,0 +1,61 @@
+package sink
+
+import (
+	"sync"
+
+	"serveflow/sidecar/output/logfile"
+)
+
+// chunk is how many bytes are encoded before they are handed over.
+const chunk = 32 << 10
+
+// LabelLog is the file labels.jsonl. Its methods may be called by many
+// goroutines at once.
+type LabelLog struct {
+	*logfile.File
+	scratch sync.Pool // *[]byte
+}
+
+// Options say how a LabelLog keeps its files.
+type Options struct {
+	// MaxBytes is the size at which the file is rotated, in bytes; 0: never.
+	MaxBytes int64
+	// Keep is how many rotated files are kept, as path.1 (the newest) to
+	// path.Keep. With 0 the full file is deleted.
+	Keep int
+	// OnError is told what logfile.Options says.
+	OnError func(error)
+}
+
+// OpenLabelLog opens or creates the file at path, as logfile.Open does.
+func OpenLabelLog(path string, o Options) (*LabelLog, error) {
+	f, err := logfile.Open(path, logfile.Options{
+		Name: "label log", Key: "labels.path", MaxBytes: o.MaxBytes, Keep: o.Keep, OnError: o.OnError,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l := &LabelLog{File: f}
+	l.scratch.New = func() any { b := make([]byte, 0, chunk+4096); return &b }
+	return l, nil
+}
+
+// Write appends records. It copies what it needs, does not wait for the disk
+// and drops what exceeds the memory bound. After Close everything is dropped.
+func (l *LabelLog) Write(recs []Record) {
+	buf := l.scratch.Get().(*[]byte)
+	b, lines := (*buf)[:0], int64(0)
+	for i := range recs {
+		b = recs[i].Append(b)
+		lines++
+		if len(b) >= chunk {
+			l.Add(b, lines)
+			b, lines = b[:0], 0
+		}
+	}
+	if lines > 0 {
+		l.Add(b, lines)
+	}
+	*buf = b
+	l.scratch.Put(buf)
+}

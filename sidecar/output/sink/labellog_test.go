@@ -1,0 +1,95 @@
+package sink
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"serveflow/sidecar/tap/wire"
+)
+
+func numbered(from, n int) []Record {
+	recs := make([]Record, n)
+	for i := range recs {
+		recs[i] = Record{Flow: wire.UintID(uint64(from + i)), Label: "camera", Tuple: tuple(6, "192.0.2.1", 1, "192.0.2.2", 2)}
+	}
+	return recs
+}
+
+// More records than are handed over at once are all in the file, in order.
+func TestLabelLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "labels.jsonl")
+	l, err := OpenLabelLog(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 1000
+	l.Write(numbered(0, n))
+	l.Write(nil)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.Write(numbered(n, 3))
+	if s := l.Stats(); s.Written != n || s.Dropped != 3 {
+		t.Errorf("%+v", s)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	for line := range bytes.Lines(b) {
+		var r struct{ Flow int }
+		if err := json.Unmarshal(line, &r); err != nil || r.Flow != i {
+			t.Fatalf("line %d: %v: %s", i, err, line)
+		}
+		i++
+	}
+	if i != n {
+		t.Errorf("%d lines", i)
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	l, err := OpenLabelLog(filepath.Join(t.TempDir(), "labels.jsonl"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	recs := numbered(0, 10)
+	for range 2 { // let the buffers grow
+		for range 100 {
+			l.Write(recs)
+		}
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The race detector makes sync.Pool forget on purpose.
+	if n := testing.AllocsPerRun(50, func() { l.Write(recs) }); n > 0 && !raceEnabled {
+		t.Errorf("%v allocations for %d records", n, len(recs))
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	l, err := OpenLabelLog(filepath.Join(b.TempDir(), "labels.jsonl"), Options{MaxBytes: 64 << 20, Keep: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	recs := numbered(0, 64)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		l.Write(recs)
+		if n++; n%200 == 0 {
+			l.Flush()
+		}
+	}
+	b.ReportMetric(float64(n)*64/b.Elapsed().Seconds(), "records/s")
+	if d := l.Stats().Dropped; d > 0 {
+		b.Errorf("%d dropped", d)
+	}
+}

@@ -1,0 +1,166 @@
+package sink
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
+)
+
+// Record is one decision as the label log tells it.
+type Record struct {
+	Start     int64  // time of the flow's first packet, microseconds since the epoch
+	Sensor    string // whose flow it is
+	Flow      wire.FlowID
+	Tuple     packet.Tuple // from the originator; Version 0 where no address is known
+	Label     string
+	Score     float32 // the model's probability for Label, 0 to 1
+	Margin    float32 // Score minus the next class's, 0 to 1
+	Stage     string
+	Packets   int    // packets the decision rests on
+	LatencyUS int64  // microseconds from the first packet to the decision
+	Model     string // "name@version" of the bundle
+	Reason    string // what triggered the decision
+
+	// Compute is how long the stage that decided took, from its features on.
+	// It differs from run to run and is not part of the line.
+	Compute time.Duration
+}
+
+// Append appends the record as one line of JSON, newline included:
+//
+//	ts            number  epoch seconds of the flow's first packet, 6 decimals
+//	sensor        string
+//	flow          number or string, as the IDS names it
+//	community_id  string  version 1, seed 0
+//	proto         string  tcp, udp, icmp, ipv6-icmp, sctp, else the number
+//	src, sport    string, number  the originator; of ICMP, sport is the type
+//	dst, dport    string, number  the responder; of ICMP, dport is the code
+//	label, score, margin, stage, packets, latency_us, model, reason
+//
+// Where no address or no protocol is known, what needs it is left out.
+func (r *Record) Append(dst []byte) []byte {
+	dst = append(dst, `{"ts":`...)
+	dst = AppendSeconds(dst, r.Start)
+	dst = append(dst, `,"sensor":`...)
+	dst = appendString(dst, r.Sensor)
+	dst = append(dst, `,"flow":`...)
+	if r.Flow.IsString() {
+		// Printable ASCII, but quotes and backslashes are that too.
+		var text [wire.MaxFlowID]byte
+		dst = appendString(dst, r.Flow.Append(text[:0]))
+	} else {
+		dst = r.Flow.Append(dst)
+	}
+	dst = appendTuple(dst, &r.Tuple)
+	dst = append(dst, `,"label":`...)
+	dst = appendString(dst, r.Label)
+	dst = append(dst, `,"score":`...)
+	dst = AppendFloat(dst, r.Score)
+	dst = append(dst, `,"margin":`...)
+	dst = AppendFloat(dst, r.Margin)
+	dst = append(dst, `,"stage":`...)
+	dst = appendString(dst, r.Stage)
+	dst = append(dst, `,"packets":`...)
+	dst = strconv.AppendInt(dst, int64(r.Packets), 10)
+	dst = append(dst, `,"latency_us":`...)
+	dst = strconv.AppendInt(dst, r.LatencyUS, 10)
+	dst = append(dst, `,"model":`...)
+	dst = appendString(dst, r.Model)
+	dst = append(dst, `,"reason":`...)
+	dst = appendString(dst, r.Reason)
+	return append(dst, "}\n"...)
+}
+
+func appendTuple(dst []byte, t *packet.Tuple) []byte {
+	if t.Version != 0 && t.Proto != 0 {
+		dst = append(dst, `,"community_id":"`...)
+		dst = AppendCommunityID(dst, *t) // base64 needs no escape
+		dst = append(dst, '"')
+	}
+	if t.Proto != 0 {
+		dst = append(dst, `,"proto":"`...)
+		dst = appendProto(dst, t.Proto)
+		dst = append(dst, '"')
+	}
+	if t.Version != 0 {
+		dst = append(dst, `,"src":"`...)
+		dst = t.SrcAddr().AppendTo(dst)
+		dst = append(dst, `","sport":`...)
+		dst = strconv.AppendUint(dst, uint64(t.SrcPort), 10)
+		dst = append(dst, `,"dst":"`...)
+		dst = t.DstAddr().AppendTo(dst)
+		dst = append(dst, `","dport":`...)
+		dst = strconv.AppendUint(dst, uint64(t.DstPort), 10)
+	}
+	return dst
+}
+
+func appendProto(dst []byte, proto uint8) []byte {
+	switch proto {
+	case packet.TCP:
+		return append(dst, "tcp"...)
+	case packet.UDP:
+		return append(dst, "udp"...)
+	case packet.ICMP:
+		return append(dst, "icmp"...)
+	case packet.ICMPv6:
+		return append(dst, "ipv6-icmp"...)
+	case sctp:
+		return append(dst, "sctp"...)
+	}
+	return strconv.AppendUint(dst, uint64(proto), 10)
+}
+
+// AppendSeconds appends microseconds as seconds with 6 decimals, as Zeek writes
+// times and intervals.
+func AppendSeconds(dst []byte, us int64) []byte {
+	u := uint64(us)
+	if us < 0 {
+		dst = append(dst, '-')
+		u = -u
+	}
+	dst = strconv.AppendUint(dst, u/1e6, 10)
+	// A leading 1 keeps the zeros of the fraction; the point takes its place.
+	at := len(dst)
+	dst = strconv.AppendUint(dst, 1e6+u%1e6, 10)
+	dst[at] = '.'
+	return dst
+}
+
+// appendString writes s as a JSON string (RFC 8259). Control characters are
+// escaped; what is not UTF-8 becomes U+FFFD.
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	from := 0 // what is plain is copied in runs
+	for i := 0; i < len(s); {
+		c := s[i]
+		size := 1
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(append(dst, s[from:i]...), '\\', c)
+		case c < ' ' || c == 0x7f:
+			dst = append(append(dst, s[from:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			i++
+			continue
+		default:
+			var r rune
+			r, size = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+			if r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
+			dst = append(append(dst, s[from:i]...), "\uFFFD"...)
+		}
+		i += size
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+// ProtoName is the name that a line has for an IP protocol.
+func ProtoName(proto uint8) string { return string(appendProto(nil, proto)) }

@@ -1,0 +1,172 @@
+package zeeklog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+
+	"serveflow/sidecar/output/jsonl"
+)
+
+// ErrFormat says that a file is no log of Zeek.
+var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line")
+
+// Reader reads some fields of the rows of a log. The file may hold several logs,
+// one behind the other, also of both formats.
+type Reader struct {
+	lines  *jsonl.Reader
+	done   func()
+	header Header
+	fields []string
+	at     []int // column of each field in TSV, -1: none
+
+	cols   [][]byte
+	values [][]byte // of the row, by field; nil: unset
+	json   bool     // the row is JSON
+	rows   int
+	line   int
+	broken int
+	first  int // the first line that is broken
+}
+
+// NewReader returns a reader of the named fields of a log.
+func NewReader(r io.Reader, fields ...string) (*Reader, error) {
+	plain, done, err := jsonl.Decompress(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{
+		lines: jsonl.NewReader(plain), done: done, header: NewHeader(),
+		fields: fields, at: slices.Repeat([]int{-1}, len(fields)), values: make([][]byte, len(fields)),
+	}, nil
+}
+
+// Close frees what reading took.
+func (r *Reader) Close() { r.done() }
+
+// Line is the number of the current row's line, from 1.
+func (r *Reader) Line() int { return r.line }
+
+// Broken is the number of lines that were passed over because they are no rows,
+// and the first of them.
+func (r *Reader) Broken() (lines, first int) { return r.broken, r.first }
+
+// Next reads the next row. It returns io.EOF at the end, ErrFormat if the file
+// has lines but no row of a log, io.ErrUnexpectedEOF if what it is packed with
+// ends too early, or what reading met with. Any error is final.
+func (r *Reader) Next() error {
+	for {
+		line, err := r.lines.Next()
+		if err == jsonl.ErrLong {
+			r.line++
+			r.breaks()
+			if err = r.lines.CopyLine(io.Discard); err == nil {
+				continue
+			}
+		}
+		if err == io.EOF && r.rows == 0 && r.header.Fields == nil && r.broken > 0 {
+			return ErrFormat
+		}
+		if err != nil {
+			return err
+		}
+		r.line++
+		if line, _ = jsonl.CutEnd(line); r.row(line) {
+			r.rows++
+			return nil
+		}
+	}
+}
+
+// row takes a line, and returns false if it is no row.
+func (r *Reader) row(line []byte) bool {
+	if len(line) == 0 {
+		return false
+	}
+	if line[0] == '#' {
+		if r.header.Read(line) == "#fields" {
+			for i, field := range r.fields {
+				r.at[i] = r.header.Column(field)
+			}
+		}
+		return false
+	}
+	clear(r.values)
+	r.json = jsonl.FirstByte(line) == '{'
+	switch {
+	case r.json && jsonl.Valid(line):
+		for key, value := range jsonl.Members(line) {
+			if i := slices.Index(r.fields, string(key)); i >= 0 {
+				r.values[i] = value
+			}
+		}
+		return true
+	case !r.json && len(r.header.Fields) > 0:
+		whole := false
+		if r.cols, whole = r.header.Split(r.cols[:0], line); whole {
+			for i, at := range r.at {
+				if at >= 0 && !bytes.Equal(r.cols[at], r.header.Unset) {
+					r.values[i] = r.cols[at]
+				}
+			}
+			return true
+		}
+	}
+	r.breaks()
+	return false
+}
+
+func (r *Reader) breaks() {
+	if r.broken++; r.broken == 1 {
+		r.first = r.line
+	}
+}
+
+// Text is the value of a field, a number as it is written; nil if it is unset.
+// It is valid until the next row.
+func (r *Reader) Text(field int) []byte { return r.text(r.values[field]) }
+
+func (r *Reader) text(value []byte) []byte {
+	switch {
+	case !r.json:
+		if bytes.Equal(value, r.header.Empty) {
+			return value[:0]
+		}
+		return unescape(value)
+	case jsonl.IsString(value):
+		return jsonl.Unquote(value)
+	case string(value) == "null":
+		return nil
+	}
+	return value
+}
+
+// List are the values of a set or vector, none if it is unset or empty.
+func (r *Reader) List(field int) [][]byte {
+	value := r.values[field]
+	var list [][]byte
+	if r.json {
+		var members []json.RawMessage
+		if json.Unmarshal(value, &members) != nil {
+			return nil
+		}
+		for _, member := range members {
+			list = append(list, r.text(member))
+		}
+		return list
+	}
+	if value == nil || bytes.Equal(value, r.header.Empty) {
+		return nil
+	}
+	list = split(nil, value, r.header.SetSeparator)
+	for i := range list {
+		list[i] = r.text(list[i])
+	}
+	return list
+}
+
+// Time is a field's time in µs since the epoch; ok is false if it has none that
+// can be read.
+func (r *Reader) Time(field int) (us int64, ok bool) { return jsonl.Micros(r.values[field]) }

@@ -1,0 +1,76 @@
+package zeeklog
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+
+	"serveflow/sidecar/features/packet"
+)
+
+// Tuple returns the ends of a flow as Zeek or Suricata writes them; ports are
+// type and code of ICMP. ok is false if they are no two addresses of one kind; a
+// port or protocol that cannot be read is 0.
+func Tuple(src, sport, dst, dport, proto []byte) (t packet.Tuple, ok bool) {
+	from, to := Addr(src), Addr(dst)
+	if !from.IsValid() || !to.IsValid() || from.Is4() != to.Is4() {
+		return t, false
+	}
+	t = packet.Tuple{SrcPort: port(sport), DstPort: port(dport), Proto: protocol(proto), Version: 6}
+	if from.Is4() {
+		t.Version = 4
+		a, b := from.As4(), to.As4()
+		copy(t.Src[:], a[:])
+		copy(t.Dst[:], b[:])
+		return t, true
+	}
+	t.Src, t.Dst = from.As16(), to.As16()
+	if t.Proto == packet.ICMP { // Zeek says icmp to both
+		t.Proto = packet.ICMPv6
+	}
+	return t, true
+}
+
+// Addr reads an address; IPv4 in IPv6 is IPv4. What is none, or has a zone, is
+// the zero Addr.
+func Addr(b []byte) netip.Addr {
+	a, err := netip.ParseAddr(string(b))
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func port(b []byte) uint16 {
+	n, err := strconv.ParseUint(string(b), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
+}
+
+var protocols = [...]struct {
+	name []byte
+	n    uint8
+}{
+	{[]byte("tcp"), packet.TCP},
+	{[]byte("udp"), packet.UDP},
+	{[]byte("icmp"), packet.ICMP},
+	{[]byte("ipv6-icmp"), packet.ICMPv6},
+	{[]byte("sctp"), 132},
+}
+
+// protocol reads a protocol as Zeek (tcp, icmp) and Suricata (TCP, IPv6-ICMP)
+// name it, or its number; 0 if it is neither.
+func protocol(b []byte) uint8 {
+	for _, p := range protocols {
+		if bytes.EqualFold(b, p.name) {
+			return p.n
+		}
+	}
+	n, err := strconv.ParseUint(string(b), 10, 8)
+	if err != nil {
+		return 0
+	}
+	return uint8(n)
+}

@@ -1,0 +1,172 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/tap/wire"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	Socket         unixsocket.Socket
+	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
+	MaxConnections int
+	HelloTimeout   time.Duration
+	IdleTimeout    time.Duration // 0: a connection may be silent for ever
+	Needs          wire.Welcome  // what the bundle needs of each flow
+	// Shards take the batches; a flow goes to the same one always.
+	Shards  []chan<- *flow.Batch
+	Log     zerolog.Logger
+	Metrics *telemetry.Metrics
+}
+
+// Server listens for taps.
+type Server struct {
+	options  Options
+	listener *unixsocket.Listener
+	mu       sync.Mutex
+	peers    map[*peer]struct{}
+	stopping atomic.Bool
+	needs    wire.Welcome // by mu
+	sensors  sensors
+	accepts  sync.WaitGroup
+	readers  sync.WaitGroup
+	writers  sync.WaitGroup
+}
+
+// Listen makes the socket and begins to serve.
+func Listen(o Options) (*Server, error) {
+	l, err := o.Socket.Listen()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}, needs: o.Needs}
+	s.accepts.Go(func() {
+		l.Serve(s.welcome, func(err error) {
+			o.Log.Error().Err(err).Msg("cannot accept connections; trying on")
+		})
+	})
+	return s, nil
+}
+
+// Peers is the number of connections.
+func (s *Server) Peers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.peers)
+}
+
+// Need tells all taps, and those that connect later, what is needed of each flow
+// from now on. It returns whether that is more than before.
+func (s *Server) Need(w wire.Welcome) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.needs
+	if w == before {
+		return false
+	}
+	s.needs = w
+	for p := range s.peers {
+		if p.greeted {
+			p.out.welcome(w)
+		}
+	}
+	return w.Packets > before.Packets || w.RawBytes > before.RawBytes
+}
+
+// greet welcomes a tap.
+func (s *Server) greet(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.greeted = true
+	p.out.welcome(s.needs)
+}
+
+// Stop takes no more connections, deals with what the taps have sent so far
+// and hands it to the shards, which must still be running.
+func (s *Server) Stop() error {
+	s.stopping.Store(true)
+	err := s.listener.Close()
+	s.accepts.Wait()
+	s.mu.Lock()
+	for p := range s.peers {
+		p.stop()
+	}
+	s.mu.Unlock()
+	s.readers.Wait()
+	return err
+}
+
+// Close sends what the shards have decided, for as long as ctx allows and no
+// longer than a tap may take, and hangs up. It comes after Stop and after the
+// shards have returned.
+func (s *Server) Close(ctx context.Context) {
+	until := time.Now().Add(lingering)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	s.mu.Lock()
+	for p := range s.peers {
+		p.conn.SetWriteDeadline(until)
+		p.out.fail(wire.CodeShutdown, "the sidecar is stopping: connect again later")
+		p.out.finish()
+	}
+	s.mu.Unlock()
+	s.writers.Wait()
+}
+
+// welcome starts to serve a connection, or refuses it.
+func (s *Server) welcome(conn *net.UnixConn) {
+	pid, uid, err := unixsocket.Credentials(conn)
+	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
+	if err == nil && len(s.options.AllowUIDs) > 0 && !slices.Contains(s.options.AllowUIDs, uid) {
+		err = fmt.Errorf("user %d may not connect: see listen.allow_uids", uid)
+	}
+	if err != nil {
+		s.refuse(conn, log, wire.CodeRefused, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.peers) >= s.options.MaxConnections {
+		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%d connections are open: see listen.max_connections", len(s.peers)))
+		return
+	}
+	p := newPeer(s, conn, log)
+	s.peers[p] = struct{}{}
+	s.readers.Add(1)
+	s.writers.Add(1)
+	go func() {
+		defer s.readers.Done()
+		p.read()
+	}()
+	go func() {
+		defer s.writers.Done()
+		p.out.write(conn)
+		conn.Close()
+		s.mu.Lock()
+		delete(s.peers, p)
+		s.mu.Unlock()
+	}()
+}
+
+// refuse hangs up on a connection, saying why. The message fits the empty
+// socket, so that writing it cannot block.
+func (s *Server) refuse(conn *net.UnixConn, log zerolog.Logger, code wire.ErrorCode, err error) {
+	log.Warn().Err(err).Msg("connection refused")
+	s.options.Metrics.Drop(telemetry.DropLimit)
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	wire.NewEncoder(conn).Error(code, err.Error())
+	conn.Close()
+}

@@ -1,0 +1,548 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/tap/wire"
+)
+
+// shards stands for the shards: it counts events, labels each flow's first
+// packet, and passes barriers.
+type shards struct {
+	inputs []chan<- *flow.Batch
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	events map[wire.FlowID]int
+	shard  map[wire.FlowID]int // where a flow's events came to
+	gone   int
+	astray int // events that came to another shard than before
+	hold   chan struct{}
+}
+
+func newShards(n int) *shards {
+	s := &shards{events: map[wire.FlowID]int{}, shard: map[wire.FlowID]int{}, hold: make(chan struct{})}
+	close(s.hold)
+	for i := range n {
+		in := make(chan *flow.Batch, 4)
+		s.inputs = append(s.inputs, in)
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			for b := range in {
+				<-s.hold
+				s.batch(i, b)
+			}
+		}()
+	}
+	return s
+}
+
+func (s *shards) batch(i int, b *flow.Batch) {
+	s.mu.Lock()
+	var labels []wire.Label
+	for k := range b.Events {
+		e := &b.Events[k]
+		if e.Kind == flow.Clock {
+			continue
+		}
+		if at, ok := s.shard[e.ID]; ok && at != i {
+			s.astray++
+		}
+		s.shard[e.ID] = i
+		s.events[e.ID]++
+		if e.Kind != flow.End && e.Index() == 1 {
+			labels = append(labels, wire.Label{Flow: e.ID, Label: "x", Stage: "s", Packets: 1, Model: "m@1.0.0", Reason: "accepted"})
+		}
+	}
+	if b.Gone {
+		s.gone++
+	}
+	s.mu.Unlock()
+	if b.Source.Reply != nil && len(labels) > 0 {
+		b.Source.Reply.Labels(labels)
+	}
+	if b.Barrier != nil {
+		b.Barrier.Arrive()
+	}
+	b.Release()
+}
+
+func (s *shards) close() {
+	for _, in := range s.inputs {
+		close(in)
+	}
+	s.wg.Wait()
+}
+
+func (s *shards) total() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.events {
+		n += c
+	}
+	return n
+}
+
+type rig struct {
+	*Server
+	t      testing.TB
+	path   string
+	shards *shards
+	ended  bool
+}
+
+func start(t testing.TB, change func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s.sock"), shards: newShards(3)}
+	o := Options{
+		Socket: unixsocket.Socket{Path: r.path, Mode: 0o600}, MaxConnections: 10, HelloTimeout: 5 * time.Second,
+		Needs: wire.Welcome{Packets: 10, RawBytes: 192}, Shards: r.shards.inputs, Log: zerolog.Nop(),
+		Metrics: telemetry.New(telemetry.Options{}),
+	}
+	if change != nil {
+		change(&o)
+	}
+	var err error
+	if r.Server, err = Listen(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.end() })
+	return r
+}
+
+func (r *rig) end() {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	if err := r.Stop(); err != nil {
+		r.t.Error(err)
+	}
+	r.shards.close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	r.Close(ctx)
+}
+
+// tap is the other end of a connection.
+type tap struct {
+	*net.UnixConn
+	*wire.Encoder
+	in *wire.Decoder
+	t  testing.TB
+}
+
+func (r *rig) dial() *tap {
+	r.t.Helper()
+	c, err := net.Dial("unix", r.path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &tap{c.(*net.UnixConn), wire.NewEncoder(c), wire.NewDecoder(c), r.t}
+}
+
+func (r *rig) hello(h wire.Hello) *tap {
+	r.t.Helper()
+	c := r.dial()
+	if h.Sensor == "" {
+		h.Sensor = "s"
+	}
+	c.Hello(&h)
+	if m := c.next(); m.Kind != wire.KindWelcome || m.Welcome.Packets != 10 || m.Welcome.RawBytes != 192 {
+		r.t.Fatalf("HELLO was answered by %+v", m)
+	}
+	return c
+}
+
+func (c *tap) next() wire.Message {
+	c.t.Helper()
+	var m wire.Message
+	if err := c.in.Next(&m); err != nil {
+		c.t.Fatalf("reading: %v", err)
+	}
+	return m
+}
+
+// hungUp reads up to the end of the connection and returns the error message.
+func (c *tap) hungUp() (code wire.ErrorCode, text string) {
+	c.t.Helper()
+	for {
+		var m wire.Message
+		err := c.in.Next(&m)
+		if errors.Is(err, io.EOF) {
+			return code, text
+		} else if err != nil {
+			c.t.Fatalf("reading: %v", err)
+		}
+		if m.Kind == wire.KindError {
+			code, text = m.Code, m.Text
+		}
+	}
+}
+
+func (c *tap) packet(id uint64, index uint64) error {
+	return c.Packet(&wire.Message{Flow: wire.UintID(id), Time: int64(index), OrigPkts: index, Link: uint32(packet.RawIP), Raw: []byte{0x45}})
+}
+
+func TestManyTapsAtOnce(t *testing.T) {
+	r := start(t, nil)
+	const taps, flows = 5, 300
+	var wg sync.WaitGroup
+	for k := range taps {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			c := r.hello(wire.Hello{Reply: true, Capture: k%2 == 0, Sensor: fmt.Sprint(k)})
+			for id := range uint64(flows) {
+				c.packet(id+uint64(k)*1000, 1)
+				c.packet(id+uint64(k)*1000, 2)
+				c.End(wire.UintID(id+uint64(k)*1000), 3)
+			}
+			c.Sync(uint64(k), true)
+			labels := 0
+			for m := c.next(); m.Kind != wire.KindSynced; m = c.next() {
+				labels++
+			}
+			if labels != flows {
+				t.Errorf("%d labels before SYNCED, want %d", labels, flows)
+			}
+		}()
+	}
+	wg.Wait()
+	if n := r.shards.total(); n != taps*flows*3 {
+		t.Errorf("%d events came to the shards, want %d", n, taps*flows*3)
+	}
+	if r.shards.astray > 0 {
+		t.Errorf("%d events came to another shard than their flow's", r.shards.astray)
+	}
+	used := map[int]int{}
+	for _, i := range r.shards.shard {
+		used[i]++
+	}
+	for i := range 3 {
+		if used[i] < taps*flows/6 {
+			t.Errorf("shard %d has %d of %d flows", i, used[i], taps*flows)
+		}
+	}
+}
+
+func TestHangsUpOn(t *testing.T) {
+	tests := []struct {
+		name string
+		send func(*tap)
+		code wire.ErrorCode
+		text string
+	}{
+		{"no HELLO", func(c *tap) { c.packet(1, 1) }, wire.CodeOrder, "the first message is HELLO"},
+		{"another HELLO", func(c *tap) { c.Hello(&wire.Hello{}); c.Hello(&wire.Hello{}) }, wire.CodeOrder, "HELLO"},
+		{"a message of the sidecar's", func(c *tap) { c.Hello(&wire.Hello{}); c.Synced(1) }, wire.CodeOrder, "SYNCED"},
+		{"garbage", func(c *tap) { c.Write([]byte("GET / HTTP/1.1\r\n\r\n")) }, wire.CodeMalformed, "message"},
+		{"garbage after HELLO", func(c *tap) { c.Hello(&wire.Hello{}); c.Write([]byte{0xc1}) }, wire.CodeMalformed, ""},
+		{"a length of 4 GiB", func(c *tap) {
+			c.Hello(&wire.Hello{})
+			c.Write([]byte{0x98, 1, 5, 0, 0, 1, 0, 0, 101, 0xc6, 0xff, 0xff, 0xff, 0xff})
+		}, wire.CodeMalformed, ""},
+		{"a message cut in half", func(c *tap) { c.Hello(&wire.Hello{}); c.Write([]byte{0x98, 1, 5}); c.CloseWrite() }, wire.CodeMalformed, ""},
+		{"another version", func(c *tap) { c.Hello(&wire.Hello{Version: 99}) }, wire.CodeVersion, "version"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := start(t, nil)
+			c := r.dial()
+			test.send(c)
+			if test.name == "another version" {
+				// The encoder refuses to write it.
+				c.Write([]byte{0x93, 0, 99, 0x80})
+			}
+			if code, text := c.hungUp(); code != test.code || !strings.Contains(text, test.text) {
+				t.Errorf("hung up with code %d, %q; want %d, %q", code, text, test.code, test.text)
+			}
+			r.hello(wire.Hello{}) // others are served
+		})
+	}
+}
+
+func TestHelloTimeout(t *testing.T) {
+	r := start(t, func(o *Options) { o.HelloTimeout = 30 * time.Millisecond })
+	c := r.dial()
+	if code, _ := c.hungUp(); code != wire.CodeTimeout {
+		t.Errorf("code %d", code)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	r := start(t, func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+	c := r.hello(wire.Hello{})
+	if code, _ := c.hungUp(); code != wire.CodeTimeout {
+		t.Errorf("code %d", code)
+	}
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	r := start(t, func(o *Options) { o.MaxConnections = 1 })
+	first := r.hello(wire.Hello{})
+	if code, text := r.dial().hungUp(); code != wire.CodeLimit || !strings.Contains(text, "max_connections") {
+		t.Errorf("code %d, %q", code, text)
+	}
+	first.Close()
+	for deadline := time.Now().Add(5 * time.Second); r.Peers() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	r.hello(wire.Hello{})
+}
+
+func TestUsersAreAllowed(t *testing.T) {
+	mine := uint32(os.Getuid())
+	r := start(t, func(o *Options) { o.AllowUIDs = []uint32{mine + 1} })
+	if code, text := r.dial().hungUp(); code != wire.CodeRefused || !strings.Contains(text, "allow_uids") {
+		t.Errorf("code %d, %q", code, text)
+	}
+	start(t, func(o *Options) { o.AllowUIDs = []uint32{mine + 1, mine} }).hello(wire.Hello{})
+}
+
+// TestALiveTapThatNeverReads loses labels and holds nobody up.
+func TestALiveTapThatNeverReads(t *testing.T) {
+	r := start(t, nil)
+	c := r.hello(wire.Hello{Reply: true})
+	const flows = 100_000
+	for id := range uint64(flows) {
+		if err := c.packet(id, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := r.hello(wire.Hello{Reply: true, Sensor: "other"})
+	other.Sync(1, false)
+	if m := other.next(); m.Kind != wire.KindSynced {
+		t.Errorf("got %v", m.Kind)
+	}
+	c.CloseWrite()
+	labels := 0
+	for {
+		var m wire.Message
+		if c.in.Next(&m) != nil {
+			break
+		}
+		labels++
+	}
+	if n := r.shards.total(); n != flows {
+		t.Errorf("%d of %d events came to the shards", n, flows)
+	}
+	if labels == 0 || labels == flows {
+		t.Errorf("%d labels of %d arrived: some, not all, fit", labels, flows)
+	}
+}
+
+// TestACaptureThatReadsLate is not read from meanwhile, and loses nothing.
+func TestACaptureThatReadsLate(t *testing.T) {
+	r := start(t, nil)
+	c := r.hello(wire.Hello{Reply: true, Capture: true})
+	const flows = 100_000
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for id := range uint64(flows) {
+			c.packet(id, 1)
+		}
+		c.Sync(1, true)
+	}()
+	select {
+	case <-sent:
+		t.Error("everything was taken from a capture that does not read")
+	case <-time.After(300 * time.Millisecond):
+	}
+	other := r.hello(wire.Hello{Sensor: "other"})
+	other.Sync(1, false)
+	other.next()
+	labels := 0
+	for m := c.next(); m.Kind != wire.KindSynced; m = c.next() {
+		labels++
+	}
+	if labels != flows {
+		t.Errorf("%d labels, want %d", labels, flows)
+	}
+}
+
+// TestHangingUpLosesNoEvent: a tap that ends without reading its labels has
+// still said what it said.
+func TestHangingUpLosesNoEvent(t *testing.T) {
+	r := start(t, nil)
+	c := r.hello(wire.Hello{Reply: true})
+	const flows = 20_000
+	for id := range uint64(flows) {
+		c.packet(id, 1)
+	}
+	c.UnixConn.Close()
+	for deadline := time.Now().Add(10 * time.Second); r.shards.total() < flows && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := r.shards.total(); n != flows {
+		t.Errorf("%d of %d events came to the shards", n, flows)
+	}
+}
+
+// TestStopTakesWhatWasSent stops the server with events in the socket.
+func TestStopTakesWhatWasSent(t *testing.T) {
+	r := start(t, nil)
+	r.shards.hold = make(chan struct{})
+	c := r.hello(wire.Hello{Reply: true})
+	// In one write: a socket that nobody reads from holds few small ones.
+	var sent bytes.Buffer
+	one := tap{Encoder: wire.NewEncoder(&sent)}
+	const flows = 500
+	for id := range uint64(flows) {
+		one.packet(id, 1)
+	}
+	if _, err := c.Write(sent.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	go func() { time.Sleep(50 * time.Millisecond); close(r.shards.hold) }()
+	r.end()
+	if n := r.shards.total(); n != flows {
+		t.Errorf("%d of %d events came to the shards", n, flows)
+	}
+	labels := 0
+	for {
+		m := c.next()
+		if m.Kind == wire.KindError {
+			if m.Code != wire.CodeShutdown {
+				t.Errorf("code %d", m.Code)
+			}
+			break
+		}
+		labels++
+	}
+	if labels != flows {
+		t.Errorf("%d labels, want %d", labels, flows)
+	}
+	if _, err := os.Lstat(r.path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the socket is still there")
+	}
+}
+
+// TestStopDoesNotWaitForACaptureThatNeverReads stops while the reader waits.
+func TestStopDoesNotWaitForACaptureThatNeverReads(t *testing.T) {
+	r := start(t, nil)
+	c := r.hello(wire.Hello{Reply: true, Capture: true})
+	go func() {
+		for id := uint64(0); c.packet(id, 1) == nil; id++ {
+		}
+	}()
+	time.Sleep(200 * time.Millisecond)
+	done := make(chan struct{})
+	go func() { r.end(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server does not stop")
+	}
+}
+
+func TestSensorsAreNumbered(t *testing.T) {
+	var s sensors
+	n := func(sensor string, pid int, capture bool) uint32 {
+		i, err := s.number(&wire.Hello{Sensor: sensor, PID: pid, Capture: capture})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	if n("a", 1, false) != n("a", 2, false) {
+		t.Error("a live sensor is another one when it comes back")
+	}
+	if n("a", 1, false) == n("b", 1, false) {
+		t.Error("two sensors are one")
+	}
+	if n("c", 1, true) == n("c", 2, true) {
+		t.Error("two runs over captures are one")
+	}
+	if first := n("c", 1, true); n("c", 1, true) != first {
+		t.Error("two threads of a run are two")
+	}
+	if runs := s.runs("a"); len(runs) != 1 {
+		t.Errorf("a live sensor has the numbers %v", runs)
+	}
+	for pid := range 100 {
+		n("c", pid, true)
+	}
+	if runs := s.runs("c"); len(runs) != maxRuns || runs[maxRuns-1] != n("c", 99, true) {
+		t.Errorf("the newest runs are not remembered: %v", runs)
+	}
+}
+
+// A tap counts from its HELLO until the shards have dealt with all that it
+// sent.
+func TestTapsAreCounted(t *testing.T) {
+	r := start(t, nil)
+	want := func(n int, capture bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if taps, c := r.Taps("a"); taps == n && c == capture {
+				return
+			}
+			if time.Now().After(deadline) {
+				taps, c := r.Taps("a")
+				t.Fatalf("%d taps, capture %v; want %d, %v", taps, c, n, capture)
+			}
+		}
+	}
+	hold := make(chan struct{})
+	r.shards.hold = hold
+	want(0, false)
+	live := r.hello(wire.Hello{Sensor: "a"})
+	want(1, false)
+	capture := r.hello(wire.Hello{Sensor: "a", Capture: true, PID: 7})
+	r.hello(wire.Hello{Sensor: "b"})
+	want(2, true)
+	capture.Close()
+	time.Sleep(50 * time.Millisecond)
+	want(2, true)
+	close(hold)
+	want(1, false)
+	live.Close()
+	want(0, false)
+}
+
+// What a log tells of a flow comes to the flow's own shard, once for each run
+// of the sensor.
+func TestClosed(t *testing.T) {
+	r := start(t, nil)
+	for pid := range 2 {
+		r.hello(wire.Hello{Sensor: "a", Capture: true, PID: pid})
+	}
+	r.hello(wire.Hello{Sensor: "b"})
+	const flows = 1000
+	var events []flow.Event
+	for id := range uint64(flows) {
+		events = append(events, flow.Event{ID: wire.UintID(id), Kind: flow.Closed, OrigPkts: 1})
+	}
+	r.Closed("a", events)
+	r.Closed("nobody", events)
+	for deadline := time.Now().Add(10 * time.Second); r.shards.total() < 2*flows; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events", r.shards.total())
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	if n := r.shards.total(); n != 2*flows {
+		t.Errorf("%d events, want %d", n, 2*flows)
+	}
+}

@@ -1,0 +1,159 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"serveflow/models/dataset"
+	"serveflow/sidecar/replay"
+)
+
+// Options say what to measure.
+type Options struct {
+	Captures []dataset.Capture // their labels are empty where the truth is not known
+	Replay   replay.Options
+	Bundle   string // as bundle.Open takes it
+	Modes    []Mode // measured in turn
+	Repeat   int    // times each
+	// Rate is new flows per second; 0 is flat out, after which each mode is
+	// measured at Share of what it reached, if that is not 0.
+	Rate, Share float64
+	Warmup      time.Duration // before Duration, not counted
+	Duration    time.Duration
+	Cores       int    // bind the sidecar to so many processors, the generator to the others; 0: bind neither
+	Shards      int    // as flow.shards
+	Profile     string // write a CPU profile of each sidecar to this name and a number
+	// Command starts a process that calls Serve.
+	Command []string
+	// Progress, if set, is told what is under way.
+	Progress func(string)
+}
+
+// Run measures.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	own, others, err := o.share()
+	if err != nil {
+		return nil, err
+	}
+	if len(others) > 0 {
+		if err := bindProcess(others); err != nil {
+			return nil, err
+		}
+	}
+	r := newReport(o)
+	schedules := map[Mode]*schedule{}
+	round := func(rate func(Mode) float64) error {
+		for range o.Repeat {
+			for _, mode := range o.Modes {
+				o.Progress(fmt.Sprintf("%s, measurement %d", mode, len(r.Passes)+1))
+				p, err := o.pass(ctx, mode, schedules, rate(mode), own, len(r.Passes))
+				if err != nil {
+					return fmt.Errorf("%s: %w", mode, err)
+				}
+				r.Passes = append(r.Passes, p)
+			}
+		}
+		return nil
+	}
+	if err := round(func(Mode) float64 { return o.Rate }); err != nil {
+		return nil, err
+	}
+	if o.Rate == 0 && o.Share > 0 {
+		if err := round(func(m Mode) float64 { return o.Share * r.sustained(m) }); err != nil {
+			return nil, err
+		}
+	}
+	r.sum()
+	return r, nil
+}
+
+// share divides the processors between the sidecar and the generator.
+func (o Options) share() (own, others []int, err error) {
+	if o.Cores == 0 {
+		return nil, nil, nil
+	}
+	all, err := allowed()
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Cores > len(all) {
+		return nil, nil, fmt.Errorf("%d cores: this process may run on %d", o.Cores, len(all))
+	}
+	return all[:o.Cores], all[o.Cores:], nil
+}
+
+// sampleEvery is how often a sidecar is asked how it is while it is measured.
+const sampleEvery = 500 * time.Millisecond
+
+// pass measures one sidecar.
+func (o Options) pass(ctx context.Context, mode Mode, schedules map[Mode]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
+	told := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards}
+	if o.Profile != "" {
+		told.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
+	}
+	p, err := start(ctx, o.Command, told, cpus)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	conn, in, need, err := dial(ctx, socket(p.dir))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	s := schedules[mode]
+	if s == nil {
+		if s, err = newSchedule(o.Captures, o.Replay, need); err != nil {
+			return nil, err
+		}
+		schedules[mode] = s
+	}
+	g := newGenerator(s, conn, rate)
+	stop, played := make(chan struct{}), make(chan error, 1)
+	go g.read(in)
+	go func() { played <- g.play(stop) }()
+	samples, err := o.watch(ctx, p, g, played)
+	if err != nil {
+		return nil, err
+	}
+	close(stop)
+	if err := <-played; err != nil {
+		return nil, err
+	}
+	return newPass(mode, g, p.idle, samples), nil
+}
+
+// watch lets the generator play, and asks the sidecar at the beginning, the end
+// and in between.
+func (o Options) watch(ctx context.Context, p *process, g *generator, played <-chan error) (samples []*Sample, err error) {
+	pause := func(d time.Duration) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case err := <-played:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if err := pause(o.Warmup); err != nil {
+		return nil, err
+	}
+	g.labels.measure(time.Since(g.started))
+	for until := time.Now().Add(o.Duration); ; {
+		s, err := p.sample()
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, s)
+		left := time.Until(until)
+		if left <= 0 {
+			return samples, nil
+		}
+		if err := pause(min(left, sampleEvery)); err != nil {
+			return nil, err
+		}
+	}
+}

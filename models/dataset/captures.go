@@ -1,7 +1,7 @@
 // Package dataset reads manifests: CSV files that list labelled captures.
 //
-// The first line names the columns. file is the path of a capture, relative to
-// the manifest's folder; split says what it may be used for (train,
+// The first line names the columns. file is the path of a capture, absolute or
+// relative to the manifest's folder; split says what it may be used for (train,
 // calibration, test); a column that the caller names holds the label, which
 // every flow of the capture has, unless package labels tells that of single flows.
 // Other columns are ignored.
@@ -111,7 +111,7 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 		}
 		seen[c.File] = true
 		if len(splits) == 0 || slices.Contains(splits, c.Split) {
-			c.Path = filepath.Join(dir, filepath.FromSlash(c.File))
+			c.Path = resolve(dir, c.File)
 			captures = append(captures, c)
 		}
 	}
@@ -119,6 +119,14 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 		return nil, errors.New("no capture" + ofSplits(splits))
 	}
 	return captures, nil
+}
+
+// resolve returns where a path of a manifest in folder dir leads.
+func resolve(dir, file string) string {
+	if file = filepath.FromSlash(file); filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(dir, file)
 }
 
 func ofSplits(splits []string) string {

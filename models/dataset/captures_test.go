@@ -41,6 +41,21 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A path is absolute or leads from the manifest's folder, also out of it.
+func TestReadPaths(t *testing.T) {
+	path := manifest(t, "split,file\ntrain,/data/a.pcap\ntest,../b.pcap\n")
+	got, err := Read(path, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/data/a.pcap", filepath.Join(filepath.Dir(filepath.Dir(path)), "b.pcap")}
+	for i, c := range got {
+		if c.Path != want[i] {
+			t.Errorf("%s leads to %s, want %s", c.File, c.Path, want[i])
+		}
+	}
+}
+
 // Captures whose flows have labels of their own need none in the manifest.
 func TestReadWithoutLabels(t *testing.T) {
 	got, err := Read(manifest(t, "split,file\ntrain,a\n"), "", nil)

@@ -53,9 +53,9 @@ func Serve(ctx context.Context, o Options) error {
 		}()
 	}
 	go func() {
-		if err := sdnotify.Watchdog(inner, func() bool { return s.Health() == nil }); err != nil {
-			o.Log.Error().Err(err).Msg("watchdog")
-		}
+		sdnotify.Watchdog(inner, func() bool { return s.Health() == nil }, func(err error) {
+			o.Log.Error().Err(err).Msg("watchdog: systemd does not take the message; trying on")
+		})
 	}()
 	ready := o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
 		Str("labels", o.Config.Labels.Path).Str("metrics", address)

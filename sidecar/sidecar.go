@@ -38,6 +38,8 @@ type Options struct {
 	Load    func() (config.Config, *bundle.Bundle, error)
 	Version string // of the program
 	Log     zerolog.Logger
+	// LogDropped counts lines that Log has dropped; nil: nobody counts.
+	LogDropped func() uint64
 	// Decisions takes the decisions in place of the label log, which is not
 	// opened then.
 	Decisions shard.Log
@@ -211,6 +213,9 @@ func (s *Sidecar) openLabels(o Options) (shard.Known, error) {
 // watch lets the metrics see what others count.
 func (s *Sidecar) watch() {
 	s.Metrics.ReadPeers(s.server.Peers)
+	if dropped := s.options.LogDropped; dropped != nil {
+		s.Metrics.ReadDrops(telemetry.DropOwnLog, dropped)
+	}
 	if s.labels != nil {
 		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
 		s.Metrics.ReadLogErrors(func() uint64 { return uint64(s.labels.Stats().Errors) })

@@ -120,8 +120,8 @@ func TestUnitCommands(t *testing.T) {
 			found++
 		}
 	}
-	if found != 2 {
-		t.Errorf("%d commands of serveflow in %s, want 2", found, unit)
+	if found != 1 {
+		t.Errorf("%d commands of serveflow in %s, want 1", found, unit)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/operate/terminal"
 )
 
 type checkCmd struct {
@@ -26,12 +27,12 @@ func (r checkCmd) Run() error {
 		return err
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "bundle\t%s: %s\n", b.Name(), b.Manifest.Task)
+	fmt.Fprintf(t, "bundle\t%s: %s\n", b.Name(), terminal.Clean(b.Manifest.Task))
 	fmt.Fprintf(t, "labels\t%d\n", len(b.Manifest.Labels))
 	stages(t, "with headers", b.Packet)
 	stages(t, "without headers", b.Meta)
-	fmt.Fprintf(t, "socket\t%s, mode %#o\n", c.Listen.Socket, c.Listen.Mode)
-	fmt.Fprintf(t, "label log\t%s\n", c.Labels.Path)
+	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
+	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
 	return closing(b, t.Flush())
 }

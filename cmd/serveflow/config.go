@@ -3,13 +3,12 @@ package main
 import (
 	"errors"
 	"os"
-	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/logger"
 )
 
 // configFlags are the configuration as the command line gives it.
@@ -47,7 +46,7 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
 	b, err := bundle.Open(name, bundle.Options{
 		Library: c.ONNX.Library, Batch: c.ONNX.Batch,
-		Warn: func(text string) { log := logger(c.Log); log.Warn().Str("bundle", name).Msg(text) },
+		Warn: func(text string) { log := openLog(c.Log); log.Warn().Str("bundle", name).Msg(text); log.Close() },
 	})
 	if err != nil {
 		return nil, configError{err}
@@ -55,19 +54,10 @@ func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
 	return b, nil
 }
 
-// logger writes to standard error as the configuration says.
-func logger(c config.Log) zerolog.Logger {
-	zerolog.TimeFieldFormat = time.RFC3339Nano
+// openLog opens the program's own log on standard error as the configuration says.
+func openLog(c config.Log) *logger.Log {
 	console := c.Format == "console" || c.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
-	log := zerolog.New(os.Stderr)
-	if console {
-		log = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly})
-	}
-	level, err := zerolog.ParseLevel(c.Level)
-	if err != nil {
-		level = zerolog.InfoLevel
-	}
-	return log.Level(level).With().Timestamp().Logger()
+	return logger.New(os.Stderr, logger.Options{Level: c.Level, Console: console})
 }
 
 // closing returns err, and what closing the bundle adds to it.

@@ -5,24 +5,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"serveflow/models/dataset"
 	"serveflow/models/groundtruth"
+	"serveflow/sidecar/operate/terminal"
 )
 
 // version is set by the linker.
 var version = "unknown"
 
-// Exit codes.
+// Exit codes. The last two are those of sysexits.h, which nothing else ends with:
+// a panic of Go is 2, and systemd must start the sidecar again after one.
 const (
-	exitFailure = 1 // it did not work
-	exitUsage   = 2 // the command line is wrong
-	exitConfig  = 3 // the configuration, a bundle, a manifest or labels are wrong: trying again does not help
+	exitFailure = 1  // it did not work
+	exitUsage   = 64 // EX_USAGE: the command line is wrong
+	exitConfig  = 78 // EX_CONFIG: the configuration, a bundle, a manifest or labels are wrong: trying again does not help
 )
 
 type cli struct {
@@ -59,8 +63,7 @@ func main() {
 	}
 	k, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "serveflow: %v\nTry: serveflow %s--help\n", err, command(err))
-		os.Exit(exitUsage)
+		quit(exitUsage, fmt.Sprintf("serveflow: %v\nTry: serveflow %s--help\n", err, command(err)))
 	}
 	ctx := context.Background()
 	if k.Command() != "run" { // which drains on its own
@@ -70,12 +73,27 @@ func main() {
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "serveflow: %v\n", err)
+		code := exitFailure
 		if errors.As(err, new(configError)) || errors.As(err, new(*dataset.Error)) || errors.As(err, new(*groundtruth.Error)) {
-			os.Exit(exitConfig)
+			code = exitConfig
 		}
-		os.Exit(exitFailure)
+		quit(code, fmt.Sprintf("serveflow: %v\n", err))
 	}
+}
+
+// quit ends the program with a last word on standard error, which may name files
+// and labels from anywhere, and which perhaps nobody reads.
+func quit(code int, text string) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		io.WriteString(os.Stderr, terminal.Clean(text))
+	}()
+	select {
+	case <-said:
+	case <-time.After(time.Second):
+	}
+	os.Exit(code)
 }
 
 // command is the subcommand, and a space, that a wrong command line is of; ""

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os/signal"
+	"syscall"
 
 	"serveflow/sidecar"
 )
@@ -21,11 +23,15 @@ the bundle they began with. Other settings need a restart.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {
+	// The reader of the log may go away, as journald does when it is restarted.
+	signal.Ignore(syscall.SIGPIPE)
 	c, b, err := r.load()
 	if err != nil {
 		return err
 	}
+	log := openLog(c.Log)
+	defer log.Close()
 	return closing(b, sidecar.Serve(ctx, sidecar.Options{
-		Config: c, Bundle: b, Load: r.load, Version: version, Log: logger(c.Log),
+		Config: c, Bundle: b, Load: r.load, Version: version, Log: log.Logger, LogDropped: log.Dropped,
 	}))
 }

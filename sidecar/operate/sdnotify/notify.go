@@ -33,29 +33,35 @@ func Reloading() error {
 
 // Watchdog says that the service is alive as often as systemd wants to hear it
 // while alive returns true, until ctx is done. It returns at once where no
-// watchdog is set for this process.
-func Watchdog(ctx context.Context, alive func() bool) error {
+// watchdog is set for this process. A message that cannot be sent is no end:
+// failed is called with the first error of a row, and the next one is tried
+// when it is due.
+func Watchdog(ctx context.Context, alive func() bool, failed func(error)) {
 	every := interval()
 	if every == 0 {
-		return nil
+		return
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	failing := false
 	for {
 		if alive() {
-			if err := send("WATCHDOG=1"); err != nil {
-				return err
+			err := send("WATCHDOG=1")
+			if err != nil && !failing {
+				failed(err)
 			}
+			failing = err != nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
 }
 
-// interval is half of what systemd waits for, as it recommends; 0: no watchdog.
+// interval is a third of what systemd waits for, so that one message may get lost;
+// 0: no watchdog.
 func interval() time.Duration {
 	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0
@@ -64,7 +70,7 @@ func interval() time.Duration {
 	if err != nil || usec <= 0 || usec > int64(24*time.Hour/time.Microsecond) {
 		return 0
 	}
-	return time.Duration(usec) * time.Microsecond / 2
+	return time.Duration(usec) * time.Microsecond / 3
 }
 
 // send writes one datagram. An address that begins with @ is in the abstract

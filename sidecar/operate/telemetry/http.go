@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // Limits of the HTTP listener: a scrape is small and quick, and who is slow
@@ -17,9 +18,10 @@ import (
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 30 * time.Second
-	idleTimeout  = 2 * time.Minute
+	idleTimeout  = 5 * time.Second
 	maxHeader    = 8 << 10
-	maxScrapes   = 4 // at a time
+	maxConns     = 32 // at a time; others wait in the backlog, and hold no descriptor
+	maxScrapes   = 4  // at a time
 	stopTimeout  = 2 * time.Second
 )
 
@@ -58,7 +60,7 @@ func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() erro
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(ln) }()
+	go func() { failed <- server.Serve(netutil.LimitListener(ln, maxConns)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving metrics: %w", err)

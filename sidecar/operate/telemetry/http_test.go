@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -91,4 +92,46 @@ func TestServeFails(t *testing.T) {
 	if err := New(options).Serve(t.Context(), ln, healthy); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Serve on a closed listener returned %v", err)
 	}
+}
+
+// Connections that do nothing hold few descriptors and no reader of metrics for
+// long.
+func TestIdleConnections(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(options)
+	go m.Serve(t.Context(), ln, healthy)
+	before := descriptors(t)
+	const n = 60
+	for range n {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		// Answered, and kept alive.
+		io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	time.Sleep(200 * time.Millisecond)
+	if held := descriptors(t) - before - n; held > maxConns+5 {
+		t.Errorf("the server holds %d descriptors", held)
+	}
+	client := http.Client{Timeout: 4 * idleTimeout}
+	resp, err := client.Get("http://" + ln.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }

@@ -30,11 +30,12 @@ const (
 	DropReplyFull             // a label for a tap that does not read
 	DropLogFull               // a line for a label log that cannot keep up
 	DropTap                   // an event the tap itself dropped, by its own count
+	DropOwnLog                // a line of the program's own log that nobody read or that repeated
 	drops
 )
 
 var dropNames = [drops]string{
-	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "tap_dropped",
+	"duplicate", "late", "unparsed", "malformed", "over_limit", "reply_full", "log_full", "tap_dropped", "own_log",
 }
 
 // EVE says what became of a record of Suricata's EVE log.

@@ -1,0 +1,77 @@
+package logger
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// The budget of each message: so many lines at once, and one more with each
+// interval that passes.
+const (
+	burst    = 100
+	interval = 100 * time.Millisecond
+)
+
+// maxMessages bounds how many messages are remembered. The program has some
+// dozens; those of a bundle's warnings are from outside.
+const maxMessages = 1024
+
+// limiter withholds lines of a message that is over its budget. The message is the
+// reason of an event; what differs between two events stands in the fields.
+type limiter struct {
+	now      func() time.Time
+	mu       sync.Mutex
+	messages map[string]*budget
+	withheld atomic.Uint64
+}
+
+type budget struct {
+	full     time.Time // when it will be whole again
+	withheld uint64    // since the last line
+}
+
+func newLimiter() *limiter {
+	return &limiter{now: time.Now, messages: map[string]*budget{}}
+}
+
+// Run implements zerolog.Hook.
+func (l *limiter) Run(e *zerolog.Event, _ zerolog.Level, message string) {
+	ok, withheld := l.grant(message)
+	switch {
+	case !ok:
+		e.Discard()
+		l.withheld.Add(1)
+	case withheld > 0:
+		e.Uint64("withheld", withheld)
+	}
+}
+
+// grant says whether a message has budget left, and how many of its lines were
+// withheld since the last.
+func (l *limiter) grant(message string) (ok bool, withheld uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	b := l.messages[message]
+	if b == nil {
+		if len(l.messages) >= maxMessages {
+			clear(l.messages)
+		}
+		b = &budget{full: now}
+		l.messages[message] = b
+	}
+	if b.full.Before(now) {
+		b.full = now
+	}
+	next := b.full.Add(interval)
+	if next.Sub(now) > burst*interval {
+		b.withheld++
+		return false, 0
+	}
+	b.full = next
+	withheld, b.withheld = b.withheld, 0
+	return true, withheld
+}

@@ -1,0 +1,92 @@
+package logger
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// room is how many bytes of lines may wait; as many again may be on their way.
+const room = 1 << 20
+
+// patience is how long a reader that stands still is waited for at the end.
+const patience = time.Second
+
+// writer passes lines on to out from a goroutine of its own.
+type writer struct {
+	out  io.Writer
+	gap  func(lost uint64) []byte // the line that says how many are lost
+	wake chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex // held for memory operations only
+	pending []byte     // whole lines
+	closed  bool
+
+	lost atomic.Uint64 // lines
+}
+
+func newWriter(out io.Writer, gap func(lost uint64) []byte) *writer {
+	w := &writer{out: out, gap: gap, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Write takes whole lines, and drops what exceeds the room. It never fails.
+func (w *writer) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || len(w.pending)+len(line) > room {
+		w.lost.Add(lines(line))
+		return len(line), nil
+	}
+	w.pending = append(w.pending, line...)
+	w.notify()
+	return len(line), nil
+}
+
+func (w *writer) notify() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what waits until the log is closed.
+func (w *writer) run() {
+	defer close(w.done)
+	told := uint64(0) // of those lost
+	var buf []byte
+	for range w.wake {
+		w.mu.Lock()
+		buf, w.pending = w.pending, buf[:0]
+		closed := w.closed
+		w.mu.Unlock()
+		lost := w.lost.Load()
+		if n, err := w.out.Write(buf); err != nil {
+			w.lost.Add(lines(buf[n:]))
+		} else if lost > told {
+			if _, err := w.out.Write(w.gap(lost - told)); err == nil {
+				told = lost
+			}
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.notify()
+	w.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-time.After(patience):
+	}
+}
+
+func lines(b []byte) uint64 { return uint64(bytes.Count(b, []byte{'\n'})) }

@@ -100,7 +100,7 @@ func (s *Sidecar) start(o Options) error {
 		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
 			return fmt.Errorf("eve.output: %w", err)
 		}
-		decisions = both{decisions, s.eve}
+		decisions = both{s.eve, decisions} // which sets what the label log writes, too
 	}
 	service, err := shard.NewService(o.Bundle, c.ONNX.Queue, c.ONNX.Batch, s.Metrics)
 	if err != nil {

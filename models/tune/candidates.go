@@ -26,6 +26,7 @@ type Candidates struct {
 	Task       string            `toml:"task"`
 	Labels     []string          `toml:"labels"`
 	Features   bundle.Features   `toml:"features"`
+	Agrees     bundle.Agrees     `toml:"agrees"`
 	Provenance bundle.Provenance `toml:"provenance"`
 	Text       Text              `toml:"text"`
 	Candidate  []Candidate       `toml:"candidate"`

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -84,6 +85,26 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// manyNames are names of 32 bytes, as the inside of a TOML list.
+func manyNames(n int) string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("%032d", i))
+	}
+	return strings.Join(names, `", "`)
+}
+
+func TestServices(t *testing.T) {
+	b, err := Load(copyToy(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got, want := b.Manifest.Services(), []string{"dns", "http,http2", ""}; !slices.Equal(got, want) {
+		t.Errorf("labels agree with %q, want %q", got, want)
+	}
+}
+
 // TestRefuses has bundles that are wrong in one way, and what the error must
 // say.
 func TestRefuses(t *testing.T) {
@@ -109,6 +130,12 @@ func TestRefuses(t *testing.T) {
 		{"name", manifest(`name = "toy"`, `name = "Toy Bundle"`), "name: \"Toy Bundle\": use lower-case"},
 		{"label twice", manifest(`labels = [`, `labels = ["x", "x", `), "stands there twice"},
 		{"label unknown", manifest(`labels = [`, `labels = ["unknown", `), "choose another name"},
+		{"agrees of no label", manifest("[agrees]\n", "[agrees]\nmail = [\"smtp\"]\n"), `agrees."mail": no such label`},
+		{"agrees with nothing", manifest("[agrees]\n", "[agrees]\nshell = []\n"), `agrees."shell": no name`},
+		{"agrees with no name", manifest("[agrees]\n", "[agrees]\nshell = [\"SSH\"]\n"), `agrees."shell": "SSH": use a name as Zeek's`},
+		{"agrees with two in one", manifest("[agrees]\n", "[agrees]\nshell = [\"ssh,dns\"]\n"), `agrees."shell": "ssh,dns": use a name as Zeek's`},
+		{"agrees twice", manifest("[agrees]\n", "[agrees]\nshell = [\"ssh\", \"ssh\"]\n"), `agrees."shell": "ssh" is listed twice`},
+		{"agrees with too much", manifest("[agrees]\n", "[agrees]\nshell = [\""+manyNames(9)+"\"]\n"), `agrees."shell": 296 bytes of names: at most 256`},
 		{"too many packets", manifest("packets = 3", "packets = 1000"), "features.packets: 1000: give 1 to 64"},
 		{"stage beyond features", manifest("packets = 3", "packets = 2"), "more than features.packets"},
 		{"mask", manifest("masks = [", "masks = [\"faces\", "), "features.masks"},

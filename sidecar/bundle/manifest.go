@@ -26,6 +26,10 @@ type Manifest struct {
 	Task    string   `toml:"task"`    // one line for people
 	Labels  []string `toml:"labels"`  // in the order of the models' classes
 
+	// Agrees is the second opinion: what the IDS itself may call a flow that
+	// rightly has a label.
+	Agrees Agrees `toml:"agrees,omitempty"`
+
 	Features Features `toml:"features"`
 	// Packet is the cascade for taps that send headers, Meta the one for
 	// those that do not. Either may be missing.
@@ -150,6 +154,7 @@ func (m *Manifest) check() (errs []error) {
 	if len(m.Labels) < 2 || len(m.Labels) > 4096 {
 		bad("labels", "%d labels: give 2 to 4096", len(m.Labels))
 	}
+	m.Agrees.check(m.Labels, bad)
 	if m.Features.Packets < 1 || m.Features.Packets > flow.MaxPackets {
 		bad("features.packets", "%d: give 1 to %d", m.Features.Packets, flow.MaxPackets)
 	}

@@ -235,17 +235,20 @@ func TestSchema(t *testing.T) {
 	s := patchSchema(t)
 	rules := s.node.(map[string]any)
 	required, properties := rules["required"].([]any), rules["properties"].(map[string]any)
-	if rules["additionalProperties"] != false || len(required) != len(properties) {
+	if rules["additionalProperties"] != false || len(required) != len(properties)-1 { // agrees is not always known
 		t.Errorf("%d of %d properties are required, others are %v",
 			len(required), len(properties), rules["additionalProperties"])
 	}
 	const good = `{"label":"camera","score":0.97,"margin":0.95,"stage":"first","packets":1,"latency_us":812,"model":"iot-device","version":"1.0.0","reason":"accepted"}`
-	if err := s.validate([]byte(good)); err != nil {
-		t.Error(err)
+	for _, record := range []string{good, good[:len(good)-1] + `,"agrees":false}`} {
+		if err := s.validate([]byte(record)); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, bad := range []string{
 		`{"label":"camera"}`,
 		good[:len(good)-1] + `,"more":1}`,
+		good[:len(good)-1] + `,"agrees":"yes"}`,
 		strings.Replace(good, `"camera"`, "1", 1),
 		strings.Replace(good, "0.97", "1.5", 1),
 		strings.Replace(good, `"packets":1`, `"packets":1.5`, 1),

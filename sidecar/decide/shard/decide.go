@@ -188,20 +188,20 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 	l, p := rec.Lane(), s.shares[rec.Bundle]
 	p.flows--
 	latency := l.Waited(rec, at, s.wall(now))
-	label, stage, number := bundle.UnknownLabel, "", -1
+	label, services, stage, number := bundle.UnknownLabel, "", "", -1
 	if o.stage >= 0 {
 		c := s.course(rec)
 		c.count(o, why, s.table.Packets(r))
 		stage, number = c.Stages[o.stage].Name, c.first+o.stage
 		if o.class >= 0 {
-			label = c.Labels[o.class]
+			label, services = c.Labels[o.class], p.services[o.class]
 		}
 	}
 	s.table.SetState(r, flow.Decided)
 	s.records = append(s.records, sink.Record{
 		Start: rec.First, Sensor: l.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
-		LatencyUS: latency, Model: p.model, Reason: why.String(), Compute: now.Sub(s.asked),
+		LatencyUS: latency, Model: p.model, Reason: why.String(), Services: services, Compute: now.Sub(s.asked),
 	})
 	if l.Source.Reply != nil {
 		if s.replyTo != l.Source {
@@ -210,7 +210,7 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 		}
 		s.replies = append(s.replies, wire.Label{
 			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,
-			LatencyUS: latency, Model: p.model, Reason: why.String(),
+			LatencyUS: latency, Model: p.model, Reason: why.String(), Services: services,
 		})
 	}
 	p.decided.Decision(number, int(why), o.class, time.Duration(latency)*time.Microsecond, now.Sub(s.arrived))

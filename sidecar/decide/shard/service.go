@@ -91,8 +91,9 @@ type Share struct {
 	service      *Service
 	packet, meta *course
 	decided      *telemetry.Decisions
-	model        string // the bundle's name and version
-	flows        int    // that are not decided
+	model        string   // the bundle's name and version
+	services     []string // names that agree with each class's label, as bundle.Manifest.Services has them
+	flows        int      // that are not decided
 	taken        chan struct{}
 }
 
@@ -100,7 +101,7 @@ type Share struct {
 // while the shard runs.
 func (s *Shard) Prepare(v *Service) (*Share, error) {
 	p := &Share{
-		service: v, model: v.Bundle.Name(),
+		service: v, model: v.Bundle.Name(), services: v.Bundle.Manifest.Services(),
 		decided: v.Counted.NewShard(s.options.Metrics),
 		taken:   make(chan struct{}),
 	}

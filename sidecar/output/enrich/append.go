@@ -11,7 +11,7 @@ func (l *Labels) appendEVE(dst []byte, d *decision) []byte {
 	return sink.AppendEVE(dst, &sink.Words{
 		Label: l.words[d.label].raw, Stage: l.words[d.stage].raw,
 		Model: l.words[d.model].raw, Reason: l.words[d.reason].raw,
-	}, d.score, d.margin, int(d.packets), d.latency)
+	}, d.score, d.margin, int(d.packets), d.latency, sink.NotKnown)
 }
 
 // appendZeekJSON appends the columns of Zeek's conn.log as further members.

@@ -36,7 +36,7 @@ func decision(id uint64) sink.Record {
 func object(id uint64) string {
 	r := decision(id)
 	w := sink.NewWords(&r)
-	return string(sink.AppendEVE(nil, &w, r.Score, r.Margin, r.Packets, r.LatencyUS))
+	return string(sink.AppendEVE(nil, &w, r.Score, r.Margin, r.Packets, r.LatencyUS, sink.NotKnown))
 }
 
 // flowRecord is the record that ends a flow of four packets.

@@ -145,7 +145,7 @@ func (s *Sink) write(ready []*held) {
 	lines := int64(0)
 	for _, h := range ready {
 		if h.words != nil {
-			out = splice(out, h.line, &h.label, h.words)
+			out = h.splice(out, h.line, &h.label, h.words)
 			n[telemetry.EVEEnriched]++
 		} else {
 			out = append(out, h.line...)

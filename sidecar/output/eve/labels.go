@@ -106,7 +106,7 @@ func (s *labels) at(n uint32) *label { return &s.slab[n/chunkLabels][n%chunkLabe
 func (s *labels) word(r *sink.Record) uint32 {
 	t := texts{r.Label, r.Stage, r.Model, r.Reason}
 	n, ok := s.known[t]
-	if !ok {
+	if !ok || s.words[n].Services != r.Services {
 		w := sink.NewWords(r)
 		n = uint32(len(s.words))
 		s.known[t] = n

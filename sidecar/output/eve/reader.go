@@ -124,7 +124,7 @@ func (r *reader) take(body, end []byte) {
 		r.out = append(r.out, body...)
 		r.pass(end, telemetry.EVENoLabel)
 	default:
-		r.out = splice(r.out, body, &l, words)
+		r.out = rec.splice(r.out, body, &l, words)
 		r.pass(end, telemetry.EVEEnriched)
 	}
 }

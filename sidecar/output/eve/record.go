@@ -13,9 +13,10 @@ import (
 // record is what a line tells of its flow. Its slices are the line's.
 type record struct {
 	flow       uint64
-	of         bool // of a flow at all
-	ends       bool // it is the flow's own record
-	labelled   bool // somebody has put a label in already
+	of         bool   // of a flow at all
+	ends       bool   // it is the flow's own record
+	labelled   bool   // somebody has put a label in already
+	app        []byte // Suricata's name for the flow's protocol, empty: none
 	time       []byte
 	start, end []byte // of the flow; nil: not told
 	orig, resp uint64 // the flow's packets
@@ -42,6 +43,8 @@ func (r *record) read(line []byte) {
 			r.of = err == nil
 		case "event_type":
 			r.ends = string(value) == `"flow"`
+		case "app_proto":
+			r.app = jsonl.Unquote(value)
 		case "timestamp":
 			r.time = value
 		case "flow":
@@ -91,10 +94,14 @@ func (r *record) closed() flow.Event {
 	return flow.Event{ID: wire.UintID(r.flow), Time: us, Kind: flow.Closed, OrigPkts: r.orig, RespPkts: r.resp}
 }
 
-// splice appends a record with a label.
-func splice(dst, line []byte, l *label, words *sink.Words) []byte {
+// agrees says whether the record's app_proto goes together with a label that has
+// these services.
+func (r *record) agrees(services string) sink.Agreement { return sink.Compare(services, string(r.app)) }
+
+// splice appends a record with the label of its flow.
+func (r *record) splice(dst, line []byte, l *label, words *sink.Words) []byte {
 	brace := bytes.LastIndexByte(line, '}')
 	dst = append(dst, line[:brace]...)
-	dst = sink.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency)
+	dst = sink.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, r.agrees(words.Services))
 	return append(dst, line[brace:]...)
 }

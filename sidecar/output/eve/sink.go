@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
@@ -44,6 +45,9 @@ const buffer = 32 << 20
 // maxConnections bounds how many connections are served at a time. Suricata
 // makes one for each output, or one for each of its threads.
 const maxConnections = 256
+
+// flowEnd is the reason of decisions that a flow record leads to.
+var flowEnd = cascade.FlowEnd.String()
 
 // Sink is the listener, what it knows of flows, and the output.
 type Sink struct {
@@ -107,8 +111,8 @@ func (s *Sink) Listen(f Flows) error {
 	return nil
 }
 
-// Write takes decisions, of the sink's sensor and of others. It implements
-// shard.Log.
+// Write takes decisions, of the sink's sensor and of others. It sets Agrees of
+// those that a flow record which waits led to. It implements shard.Log.
 func (s *Sink) Write(records []sink.Record) {
 	now, ready := time.Now(), false
 	s.mu.Lock()
@@ -118,7 +122,10 @@ func (s *Sink) Write(records []sink.Record) {
 			continue
 		}
 		l := s.labels.put(r)
-		if s.waiting.answer(l, s.labels.words[l.words]) {
+		if h := s.waiting.answer(l, s.labels.words[l.words]); h != nil {
+			if r.Reason == flowEnd {
+				r.Agrees = h.agrees(r.Services)
+			}
 			s.labels.end(l.flow, now)
 			ready = true
 		}

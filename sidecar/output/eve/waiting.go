@@ -74,18 +74,18 @@ func (w *waiting) add(h *held, most int) {
 	w.asks = append(w.asks, h.closed())
 }
 
-// answer releases the records that wait for a label, and says whether there
-// were any.
-func (w *waiting) answer(l *label, words *sink.Words) (any bool) {
+// answer releases the records that wait for a label, and returns one of them, nil
+// if there were none.
+func (w *waiting) answer(l *label, words *sink.Words) (one *held) {
 	for h := w.byFlow[l.flow]; h != nil; {
 		next := h.same
 		if l.fits(h.start) {
-			h.label, h.words, any = *l, words, true
+			h.label, h.words, one = *l, words, h
 			w.release(h)
 		}
 		h = next
 	}
-	return any
+	return one
 }
 
 // release ends a record's waiting.

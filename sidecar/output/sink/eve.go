@@ -12,20 +12,22 @@ type Words struct {
 	Label, Stage string
 	Model        string // "name@version" of the bundle
 	Reason       string
+	Services     string // as in Record; no JSON
 }
 
 // NewWords returns the texts of r as JSON.
 func NewWords(r *Record) Words {
 	quote := func(s string) string { return string(appendString(nil, s)) }
-	return Words{Label: quote(r.Label), Stage: quote(r.Stage), Model: quote(r.Model), Reason: quote(r.Reason)}
+	return Words{Label: quote(r.Label), Stage: quote(r.Stage), Model: quote(r.Model), Reason: quote(r.Reason), Services: r.Services}
 }
 
 // AppendEVE appends a decision as Suricata's EVE records carry it: the object
 // serveflow, as one more member of the record, the comma before it included.
 // Its keys are label, score, margin, stage, packets, latency_us, model,
 // version and reason, with the values of the label log; model and version are
-// the two halves of the log's model.
-func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latencyUS int64) []byte {
+// the two halves of the log's model. Where both are known, agrees says whether
+// the record's app_proto goes together with the label.
+func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latencyUS int64, agrees Agreement) []byte {
 	dst = append(dst, `,"serveflow":{"label":`...)
 	dst = append(dst, w.Label...)
 	dst = append(dst, `,"score":`...)
@@ -48,6 +50,7 @@ func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latency
 	}
 	dst = append(dst, `,"reason":`...)
 	dst = append(dst, w.Reason...)
+	dst = agrees.append(dst)
 	return append(dst, '}')
 }
 

@@ -23,6 +23,10 @@ type Record struct {
 	LatencyUS int64  // microseconds from the first packet to the decision
 	Model     string // "name@version" of the bundle
 	Reason    string // what triggered the decision
+	Services  string // protocols that go together with Label, as in wire.Label
+	// Agrees says whether the IDS's own name for the flow's protocol is one of
+	// Services. It is part of the line where both are known.
+	Agrees Agreement
 
 	// Compute is how long the stage that decided took, from its features on.
 	// It differs from run to run and is not part of the line.
@@ -39,8 +43,10 @@ type Record struct {
 //	src, sport    string, number  the originator; of ICMP, sport is the type
 //	dst, dport    string, number  the responder; of ICMP, dport is the code
 //	label, score, margin, stage, packets, latency_us, model, reason
+//	agrees        bool    whether the IDS's own name for the protocol goes together with label
 //
-// Where no address or no protocol is known, what needs it is left out.
+// Where no address or no protocol is known, what needs it is left out;
+// so is agrees where either is not known.
 func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, `{"ts":`...)
 	dst = AppendSeconds(dst, r.Start)
@@ -71,6 +77,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = appendString(dst, r.Model)
 	dst = append(dst, `,"reason":`...)
 	dst = appendString(dst, r.Reason)
+	dst = r.Agrees.append(dst)
 	return append(dst, "}\n"...)
 }
 

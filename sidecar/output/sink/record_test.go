@@ -33,7 +33,7 @@ func records(t testing.TB) []Record {
 		{
 			Start: 1_700_000_001_500_000, Flow: wire.UintID(1 << 50),
 			Tuple: tuple(58, "2001:db8::1", 128, "2001:db8::2", 0),
-			Label: "unknown", Score: 1e-7, Stage: "last", Packets: 10, LatencyUS: 1_250_000, Model: "iot-device@1.0.0", Reason: "last_stage",
+			Label: "web", Agrees: Disagrees, Score: 1e-7, Stage: "last", Packets: 10, LatencyUS: 1_250_000, Model: "iot-device@1.0.0", Reason: "last_stage",
 		},
 		{ // what a tap without addresses gives
 			Start: 7, Sensor: "a\"b\\c\n\x7f\xff Büro", Flow: text(t, `q"\`), Tuple: packet.Tuple{Proto: 17, SrcPort: 53},

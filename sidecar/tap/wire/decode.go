@@ -177,6 +177,11 @@ func (d *Decoder) label(m *Message) {
 	l.LatencyUS = d.int("latency_us")
 	d.share(&l.Model, "model")
 	d.share(&l.Reason, "reason")
+	if d.left == 0 {
+		l.Services = ""
+	} else {
+		d.share(&l.Services, "services")
+	}
 	m.Label = *l
 }
 

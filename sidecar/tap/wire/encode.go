@@ -128,7 +128,11 @@ func (e *Encoder) Stats(ts int64, sent, dropped uint64) error {
 
 // Label writes LABEL.
 func (e *Encoder) Label(l *Label) error {
-	e.begin(KindLabel, 8)
+	fields := 8
+	if l.Services != "" {
+		fields = 9
+	}
+	e.begin(KindLabel, fields)
 	e.flow(l.Flow)
 	e.text("label", l.Label)
 	if !finite(l.Score) {
@@ -140,6 +144,9 @@ func (e *Encoder) Label(l *Label) error {
 	e.mp.EncodeInt(l.LatencyUS)
 	e.text("model", l.Model)
 	e.text("reason", l.Reason)
+	if l.Services != "" {
+		e.text("services", l.Services)
+	}
 	return e.flush()
 }
 

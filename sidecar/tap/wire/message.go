@@ -147,6 +147,7 @@ type Label struct {
 	LatencyUS int64   // microseconds from the flow's first packet to the decision
 	Model     string  // "name@version" of the bundle
 	Reason    string  // what triggered the decision, for example "accepted"
+	Services  string  // protocols that go together with Label, separated by commas; empty: not known
 }
 
 // Welcome answers HELLO: what the loaded bundle needs of each flow.

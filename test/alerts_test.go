@@ -18,7 +18,7 @@ func TestAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := os.ReadFile(filepath.Join(root, "sidecar", "telemetry", "testdata", "metrics.txt"))
+	metrics, err := os.ReadFile(filepath.Join(root, "sidecar", "operate", "telemetry", "testdata", "metrics.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"serveflow/sidecar/decide/cascade"
@@ -29,6 +30,12 @@ func (r checkCmd) Run() error {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "bundle\t%s: %s\n", b.Name(), terminal.Clean(b.Manifest.Task))
 	fmt.Fprintf(t, "labels\t%d\n", len(b.Manifest.Labels))
+	if m := b.Manifest; len(m.Alarms) > 0 {
+		fmt.Fprintf(t, "alarms\t%s\n", strings.Join(m.Alarms, ", "))
+	}
+	if background := b.Manifest.Background; background != "" {
+		fmt.Fprintf(t, "background\t%s\n", background)
+	}
 	stages(t, "with headers", b.Packet)
 	stages(t, "without headers", b.Meta)
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)

@@ -175,7 +175,9 @@ def manifest(recipe, table, candidates, digests, fold_of, date):
         return json.dumps(value, ensure_ascii=False)
 
     lines = [f"{k} = {toml(recipe[k])}" for k in ("name", "version", "task")]
-    lines += [f"labels = {toml(table.labels)}", "", "[features]"]
+    lines += [f"labels = {toml(table.labels)}"]
+    lines += [f"{k} = {toml(recipe[k])}" for k in ("alarms", "background") if k in recipe]
+    lines += ["", "[features]"]
     lines += [
         f"packets = {table.about['packets']}",
         f"protocols = {toml(table.protocols)}",

@@ -25,6 +25,8 @@ type Candidates struct {
 	Version    string            `toml:"version"`
 	Task       string            `toml:"task"`
 	Labels     []string          `toml:"labels"`
+	Alarms     []string          `toml:"alarms"`     // as in bundle.Manifest
+	Background string            `toml:"background"` // as in bundle.Manifest
 	Features   bundle.Features   `toml:"features"`
 	Agrees     bundle.Agrees     `toml:"agrees"`
 	Provenance bundle.Provenance `toml:"provenance"`
@@ -104,6 +106,9 @@ func (c *Candidates) check() (errs []error) {
 	}
 	if len(c.Labels) < 2 {
 		bad("labels: give at least two")
+	}
+	for _, err := range bundle.CheckRoles(c.Labels, c.Alarms, c.Background) {
+		bad("%w", err)
 	}
 	if len(c.Candidate) == 0 {
 		bad("candidate: there is none")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"serveflow/models/tune/search"
+	"serveflow/sidecar/bundle"
 )
 
 // datasheet is the text of the bundle's datasheet, in Markdown.
@@ -17,6 +18,12 @@ func (r *Result) datasheet() string {
 	fmt.Fprintf(&b, "%s. Trained by `models/train`, chosen and measured by `serveflow tune`.\n\n", upper(c.Task))
 	fmt.Fprintf(&b, "## What it is for\n\n%s\n\n", strings.TrimSpace(c.Text.Use))
 	fmt.Fprintf(&b, "## What it must not be used for, and where it fails\n\n%s\n\n", strings.TrimSpace(c.Text.Limits))
+	if len(c.Alarms) > 0 {
+		fmt.Fprintf(&b, "Alarms, the labels that an analyst acts on: %s.\n\n", strings.Join(c.Alarms, ", "))
+	}
+	if c.Background != "" {
+		fmt.Fprintf(&b, "`%s` means: surely none of the other labels; `%s`: not sure.\n\n", c.Background, bundle.UnknownLabel)
+	}
 	fmt.Fprintf(&b, "## Data\n\n%s\n\n", strings.TrimSpace(c.Text.Data))
 	fmt.Fprintf(&b, "- Source: %s.\n- Licence: %s.\n- To cite: %s.\n\n", c.Provenance.Data, c.Provenance.Licence, c.Provenance.Citation)
 	rows := [][]string{{"split", "sessions", "flows"}}

@@ -55,6 +55,8 @@ name = "service"
 version = "1.0.0"
 task = "which service a flow is of"
 labels = ["dns", "web", "shell"]
+alarms = ["shell"]
+background = "web"
 [features]
 packets = 3
 quiet = 10
@@ -146,6 +148,9 @@ func TestRun(t *testing.T) {
 	}
 	if m := b.Manifest; m.Calibration.TargetError != .3 || m.Calibration.MetaTargetError != .3 || m.Calibration.Delta != .1 || m.Calibration.Sessions != 3*copies {
 		t.Errorf("calibration %+v", m.Calibration)
+	}
+	if m := b.Manifest; !slices.Equal(m.Alarms, []string{"shell"}) || m.Background != "web" {
+		t.Errorf("alarms %q, background %q", m.Alarms, m.Background)
 	}
 	for i, s := range slices.Concat(b.Manifest.Packet.Stage, b.Manifest.Meta.Stage) {
 		// No column needs headers, so the flows look alike to both cascades.

@@ -29,7 +29,8 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 	c := r.Candidates
 	m := &bundle.Manifest{
 		Name: c.Name, Version: c.Version, Task: c.Task, Labels: c.Labels,
-		Agrees: c.Agrees, Features: c.Features, Provenance: c.Provenance,
+		Alarms: c.Alarms, Background: c.Background, Agrees: c.Agrees,
+		Features: c.Features, Provenance: c.Provenance,
 	}
 	files := map[string][]byte{CostsFile: r.Costs.encode(), DatasheetFile: []byte(r.datasheet())}
 	for _, choice := range r.Choices {

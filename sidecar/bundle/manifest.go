@@ -25,6 +25,10 @@ type Manifest struct {
 	Version string   `toml:"version"` // as in 1.0.0
 	Task    string   `toml:"task"`    // one line for people
 	Labels  []string `toml:"labels"`  // in the order of the models' classes
+	// Alarms are the labels that an analyst acts on, and Background is the one that
+	// means: surely none of the others. A bundle may have none of either.
+	Alarms     []string `toml:"alarms,omitempty"`
+	Background string   `toml:"background,omitempty"`
 
 	// Agrees is the second opinion: what the IDS itself may call a flow that
 	// rightly has a label.
@@ -155,6 +159,7 @@ func (m *Manifest) check() (errs []error) {
 		bad("labels", "%d labels: give 2 to 4096", len(m.Labels))
 	}
 	m.Agrees.check(m.Labels, bad)
+	errs = append(errs, CheckRoles(m.Labels, m.Alarms, m.Background)...)
 	if m.Features.Packets < 1 || m.Features.Packets > flow.MaxPackets {
 		bad("features.packets", "%d: give 1 to %d", m.Features.Packets, flow.MaxPackets)
 	}
@@ -190,6 +195,25 @@ func (m *Manifest) check() (errs []error) {
 	m.checkStages("meta", m.Meta.Stage, bad)
 	m.checkReference("packet", &m.Packet, bad)
 	m.checkReference("meta", &m.Meta, bad)
+	return errs
+}
+
+// CheckRoles returns one error for each name among alarms, and for background,
+// that is no label or has two roles.
+func CheckRoles(labels, alarms []string, background string) (errs []error) {
+	for i, a := range alarms {
+		switch {
+		case !slices.Contains(labels, a):
+			errs = append(errs, fmt.Errorf("alarms[%d]: %q is not among the labels", i, a))
+		case slices.Contains(alarms[:i], a):
+			errs = append(errs, fmt.Errorf("alarms[%d]: %q stands there twice", i, a))
+		case a == background:
+			errs = append(errs, fmt.Errorf("alarms[%d]: %q is the background, which is no alarm", i, a))
+		}
+	}
+	if background != "" && !slices.Contains(labels, background) {
+		errs = append(errs, fmt.Errorf("background: %q is not among the labels", background))
+	}
 	return errs
 }
 

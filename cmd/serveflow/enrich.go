@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"serveflow/sidecar/operate/terminal"
 	"serveflow/sidecar/output/enrich"
 )
 
@@ -41,10 +42,10 @@ func (e enrichCmd) Run() (err error) {
 		out = f
 	}
 	stats, err := labels.Enrich(in, out)
+	fmt.Fprintln(os.Stderr, stats) // of what was read, whether or not that was all
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.Log, err)
 	}
-	fmt.Fprintln(os.Stderr, stats)
 	return nil
 }
 
@@ -60,7 +61,7 @@ func (e enrichCmd) load() (*enrich.Labels, error) {
 		return nil, fmt.Errorf("%s: %w", e.Labels, err)
 	}
 	if n := labels.Broken(); n > 0 {
-		fmt.Fprintf(os.Stderr, "%s: %d lines are no decisions and were passed over\n", e.Labels, n)
+		fmt.Fprintf(os.Stderr, "%s: %d lines are no decisions and were passed over\n", terminal.Clean(e.Labels), n)
 	}
 	return labels, nil
 }

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -99,7 +100,7 @@ func TestGolden(t *testing.T) {
 		name := strings.TrimSuffix(path, ".log")
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			var out bytes.Buffer
-			stats, err := Run(bytes.NewReader(labelLog(t)), bytes.NewReader(read(t, path)), &out)
+			stats, err := loaded(t).Enrich(bytes.NewReader(read(t, path)), &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +204,11 @@ func TestLineEnds(t *testing.T) {
 }
 
 func TestFormatUnknown(t *testing.T) {
-	for _, in := range []string{"a\nb\n", "uid,label\n1,2\n3,4\n"} {
+	for _, in := range []string{
+		"a\nb\n", "uid,label\n1,2\n3,4\n", "one line",
+		"{\n  \"flow_id\": 1\n}\n{\n  \"flow_id\": 2\n}\n",                                      // pretty-printed
+		"[" + hit + ",\n" + hit + "]\n", "[\n" + hit + ",\n" + hit + "\n]\n", "[" + hit + "]\n", // an array
+	} {
 		if _, err := loaded(t).Enrich(strings.NewReader(in), io.Discard); err != zeeklog.ErrFormat {
 			t.Errorf("%q: %v", in, err)
 		}
@@ -276,7 +281,11 @@ func TestCompressed(t *testing.T) {
 	z.Write([]byte(hit))
 	z.Close()
 	var out bytes.Buffer
-	if _, err := Run(&gz, &zs, &out); err != nil || out.String() != want {
+	labels, err := Load(&gz)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := labels.Enrich(&zs, &out); err != nil || out.String() != want {
 		t.Errorf("%v: got %q, want %q", err, out.String(), want)
 	}
 	for _, broken := range []string{"\x1f\x8bxx", "\x28\xb5\x2f\xfdxx"} {
@@ -330,3 +339,51 @@ func TestReadAndWriteErrors(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// A member that is null is not set: it is no label and no id, and a label takes its
+// place. Each key stands there once.
+func TestNull(t *testing.T) {
+	for name, test := range map[string]struct {
+		in, want string // want begins what comes out; "": as it went in
+		stats    Stats
+	}{
+		"Zeek's columns": {
+			`{"uid":"CHhAvVGS1DHFjwGM9","ml_label":null,"ml_score":null , "x":1,"ml_reason":null}`,
+			`{"uid":"CHhAvVGS1DHFjwGM9", "x":1,"ml_label":"camera",`, Stats{Rows: 1, ByID: 1},
+		},
+		"all before the id": {`{"ml_label":null, "uid":"CHhAvVGS1DHFjwGM9"}`, `{ "uid":"CHhAvVGS1DHFjwGM9","ml_label":"camera"`, Stats{Rows: 1, ByID: 1}},
+		"columns of none":   {`{"uid":"CHhAvVGS1DHFjwGM9","ml_stage":"old"}`, `{"uid":"CHhAvVGS1DHFjwGM9","ml_label":"camera"`, Stats{Rows: 1, ByID: 1}},
+		"EVE":               {`{"serveflow":null,"flow_id":1125899906842624}`, `{"flow_id":1125899906842624,"serveflow":{"label":`, Stats{Rows: 1, ByID: 1}},
+		"unmatched":         {`{"flow_id":1,"serveflow":null}`, "", Stats{Rows: 1, Unmatched: 1}},
+		"no id":             {`{"uid":null,"ts":1700000000.0}`, "", Stats{Other: 1}},
+		"no flow id":        {`{"event_type":"stats","flow_id":null}`, "", Stats{Other: 1}},
+		"a label":           {`{"uid":"CHhAvVGS1DHFjwGM9","ml_label":"hub"}`, "", Stats{Rows: 1, Labelled: 1}},
+	} {
+		got, stats := enrich(t, test.in)
+		if stats != test.stats {
+			t.Errorf("%s: %+v", name, stats)
+		}
+		if test.want == "" && got != test.in || !strings.HasPrefix(got, test.want) || !json.Valid([]byte(got)) {
+			t.Errorf("%s: %s", name, got)
+		}
+		if strings.Count(got, `"ml_label"`) > 1 || strings.Count(got, `"serveflow"`) > 1 {
+			t.Errorf("%s: a key stands there twice: %s", name, got)
+		}
+	}
+	// A decision on no flow is none.
+	l, err := Load(strings.NewReader(`{"flow":null,"label":"x"}` + "\n" + `{"flow":1,"label":"x"}`))
+	if err != nil || l.Len() != 1 || l.Broken() != 1 {
+		t.Errorf("%v, %d decisions", err, l.Len())
+	}
+}
+
+// Logs of both formats in one file, in either order.
+func TestFormatsInOneFile(t *testing.T) {
+	const tsv = "#separator \\x09\n#fields\tuid\nCHhAvVGS1DHFjwGM9\n#close\tx\n"
+	for _, in := range []string{tsv + hit + "\n" + miss + "\n", hit + "\n" + miss + "\n" + tsv} {
+		out, stats := enrich(t, in)
+		if stats != (Stats{Rows: 3, ByID: 2, Unmatched: 1}) {
+			t.Errorf("%+v\n%s", stats, out)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 			reason = value
 		}
 	}
-	if len(flow) == 0 || !jsonl.IsString(label) {
+	if len(flow) == 0 || jsonl.IsNull(flow) || !jsonl.IsString(label) {
 		return false
 	}
 	d.label = l.word(label, shared)

@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"slices"
+
 	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/output/zeeklog"
@@ -13,6 +15,7 @@ type row struct {
 	timed     bool   // start is known
 	community []byte
 	labelled  bool // has a label already
+	emptied   bool // has members of ours that are not set: null, or without a label
 
 	src, dst, proto []byte
 	sport, dport    []byte // ICMP: type and code
@@ -38,19 +41,24 @@ func (r *row) computeCommunityID() []byte {
 // latter's.
 func (r *row) readJSON(line []byte) (eve bool) {
 	for key, value := range jsonl.Members(line) {
+		if jsonl.IsNull(value) { // not set, as a key that is missing
+			eve = eve || string(key) == "flow_id" || string(key) == "event_type"
+			r.emptied = r.emptied || isOurs(key)
+			continue
+		}
 		switch string(key) {
 		// Zeek
 		case "uid":
 			r.id = value
 		case "ts":
 			r.setTime(value)
-		case "id.orig_h":
+		case "id.orig_h", "id_orig_h": // as what cannot have dots in keys is sent
 			r.src = jsonl.Unquote(value)
-		case "id.resp_h":
+		case "id.resp_h", "id_resp_h":
 			r.dst = jsonl.Unquote(value)
-		case "id.orig_p":
+		case "id.orig_p", "id_orig_p":
 			r.sport = value
-		case "id.resp_p":
+		case "id.resp_p", "id_resp_p":
 			r.dport = value
 		case "ml_label":
 			r.labelled = true
@@ -89,9 +97,16 @@ func (r *row) readJSON(line []byte) (eve bool) {
 			r.proto = jsonl.Unquote(value)
 		case "community_id":
 			r.community = jsonl.Unquote(value)
+		default:
+			r.emptied = r.emptied || isOurs(key)
 		}
 	}
 	return eve
+}
+
+// isOurs says whether a member is one that enriching adds.
+func isOurs(key []byte) bool {
+	return string(key) == "serveflow" || slices.Contains(mlFields[:], string(key))
 }
 
 // setTime reads a time as either IDS writes it; what it cannot read is left

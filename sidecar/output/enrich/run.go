@@ -27,15 +27,6 @@ func (s Stats) String() string {
 		s.Rows, s.ByID, s.ByCommunityID, s.Labelled, s.Unmatched, s.Other, s.Broken)
 }
 
-// Run is Load and Enrich in one.
-func Run(labels, in io.Reader, out io.Writer) (Stats, error) {
-	l, err := Load(labels)
-	if err != nil {
-		return Stats{}, err
-	}
-	return l.Enrich(in, out)
-}
-
 // Enrich copies the log in to out with the decisions added. The format is told
 // by the first line. On an error the counters say how far it came.
 func (l *Labels) Enrich(in io.Reader, out io.Writer) (Stats, error) {
@@ -72,6 +63,9 @@ func (e *enricher) copy(in *jsonl.Reader) error {
 		switch err {
 		case nil:
 		case io.EOF:
+			if !e.known && e.stats.Broken > 0 {
+				return zeeklog.ErrFormat
+			}
 			return nil
 		case jsonl.ErrLong:
 			e.stats.Broken++
@@ -101,11 +95,11 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 	case line[0] == '#':
 		e.known = true
 		return e.header(line), nil
-	case len(e.table.Fields) > 0:
-		return e.tsv(line), nil
-	case jsonl.FirstByte(line) == '{':
+	case jsonl.FirstByte(line) == '{' && jsonl.Valid(line):
 		e.known = true
 		return e.json(line), nil
+	case len(e.table.Fields) > 0:
+		return e.tsv(line), nil
 	case !e.known && e.stats.Broken > 0:
 		// One torn line may come first, where a log was cut by rotation.
 		return nil, zeeklog.ErrFormat
@@ -114,12 +108,8 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 	return line, nil
 }
 
-// json enriches one line of JSON, of Zeek or of Suricata.
+// json enriches one object of Zeek or of Suricata.
 func (e *enricher) json(line []byte) []byte {
-	if !jsonl.Valid(line) {
-		e.stats.Broken++
-		return line
-	}
 	var r row
 	eve := r.readJSON(line)
 	if r.labelled {
@@ -130,6 +120,9 @@ func (e *enricher) json(line []byte) []byte {
 	d := e.find(&r)
 	if d == nil {
 		return line
+	}
+	if r.emptied {
+		line = jsonl.Without(nil, line, func(key, _ []byte) bool { return isOurs(key) })
 	}
 	brace := bytes.LastIndexByte(line, '}')
 	e.buf = append(e.buf[:0], line[:brace]...)

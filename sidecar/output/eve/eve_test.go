@@ -215,6 +215,7 @@ func TestLines(t *testing.T) {
 		{"of no flow", stats, stats},
 		{"spaces", ` {"flow_id" : 1 , "event_type":"dns" } `, ` {"flow_id" : 1 , "event_type":"dns" ` + object(1) + `} `},
 		{"any bytes between", `{"a":"\u0000ü` + "\xff" + `","flow_id":1}`, `{"a":"\u0000ü` + "\xff" + `","flow_id":1` + object(1) + `}`},
+		{"not labelled", `{"serveflow":null,"flow_id":1}`, `{"flow_id":1` + object(1) + `}`},
 		{"labelled before", `{"flow_id":1,"serveflow":{"label":"x"}}`, `{"flow_id":1,"serveflow":{"label":"x"}}`},
 		{"an inner flow_id", `{"x":{"flow_id":1}}`, `{"x":{"flow_id":1}}`},
 		{"no number", `{"flow_id":"1"}`, `{"flow_id":"1"}`},

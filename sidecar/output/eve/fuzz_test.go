@@ -90,7 +90,11 @@ func TestAgreesWithEnrich(t *testing.T) {
 		d.Flow = wire.UintID(r.flow)
 		s.Write([]sink.Record{d})
 		var want bytes.Buffer
-		if _, err := enrich.Run(bytes.NewReader(d.Append(nil)), strings.NewReader(line), &want); err != nil {
+		labels, err := enrich.Load(bytes.NewReader(d.Append(nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := labels.Enrich(strings.NewReader(line), &want); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := s.through(strings.NewReader(line)); string(got) != want.String() {

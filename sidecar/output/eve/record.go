@@ -16,6 +16,7 @@ type record struct {
 	of         bool   // of a flow at all
 	ends       bool   // it is the flow's own record
 	labelled   bool   // somebody has put a label in already
+	unset      bool   // it has the key for it, but null
 	app        []byte // Suricata's name for the flow's protocol, empty: none
 	time       []byte
 	start, end []byte // of the flow; nil: not told
@@ -52,7 +53,8 @@ func (r *record) read(line []byte) {
 				r.readFlow(value)
 			}
 		case "serveflow":
-			r.labelled = true
+			r.labelled = !jsonl.IsNull(value)
+			r.unset = !r.labelled
 		}
 	}
 	r.ends = r.ends && r.of
@@ -98,8 +100,11 @@ func (r *record) closed() flow.Event {
 // these services.
 func (r *record) agrees(services string) sink.Agreement { return sink.Compare(services, string(r.app)) }
 
-// splice appends a record with the label of its flow.
+// splice appends a record with the label of its flow, in the place of one that is null.
 func (r *record) splice(dst, line []byte, l *label, words *sink.Words) []byte {
+	if r.unset {
+		line = jsonl.Without(nil, line, func(key, _ []byte) bool { return string(key) == "serveflow" })
+	}
 	brace := bytes.LastIndexByte(line, '}')
 	dst = append(dst, line[:brace]...)
 	dst = sink.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, r.agrees(words.Services))

@@ -44,6 +44,38 @@ func Members(b []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// Without appends an object that Valid has approved to dst, less the members whose
+// key, without its quotes, and value drop approves. What is around the others stays
+// as it is written.
+func Without(dst, b []byte, drop func(key, value []byte) bool) []byte {
+	i := skipSpace(b, 0) + 1
+	dst = append(dst, b[:i]...)
+	kept := 0
+	for from := i; i < len(b); from = i {
+		if i = skipSpace(b, i); b[i] != '"' {
+			return append(dst, b[from:]...) // the closing brace of an empty object
+		}
+		key := b[i+1 : valueEnd(b, i)-1]
+		value := skipSpace(b, skipSpace(b, valueEnd(b, i))+1)
+		end := valueEnd(b, value)
+		i = skipSpace(b, end)
+		if !drop(key, b[value:end]) {
+			if kept++; kept > 1 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, b[from:i]...)
+		}
+		if b[i] == '}' {
+			return append(dst, b[i:]...)
+		}
+		i++
+	}
+	return dst
+}
+
+// IsNull says whether a value is null, which is no value.
+func IsNull(value []byte) bool { return string(value) == "null" }
+
 // valueEnd returns where the value that begins at i ends.
 func valueEnd(b []byte, i int) int {
 	depth := 0

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrFormat says that a file is no log of Zeek.
-var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line")
+var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line (jq -c . makes one line of each object, and jq -c '.[]' of those in an array)")
 
 // Reader reads some fields of the rows of a log. The file may hold several logs,
 // one behind the other, also of both formats.

@@ -4,7 +4,9 @@
 // relative to the manifest's folder; split says what it may be used for (train,
 // calibration, test); a column that the caller names holds the label, which
 // every flow of the capture has, unless package labels tells that of single flows.
-// Other columns are ignored.
+// source, where there is such a column, says whose captures they are: those of one
+// source are alike, so they are trained on together or not at all. Other columns are
+// ignored.
 package dataset
 
 import (
@@ -27,6 +29,9 @@ type Capture struct {
 	Path  string // where it is
 	Label string // of all its flows, unless there are Flows
 	Split string
+	// Source is whose capture it is; "": the manifest does not say, and no other
+	// capture is like it.
+	Source string
 	// Flows knows the labels of single flows; nil: all have Label.
 	Flows *groundtruth.Labels
 }
@@ -88,6 +93,7 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 			return nil, fmt.Errorf("no column %q: there are %s", name, strings.Join(header, ", "))
 		}
 	}
+	source := slices.Index(header, "source")
 	var captures []Capture
 	seen := map[string]bool{}
 	for {
@@ -101,6 +107,9 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 		c := Capture{File: record[at[0]], Split: record[at[1]]}
 		if label != "" {
 			c.Label = record[at[2]]
+		}
+		if source >= 0 {
+			c.Source = record[source]
 		}
 		line, _ := r.FieldPos(0)
 		switch {

@@ -41,6 +41,13 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func TestReadSources(t *testing.T) {
+	got, err := Read(manifest(t, "file,source,split\na,one,train\nb,,train\n"), "", nil)
+	if err != nil || got[0].Source != "one" || got[1].Source != "" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // A path is absolute or leads from the manifest's folder, also out of it.
 func TestReadPaths(t *testing.T) {
 	path := manifest(t, "split,file\ntrain,/data/a.pcap\ntest,../b.pcap\n")

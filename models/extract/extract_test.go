@@ -102,7 +102,7 @@ func TestRun(t *testing.T) {
 	}
 
 	columns, rows, metadata := readTable(t, output)
-	head := strings.Fields("file split label flow start_us packets wait_1 wait_2 wait_3")
+	head := strings.Fields("file split source label flow start_us packets wait_1 wait_2 wait_3")
 	if want := append(head, seqSpec.Columns()...); !slices.Equal(columns, want) {
 		t.Errorf("columns %v, want %v", columns, want)
 	}
@@ -110,9 +110,9 @@ func TestRun(t *testing.T) {
 		t.Errorf("metadata %s", metadata)
 	}
 	want := []string{
-		"pcap/one.pcap train lamp 1 1000000 3 0 7 1000 30 -100 40 0 17 53 3 58",
-		"pcap/one.pcap train lamp 2 1500000 1 0 -1 -1 300 -65536 -65536 -1 17 67 -1 328",
-		"pcap/two.pcap test plug 1 5000000 4 0 7 1000 30 -100 40 0 17 53 3 58",
+		"pcap/one.pcap train  lamp 1 1000000 3 0 7 1000 30 -100 40 0 17 53 3 58",
+		"pcap/one.pcap train  lamp 2 1500000 1 0 -1 -1 300 -65536 -65536 -1 17 67 -1 328",
+		"pcap/two.pcap test  plug 1 5000000 4 0 7 1000 30 -100 40 0 17 53 3 58",
 	}
 	for i, row := range rows {
 		got := text(columns, row, append(head, "p1_payload", "p2_payload", "p3_payload", "p3_dir", "proto", "resp_port", "p2_gap", "p1_len")...)

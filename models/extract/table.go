@@ -93,7 +93,7 @@ func flowFields(packets int) []parquet.Field {
 	text := parquet.Encoded(parquet.String(), &parquet.RLEDictionary)
 	number := parquet.Encoded(parquet.Int(64), &parquet.DeltaBinaryPacked)
 	fields := []parquet.Field{
-		newField("file", text), newField("split", text), newField("label", text),
+		newField("file", text), newField("split", text), newField("source", text), newField("label", text),
 		newField("flow", number), newField("start_us", number), newField("packets", number),
 	}
 	for k := range packets {
@@ -168,6 +168,7 @@ func (t *table) flush() error {
 	}
 	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].File) })
 	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Split) })
+	each(func(i int) parquet.Value { return parquet.ValueOf(t.captures[i].Source) })
 	each(func(i int) parquet.Value { return parquet.ValueOf(t.flows[i].label) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(int64(t.flows[i].number)) })
 	each(func(i int) parquet.Value { return parquet.Int64Value(t.flows[i].start) })

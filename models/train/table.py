@@ -35,6 +35,7 @@ class Table:
     y: np.ndarray
     split: np.ndarray
     session: np.ndarray
+    source: np.ndarray  # of the session, or the session where nobody says
     packets: np.ndarray
 
     def rows(self, split):
@@ -78,7 +79,7 @@ def read(path, protocols, quiet):
     waits = [f"wait_{k}" for k in range(1, most + 1)]
     names = file.schema_arrow.names
     features = names[names.index(waits[-1]) + 1 :]
-    info = file.read(["file", "split", "label", "packets", "proto", *waits])
+    info = file.read(["file", "split", "source", "label", "packets", "proto", *waits])
     served = np.isin(info["proto"].to_numpy(), [PROTOCOLS[name] for name in protocols])
     info = info.filter(served)
     packets = info["packets"].to_numpy().copy()
@@ -105,6 +106,7 @@ def read(path, protocols, quiet):
             known.add(key)
             columns.append(name)
             kept.append(values)
+    session, source = (np.array(info[c].to_pylist(), dtype=str) for c in ("file", "source"))
     label = np.array(info["label"].to_pylist())
     labels = sorted(set(label[train].tolist()))
     strangers = sorted(set(label.tolist()) - set(labels))
@@ -118,7 +120,8 @@ def read(path, protocols, quiet):
         labels=labels,
         y=np.searchsorted(labels, label),
         split=split,
-        session=np.array(info["file"].to_pylist()),
+        session=session,
+        source=np.where(source == "", session, source),
         packets=packets,
     )
 

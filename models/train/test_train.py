@@ -78,6 +78,7 @@ class Flows(unittest.TestCase):
         columns = {
             "file": ["a", "b", "c", "d", "e"],
             "split": ["train", "train", "calibration", "train", "test"],
+            "source": ["s", "", "", "", ""],
             "label": ["x", "y", "x", "y", "y"],
             "flow": [1, 1, 1, 1, 1],
             "start_us": [0] * 5,
@@ -104,6 +105,7 @@ class Flows(unittest.TestCase):
             t = table.read(path, ["tcp", "udp"], 10)
         self.assertEqual(t.labels, ["x", "y"])
         self.assertEqual(t.session.tolist(), ["a", "b", "c", "e"])
+        self.assertEqual(t.source.tolist(), ["s", "b", "c", "e"])
         self.assertEqual(t.packets.tolist(), [3, 1, 2, 2])
         self.assertNotIn("p1_tcp_psh_0", t.columns)
 
@@ -134,6 +136,7 @@ class Candidates(unittest.TestCase):
             y=y,
             split=np.array(["train"] * 84),
             session=session,
+            source=session,
             packets=np.full(84, 2),
         )
 
@@ -153,6 +156,16 @@ class Candidates(unittest.TestCase):
         t.y = np.array([1 if s in rare and i % 4 == 0 else 0 for i, s in enumerate(t.session)])
         fold = train.folds_of(t, 3)
         self.assertEqual(sorted(fold[s] for s in rare), [0, 1, 2])
+
+    def test_folds_leave_sources_whole(self):
+        t = self.table()
+        t.source = np.array([s if s[0] == "a" else s[0] + str(int(s[1]) % 3) for s in t.session])
+        fold = train.folds_of(t, 3)
+        self.assertEqual(sorted(fold), sorted(set(t.session.tolist())))
+        of = {}
+        for session, source in zip(t.session.tolist(), t.source.tolist()):
+            self.assertEqual(of.setdefault(source, fold[session]), fold[session])
+        self.assertEqual({of[s] for s in of if s[0] == "b"}, {0, 1, 2})
 
     def test_models_of_folds_have_not_seen_theirs(self):
         """A class whose sessions are all held back is never said."""

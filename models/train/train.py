@@ -102,16 +102,17 @@ def listed(recipe):
 def folds_of(table, folds):
     """A fold for each training session: those of a class are dealt out in turn.
 
-    A session with flows of several classes is dealt out as one of that which has
-    the fewest sessions: such a class can least do with all of them in one fold.
+    The sessions of a source stay together. A source with flows of several classes
+    is dealt out as one of that which has the fewest sources: such a class can least
+    do with all of them in one fold.
     """
     rng = np.random.default_rng(1)
     train = table.rows("train")
-    pairs = sorted(set(zip(table.session[train].tolist(), table.y[train].tolist())))
-    sessions = Counter(k for _, k in pairs)
+    pairs = sorted(set(zip(table.source[train].tolist(), table.y[train].tolist())))
+    sources = Counter(k for _, k in pairs)
     label = {}
     for s, k in pairs:
-        if s not in label or sessions[k] < sessions[label[s]]:
+        if s not in label or sources[k] < sources[label[s]]:
             label[s] = k
     fold = {}
     for k in range(len(table.labels)):
@@ -119,7 +120,7 @@ def folds_of(table, folds):
         # Each class begins at another fold, or the first would have most.
         for i, j in enumerate(rng.permutation(len(of_class))):
             fold[of_class[j]] = (i + k) % folds
-    return fold
+    return {session: fold[s] for session, s in zip(table.session[train].tolist(), table.source[train].tolist())}
 
 
 class Folder:

@@ -204,8 +204,8 @@ func TestOrder(t *testing.T) {
 	}
 	_, rows, _ := readTable(t, output)
 	for i, row := range rows {
-		if want := int64(i%flows + 1); row[3].Int64() != want || row[4].Int64() != int64(i/flows*1e6+(i%flows)*10_000) {
-			t.Fatalf("row %d: flow %d of %s", i, row[3].Int64(), row[0])
+		if want := int64(i%flows + 1); row[4].Int64() != want || row[5].Int64() != int64(i/flows*1e6+(i%flows)*10_000) {
+			t.Fatalf("row %d: flow %d of %s", i, row[4].Int64(), row[0])
 		}
 	}
 	if len(rows) != stats.Rows {

@@ -16,7 +16,7 @@ type extractCmd struct {
 	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
 	Output          string   `short:"o" required:"" placeholder:"FILE" help:"Parquet file to write."`
 	Packets         int      `default:"10" help:"Packets of a flow that features are made of."`
-	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"What features are made of: ipv4, ipv6, tcp, udp, icmp, seq."`
+	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"What features are made of: ipv4, ipv6, tcp, udp, icmp, seq, shape."`
 	Masks           []string `default:"addresses,checksums,identifiers,tcp_sequence,tcp_timestamps,ephemeral_ports" help:"What is hidden from the model because it tells of the capture."`
 	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
 	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`

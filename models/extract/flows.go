@@ -96,6 +96,7 @@ func (r *flowReader) packet(ev *replay.Event) {
 	} else {
 		p.SetFrame(&ev.Headers, ev.Frame, ev.Time, ev.Dir)
 	}
+	p.SetPayload(ev.Headers.PayloadOf(ev.Frame))
 }
 
 // begin returns an empty flow, one that has ended if there is any.

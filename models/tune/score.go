@@ -132,7 +132,7 @@ func (s *scorer) score(i, fold int, packets []packet.Packet) (model.Scorer, erro
 		s.scorers[i][fold] = sc
 	}
 	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
-	m.plan.Encode(s.row, packets)
+	m.plan.Encode(s.row, packets[:min(len(packets), s.candidates[i].Packets)])
 	return sc, sc.Score(s.probs, s.row, 1)
 }
 

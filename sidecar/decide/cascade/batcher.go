@@ -89,7 +89,7 @@ func (b *Batcher) Jobs() int { return cap(b.free) }
 // on done; while that is full the batcher waits.
 func (b *Batcher) Ask(j *Job, flow uint32, packets []packet.Packet, done chan<- *Job) {
 	j.Flow, j.done = flow, done
-	b.stage.Plan.Encode(j.row, packets)
+	b.stage.Plan.Encode(j.row, b.stage.uses(packets))
 	b.queue <- j
 }
 

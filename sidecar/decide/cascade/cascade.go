@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"serveflow/sidecar/features/feature"
+	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 )
@@ -31,6 +32,11 @@ type Stage struct {
 	Novel   []float32
 	// Batched stages are asked many rows at a time, off the packet's way.
 	Batched bool
+}
+
+// uses are the packets of a flow that the stage looks at.
+func (s *Stage) uses(flow []packet.Packet) []packet.Packet {
+	return flow[:min(len(flow), s.Packets)]
 }
 
 // Cascade is a row of stages over one set of classes.

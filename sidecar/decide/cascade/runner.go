@@ -49,7 +49,7 @@ func (c *Cascade) NewRunner() (*Runner, error) {
 // which the stage uses what it needs.
 func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	s := &r.cascade.Stages[i]
-	s.Plan.Encode(r.rows[i], flow)
+	s.Plan.Encode(r.rows[i], s.uses(flow))
 	if err := r.scorers[i].Score(r.probs, r.rows[i], 1); err != nil {
 		return Verdict{}, fmt.Errorf("stage %q: %w", s.Name, err)
 	}

@@ -18,7 +18,7 @@ type Spec struct {
 	// Packets is how many packets of each flow the columns speak of, 1 to
 	// MaxPackets.
 	Packets int
-	// Sections are ipv4, tcp, udp, ipv6, icmp and seq.
+	// Sections are ipv4, tcp, udp, ipv6, icmp, seq and shape.
 	Sections []string
 	// Masks hide what they name. A column that they hide in every packet is
 	// left out.
@@ -40,15 +40,15 @@ func (s Spec) Validate() error {
 			return fmt.Errorf("unknown section %q: use %s", name, strings.Join(sectionNames[:], ", "))
 		}
 	}
-	if s.NoHeaders && !slices.Contains(s.Sections, sectionNames[seq]) {
-		return errors.New("without headers there are columns in section seq alone")
+	if s.NoHeaders && !slices.Contains(s.Sections, sectionNames[seq]) && !slices.Contains(s.Sections, sectionNames[shape]) {
+		return errors.New("without headers there are columns in sections seq and shape alone")
 	}
 	return nil
 }
 
-// Columns lists the catalogue of a valid spec: the flow's columns, then packet
-// by packet the headers, the sequences and the sums so far. So the columns of
-// fewer packets are the beginning of those of more.
+// Columns lists the catalogue of a valid spec: the flow's columns, the shapes,
+// then packet by packet the headers, the sequences and the sums so far. So the
+// columns of fewer packets are the beginning of those of more.
 func (s Spec) Columns() []string {
 	var has [sections]bool
 	for i, name := range sectionNames {
@@ -57,6 +57,13 @@ func (s Spec) Columns() []string {
 	var names []string
 	if has[seq] {
 		names = append(names, flowNames...)
+	}
+	if has[shape] {
+		for j := 1; j <= MaxShapes; j++ {
+			for _, name := range shapeNames {
+				names = append(names, "s"+strconv.Itoa(j)+"_"+name)
+			}
+		}
 	}
 	for k := 1; k <= s.Packets; k++ {
 		packet := "p" + strconv.Itoa(k) + "_"
@@ -100,12 +107,13 @@ const (
 	ofPacket       // seq values of one packet
 	ofFirst        // seq values over the first packets
 	ofHeader       // one bit of a header
+	ofShape        // values of a packet with payload
 )
 
 // column is a parsed column name.
 type column struct {
 	scope   scope
-	packet  int     // from 1
+	packet  int     // from 1; in scope ofShape among those with payload
 	section section // in scope ofHeader
 	index   int     // the bit in the header, else the place in the list of names
 	mask    Mask    // masks that hide it in every packet
@@ -119,6 +127,10 @@ func lookup(name string) (column, bool) {
 	if k, rest, ok := numbered(name, "first"); ok {
 		i := slices.Index(firstNames, rest)
 		return column{scope: ofFirst, packet: k, index: i}, i >= 0
+	}
+	if j, rest, ok := numbered(name, "s"); ok {
+		i := slices.Index(shapeNames, rest)
+		return column{scope: ofShape, packet: j, index: i}, i >= 0 && j <= MaxShapes
 	}
 	k, rest, ok := numbered(name, "p")
 	if !ok {
@@ -170,7 +182,7 @@ var bitColumns = sync.OnceValue(func() map[string]column {
 
 // Field is the field that a column shows, the same for every packet and bit:
 // ipv4_ttl of p3_ipv4_ttl_0, payload of p3_payload, first_duration of
-// first3_duration. A name that is no column is its own field.
+// first3_duration, shape_entropy of s2_entropy. A name that is no column is its own field.
 func Field(name string) string {
 	c, ok := lookup(name)
 	if !ok {
@@ -181,6 +193,8 @@ func Field(name string) string {
 		return seqNames[c.index]
 	case ofFirst:
 		return "first_" + firstNames[c.index]
+	case ofShape:
+		return "shape_" + shapeNames[c.index]
 	case ofHeader:
 		name, _ := fieldAt(c)
 		return name

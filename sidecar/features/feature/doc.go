@@ -43,6 +43,36 @@
 //	resp_port  the responder's port of TCP, UDP or SCTP, 1 to 65535; missing
 //	           when ephemeral and so masked
 //
+// Shapes of payload (shape), of the first packets that carry any among those that
+// are there, at most six. s2_size is of the second of them:
+//
+//	s2_at         which packet of the flow it is, 1 to 255
+//	s2_dir        as p3_dir
+//	s2_size       bytes of payload, 1 to 65535
+//	s2_gap        log2(1+µs) since the packet with payload before, in
+//	              s1 since the flow's first
+//
+// and of the first 64 bytes of its payload, where the tap sends them (Wu et al.,
+// "How the Great Firewall of China Detects and Blocks Fully Encrypted Traffic",
+// USENIX Security 2023):
+//
+//	s2_byte1      the first byte, 0 to 255; to s2_byte8
+//	s2_ones       set bits a byte, 0 to 8
+//	s2_printable  share of printable ASCII, 0 to 1; s2_zeros and s2_distinct
+//	              likewise of zero bytes and of different values
+//	s2_run        longest run of printable ASCII in bytes, 0 to 64; s2_leading
+//	              that at the beginning
+//	s2_entropy    of the bytes, in bits, 0 to 6
+//	s2_rest       offset from 1 of the first 16-bit field that is the length of
+//	              what follows it, 0 to 7; 0: none. s2_total: of the whole
+//	s2_dns_reply  1 in a DNS response, 0 in a query (RFC 1035; also mDNS, LLMNR)
+//	s2_dns_answers, s2_dns_type   answers, 0 to 255; type of the question, 1 to 65535
+//	s2_dns_name, s2_dns_longest   bytes of the question's name and of its longest
+//	              label, as far as the 64 bytes show; s2_dns_labels: how many
+//	s2_dns_digits, s2_dns_upper, s2_dns_odd, s2_dns_distinct   shares of the name's
+//	              characters, 0 to 1: digits, capitals, no letter, digit,
+//	              hyphen or underscore; different ones
+//
 // Except for p3_payload, missing is -1. Sizes beyond 65535, as segmentation
 // offload makes them, read 65535. All values are exact in a float32, but for
 // logarithms, which are rounded to one.
@@ -56,6 +86,8 @@
 //   - The transport header of a fragment that is not the first, its payload,
 //     and with it the byte counts.
 //   - In flows of a tap that sees no headers: everything but p3_dir,
-//     p3_payload, p3_gap, first3_*, proto and resp_port ([Plan.NeedsHeaders]).
+//     p3_payload, p3_gap, first3_*, s2_*, proto and resp_port ([Plan.NeedsHeaders]).
+//   - What payload bytes would tell, where the tap sends none
+//     ([Plan.NeedsPayload]).
 //   - What masks hide ([Mask]): those bits tell the capture, not the class.
 package feature

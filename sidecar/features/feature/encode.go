@@ -14,14 +14,15 @@ var bitsOf = func() (table [256][8]float32) {
 
 // Encode writes the row of a flow to the first Width values of dst, which must
 // hold as many. flow holds the flow's first packets in order; those beyond
-// Packets are not looked at, those that are not there read as missing. Encode
-// does not allocate.
+// Packets are looked at for shapes alone, those that are not there read as missing.
+// Encode does not allocate.
 func (p *Plan) Encode(dst []float32, flow []packet.Packet) {
 	dst = dst[:len(p.blank)]
 	copy(dst, p.blank)
 	if len(flow) > 0 {
 		p.encodeFlow(dst, &flow[0])
 	}
+	encodeShapes(dst, p.shapes, flow)
 	var sum totals
 	for k := range p.packets {
 		want := &p.packets[k]

@@ -10,12 +10,13 @@ const (
 	ipv6
 	icmp
 	seq
+	shape
 	sections // how many
 
 	headers = seq // how many sections are headers
 )
 
-var sectionNames = [sections]string{"ipv4", "tcp", "udp", "ipv6", "icmp", "seq"}
+var sectionNames = [sections]string{"ipv4", "tcp", "udp", "ipv6", "icmp", "seq", "shape"}
 
 // field is a field of a header: its bits have one column each.
 type field struct {

@@ -22,6 +22,8 @@ type Plan struct {
 	blank        []float32 // a row of a flow of which nothing is known
 	flow         []cell
 	packets      []packetPlan
+	shapes       [][]cell // by packet with payload
+	needsPayload bool
 	options      [headers]optionSet
 }
 
@@ -81,20 +83,25 @@ func Compile(columns []string, masks Mask) (*Plan, error) {
 }
 
 func (p *Plan) add(c column, at int32) {
+	p.blank[at] = c.missing()
+	if c.scope == ofShape {
+		for len(p.shapes) < c.packet {
+			p.shapes = append(p.shapes, nil)
+		}
+		p.shapes[c.packet-1] = append(p.shapes[c.packet-1], cell{c.index, at})
+		p.needsPayload = p.needsPayload || c.index >= shapeFirst
+		return
+	}
 	for len(p.packets) < c.packet {
 		p.packets = append(p.packets, packetPlan{})
 	}
 	k := &p.packets[c.packet-1]
-	p.blank[at] = Missing
 	switch c.scope {
 	case ofFlow:
 		p.flow = append(p.flow, cell{c.index, at})
 	case ofFirst:
 		k.first = append(k.first, cell{c.index, at})
 	case ofPacket:
-		if c.index == seqPayload {
-			p.blank[at] = MissingSigned
-		}
 		p.needsHeaders = p.needsHeaders || seqHeaders[c.index]
 		k.seq = append(k.seq, cell{c.index, at})
 	case ofHeader:
@@ -104,6 +111,14 @@ func (p *Plan) add(c column, at int32) {
 			h.bits = append(h.bits, bitCell{uint8(c.index / 8), uint8(7 - c.index%8), at})
 		}
 	}
+}
+
+// missing is what a column reads that the flow does not give.
+func (c column) missing() float32 {
+	if c.scope == ofPacket && c.index == seqPayload {
+		return MissingSigned
+	}
+	return Missing
 }
 
 // group sorts the bits by their place in the header and takes out the whole
@@ -142,8 +157,12 @@ func wholeByte(bits []bitCell) bool {
 // Width is the number of columns.
 func (p *Plan) Width() int { return len(p.blank) }
 
-// Packets is the highest packet that any column speaks of: no more are needed.
-func (p *Plan) Packets() int { return len(p.packets) }
+// Packets is the highest packet that a column names: no more are needed, but for
+// columns of shapes, which speak of all packets that Encode is given.
+func (p *Plan) Packets() int { return max(len(p.packets), min(len(p.shapes), 1)) }
+
+// NeedsPayload is true when a column is made of a payload's bytes.
+func (p *Plan) NeedsPayload() bool { return p.needsPayload }
 
 // NeedsHeaders is false when a tap that sees no headers can give every column.
 func (p *Plan) NeedsHeaders() bool { return p.needsHeaders }

@@ -53,9 +53,7 @@ func NewValues(names []string, masks Mask) (*Values, error) {
 		from, missing := len(columns), float32(Missing)
 		if c, ok := lookup(name); ok && c.scope != ofHeader {
 			columns = append(columns, name)
-			if c.scope == ofPacket && c.index == seqPayload {
-				missing = MissingSigned
-			}
+			missing = c.missing()
 		} else {
 			if name == "" || ValueOf(name+"_0") != name {
 				return nil, fmt.Errorf("%q is not a number of a flow: name a column of seq, or a header field of at most %d bits as in p1_ipv4_ttl", name, maxValueBits)

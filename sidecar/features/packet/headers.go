@@ -86,6 +86,16 @@ func Parse(h *Headers, link Link, frame []byte) error {
 	return h.transport(frame[:end])
 }
 
+// PayloadOf is the payload of the frame that was parsed, as far as it was captured;
+// empty where the transport header is not whole. Bytes that pad the frame may
+// follow it.
+func (h *Headers) PayloadOf(frame []byte) []byte {
+	if h.header == Missing || h.TransLen != h.header {
+		return nil
+	}
+	return frame[h.TransOff+h.TransLen:]
+}
+
 // FillLength gives Length and Payload of a packet whose IP header says 0 from
 // the frame's length on the wire, in bytes from the same place as the frame
 // that was parsed. Where the header gave a length it changes nothing.

@@ -4,8 +4,8 @@ package packet
 // its options and a TCP header with all of its own.
 const MaxHeader = 60 + 60
 
-// Packet is what a flow keeps of one packet: headers only, no payload, for
-// privacy and because no model reads more. It is comparable.
+// Packet is what a flow keeps of one packet: headers, and of the payload no more
+// than its Shape. It is comparable.
 type Packet struct {
 	// Time is the capture time in µs since the epoch.
 	Time int64
@@ -28,6 +28,8 @@ type Packet struct {
 	// much of it as was captured.
 	NetLen, TransLen uint8
 	Header           [MaxHeader]byte
+	// Shape is that of the payload, where SetPayload gave it one.
+	Shape Shape
 }
 
 // SetFrame overwrites p with what Parse found in frame: a packet that the tap

@@ -1,0 +1,59 @@
+package feature
+
+import (
+	"strings"
+	"testing"
+
+	"serveflow/sidecar/features/packet"
+)
+
+// shaped is a flow of TCP: a handshake, a request whose bytes are known, a reply
+// whose bytes are not, and one more.
+func shaped() []packet.Packet {
+	flow := make([]packet.Packet, 6)
+	for i, payload := range []int32{0, 0, 0, 16, 1400, 2} {
+		flow[i] = packet.Packet{Time: int64(1000 * i), Payload: payload, Proto: packet.TCP, Dir: packet.Dir(i / 4)}
+	}
+	flow[3].SetPayload([]byte("GET / HTTP/1.1\r\n"))
+	flow[5].SetPayload([]byte{0, 255})
+	return flow
+}
+
+func TestShapes(t *testing.T) {
+	columns := strings.Fields(`s1_at s1_dir s1_size s1_gap s1_byte1 s1_byte8 s1_printable s1_leading s1_dns_name
+		s2_at s2_dir s2_size s2_byte1 s2_entropy
+		s3_at s3_byte1 s3_byte2 s3_byte3 s3_ones s3_entropy s3_zeros
+		s4_at s4_size s4_ones`)
+	want := []float32{
+		4, 0, 16, logSpan(0, 3000), 'G', 'T', 14. / 16, 14, Missing,
+		5, 1, 1400, Missing, Missing,
+		6, 0, 255, Missing, 4, 1, .5,
+		Missing, Missing, Missing,
+	}
+	got := encode(t, columns, MaskAll, shaped())
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s is %v, want %v", columns[i], got[i], want[i])
+		}
+	}
+}
+
+// Shapes are those of the packets that are given, however many a column names.
+func TestShapesOfFirstPackets(t *testing.T) {
+	if got := encode(t, []string{"s1_at", "s2_at"}, 0, shaped()[:4]); got[0] != 4 || got[1] != Missing {
+		t.Errorf("of four packets: %v", got)
+	}
+	p, err := Compile([]string{"s3_at", "s3_size"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Packets() != 1 || p.NeedsPayload() || p.NeedsHeaders() {
+		t.Errorf("%d packets, payload %v, headers %v", p.Packets(), p.NeedsPayload(), p.NeedsHeaders())
+	}
+	if p, err = Compile([]string{"s1_byte1"}, 0); err != nil || !p.NeedsPayload() {
+		t.Error("a byte of the payload needs none", err)
+	}
+	if _, err = Compile([]string{"s7_at"}, 0); err == nil {
+		t.Error("there is a seventh packet with payload")
+	}
+}

@@ -1,0 +1,185 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// ShapeBytes is how many of a packet's first payload bytes its Shape is made of.
+const ShapeBytes = 64
+
+// Shape is what a flow keeps of one packet's payload: numbers made of its first
+// bytes, as Wu et al. ("How the Great Firewall of China Detects and Blocks Fully
+// Encrypted Traffic", USENIX Security 2023) tell encrypted from plain traffic,
+// and what a DNS message asks for. The bytes themselves are not kept, but for
+// the first eight. The zero Shape is that of a packet without payload bytes.
+type Shape struct {
+	First    [8]byte // the first bytes, as many as Bytes says
+	Entropy  uint16  // of the bytes, in 1/4096 bit a byte
+	Ones     uint16  // set bits
+	Question uint16  // type of the DNS question; 0: not seen
+	Bytes    uint8   // payload bytes looked at, 0 to ShapeBytes
+	// Printable counts the printable ASCII bytes, Run the longest run of them,
+	// Leading those that the payload begins with.
+	Printable, Run, Leading uint8
+	Zeros, Distinct         uint8 // zero bytes; values that occur
+	// Rest and Total are the offsets, from 1, of the first 16-bit field (big
+	// endian, among the first seven) that holds the number of payload bytes
+	// after it, or of the whole payload; 0: none does.
+	Rest, Total uint8
+	DNS         DNS
+}
+
+// DNS is what the header and the question's name of a DNS message tell (RFC 1035,
+// section 4.1), also of mDNS, LLMNR and NetBIOS names. Labels is 0 where
+// the payload is no such message. A name that goes on after the bytes looked at
+// is told as far as it was seen, but labels with their whole length.
+type DNS struct {
+	Reply   bool
+	Answers uint8 // at most 255
+	Name    uint8 // bytes of the name, length bytes included
+	Longest uint8 // bytes of the longest label
+	Labels  uint8
+	// Visible counts the characters seen. Digits, Upper and Odd, neither
+	// letter, digit, hyphen nor underscore, are some of these, Distinct is how
+	// many different ones.
+	Visible, Digits, Upper, Odd, Distinct uint8
+}
+
+// SetPayload gives p the shape of its payload. b holds the first bytes of what
+// the transport carries, as many as were captured.
+func (p *Packet) SetPayload(b []byte) {
+	if p.Payload >= 0 {
+		b = b[:min(len(b), int(p.Payload))]
+	}
+	if b = b[:min(len(b), ShapeBytes)]; len(b) > 0 {
+		p.Shape.measure(b, int(p.Payload), p.Proto)
+	}
+}
+
+// measure fills in s from the first bytes of a payload of so many bytes.
+func (s *Shape) measure(b []byte, payload int, proto uint8) {
+	*s = Shape{Bytes: uint8(len(b))}
+	copy(s.First[:], b)
+	var counts [256]uint8
+	run, leading := 0, true
+	for _, c := range b {
+		counts[c]++
+		s.Ones += uint16(bits.OnesCount8(c))
+		if c >= 0x20 && c <= 0x7e {
+			s.Printable++
+			run++
+			s.Run = max(s.Run, uint8(run))
+			if leading {
+				s.Leading++
+			}
+		} else {
+			run, leading = 0, false
+		}
+	}
+	s.Zeros = counts[0]
+	sum := uint32(0) // of count * log2(count), in 1/65536
+	for _, c := range b {
+		if n := counts[c]; n > 0 {
+			s.Distinct++
+			sum += logCounts[n]
+			counts[c] = 0
+		}
+	}
+	s.Entropy = uint16((logCounts[len(b)] - sum) / uint32(len(b)) >> 4)
+	s.lengths(b, payload)
+	s.question(b, proto)
+}
+
+// logCounts has n*log2(n) for counts of bytes, in 1/65536: whole numbers give
+// the same entropy on every machine.
+var logCounts = func() (t [ShapeBytes + 1]uint32) {
+	for n := 1; n < len(t); n++ {
+		t[n] = uint32(math.Round(float64(n) * math.Log2(float64(n)) * 65536))
+	}
+	return t
+}()
+
+// lengths looks for a field that holds the payload's length.
+func (s *Shape) lengths(b []byte, payload int) {
+	if payload < 0 {
+		return
+	}
+	for at := 0; at < 7 && at+2 <= len(b); at++ {
+		n := int(binary.BigEndian.Uint16(b[at:]))
+		if s.Rest == 0 && n > 0 && n == payload-at-2 {
+			s.Rest = uint8(at + 1)
+		}
+		if s.Total == 0 && n == payload {
+			s.Total = uint8(at + 1)
+		}
+	}
+}
+
+// question reads b as a DNS message, over TCP with its length before it, and
+// leaves s as it is if it is none.
+func (s *Shape) question(b []byte, proto uint8) {
+	const header = 12
+	if proto == TCP && len(b) >= 2 {
+		b = b[2:]
+	}
+	if len(b) <= header || proto != TCP && proto != UDP {
+		return
+	}
+	flags := binary.BigEndian.Uint16(b[2:])
+	questions, answers := binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:])
+	authorities, additional := binary.BigEndian.Uint16(b[8:]), binary.BigEndian.Uint16(b[10:])
+	opcode, reserved := flags>>11&15, flags&0x40
+	if opcode > 6 || reserved != 0 || questions == 0 || questions > 32 || answers > 256 || authorities > 64 || additional > 64 {
+		return
+	}
+	m := DNS{Reply: flags&0x8000 != 0, Answers: uint8(min(answers, 255))}
+	var seen [4]uint64 // characters, a bit each
+	question := uint16(0)
+	at, name := header, 0
+	for at < len(b) {
+		n := int(b[at])
+		if n > 63 { // no label: a question's name has no pointers
+			return
+		}
+		at++
+		name++
+		if n == 0 {
+			if at+2 <= len(b) {
+				question = binary.BigEndian.Uint16(b[at:])
+			}
+			break
+		}
+		name += n
+		if name > 255 {
+			return
+		}
+		m.Labels++
+		m.Longest = max(m.Longest, uint8(n))
+		for _, c := range b[at:min(at+n, len(b))] {
+			m.count(c, &seen)
+		}
+		at += n
+	}
+	m.Name = uint8(min(name, 255))
+	m.Labels = max(m.Labels, 1) // the root alone
+	for _, word := range seen {
+		m.Distinct += uint8(bits.OnesCount64(word))
+	}
+	s.DNS, s.Question = m, question
+}
+
+func (d *DNS) count(c byte, seen *[4]uint64) {
+	d.Visible++
+	seen[c>>6] |= 1 << (c & 63)
+	switch {
+	case c >= '0' && c <= '9':
+		d.Digits++
+	case c >= 'A' && c <= 'Z':
+		d.Upper++
+	case c >= 'a' && c <= 'z', c == '-', c == '_':
+	default:
+		d.Odd++
+	}
+}

@@ -263,10 +263,10 @@ func TestEVEEndsFlows(t *testing.T) {
 			}
 		}
 	}()
-	frame := []byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0xc0, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 1, 0, 0, 0, 0, 0}
+	frame := []byte{0x45, 0, 0, 41, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0xc0, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 1, 0, 0, 0, 0, 0}
 	send := func(index uint64) {
 		if err := tap.Packet(&wire.Message{
-			Flow: wire.UintID(7), Time: 1e9 + int64(index), OrigPkts: index, Link: uint32(packet.RawIP), WireLen: 40, Raw: frame,
+			Flow: wire.UintID(7), Time: 1e9 + int64(index), OrigPkts: index, Link: uint32(packet.RawIP), WireLen: 41, Raw: frame,
 		}); err != nil {
 			t.Fatal(err)
 		}

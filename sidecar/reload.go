@@ -123,8 +123,8 @@ func (s *Sidecar) announce() bool {
 	defer s.announcing.Unlock()
 	var w wire.Welcome
 	for _, v := range s.inUse() {
-		n := needs(v.Bundle)
-		w.Packets, w.RawBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes)
+		n := needs(v.Bundle, s.options.Config.Privacy.Payload)
+		w.Packets, w.RawBytes, w.PayloadBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes), max(w.PayloadBytes, n.PayloadBytes)
 	}
 	if s.server == nil || w.Packets == 0 {
 		return false
@@ -132,14 +132,19 @@ func (s *Sidecar) announce() bool {
 	return s.server.Need(w)
 }
 
-// rawBytes is how much of a packet a tap is asked for: room for the largest
-// IPv4 and TCP headers, and for IPv6 with some extension headers.
-const rawBytes = 192
+// headerBytes is how much of a packet's headers a tap is asked for: room for the
+// largest IPv4 and TCP headers, and for IPv6 with some extension headers.
+const headerBytes = 192
 
-func needs(b *bundle.Bundle) wire.Welcome {
+// needs is what a bundle needs of a flow; payload says whether it may ask for
+// bytes of payload.
+func needs(b *bundle.Bundle, payload bool) wire.Welcome {
 	w := wire.Welcome{Packets: b.Packets()}
+	if payload {
+		w.PayloadBytes = b.PayloadBytes()
+	}
 	if b.Packet != nil {
-		w.RawBytes = rawBytes
+		w.RawBytes = headerBytes + w.PayloadBytes
 	}
 	return w
 }

@@ -70,13 +70,16 @@ func (s *scorer) capture(ctx context.Context, c dataset.Capture, fold int) (*ans
 	return a, err
 }
 
-// read calls each for all flows of a capture that the bundle will serve and that
-// have a label, with how many of their packets the sidecar sees. It returns how
+// read calls each for all flows of a capture that models of the bundle are asked
+// about and that have a label, with how many of their packets the sidecar sees. It returns how
 // many others it would serve.
 func (s *scorer) read(ctx context.Context, c dataset.Capture, each func(fl *extract.Flow, label string, seen int) error) (unlabelled int, err error) {
 	_, err = extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
 		if !s.features.Serves(fl.Packets[0].Proto) {
 			return nil
+		}
+		if n := s.seen(fl); n < s.packets && packet.Silent(fl.Packets[:n]) {
+			return nil // no model is asked
 		}
 		label := c.Truth(fl.Tuple, fl.Start).Label
 		if label == "" {
@@ -112,7 +115,11 @@ func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) er
 			best = k
 		}
 	}
-	a.Class, a.Score = append(a.Class, int16(best)), append(a.Score, s.probs[best])
+	score := s.probs[best]
+	if n := s.candidates[i].Packets; n < s.packets && packet.Silent(packets[:min(len(packets), n)]) {
+		score = 0 // only the last stage would be asked
+	}
+	a.Class, a.Score = append(a.Class, int16(best)), append(a.Score, score)
 	if p := s.candidates[i].of(fold).profile; p != nil {
 		a.Strange = append(a.Strange, p.Strangeness(best, s.probs[best], s.row, sc.(model.Trees)))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/drift"
+	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 )
@@ -116,6 +117,17 @@ func (b *Bundle) Packets() int {
 		}
 	}
 	return n
+}
+
+// PayloadBytes is the number of bytes of a packet's payload that the bundle looks
+// at, 0 if it looks at none.
+func (b *Bundle) PayloadBytes() int {
+	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
+		if c != nil && c.NeedsPayload() {
+			return packet.ShapeBytes
+		}
+	}
+	return 0
 }
 
 // SlowOnly is the same bundle with the last stage of each cascade alone, asked

@@ -102,6 +102,11 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 	return &Cascade{Labels: labels, Stages: stages}, nil
 }
 
+// NeedsPayload says whether a stage looks at bytes of payload.
+func (c *Cascade) NeedsPayload() bool {
+	return slices.ContainsFunc(c.Stages, func(s Stage) bool { return s.Plan.NeedsPayload() })
+}
+
 // Packets is the number of packets that the cascade may need of a flow.
 func (c *Cascade) Packets() int { return c.Stages[c.Last()].Packets }
 

@@ -84,10 +84,11 @@ const (
 	Partial                 // the flow's first packet was not seen
 	Evicted                 // the flow had to make room undecided
 	Unserved                // no cascade for what its tap can see
+	Silent                  // TCP or UDP without payload in either direction
 	Reasons                 // how many there are
 )
 
-var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved"}
+var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "silent"}
 
 func (r Reason) String() string { return reasons[r] }
 

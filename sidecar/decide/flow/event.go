@@ -29,8 +29,8 @@ const (
 	Clock
 )
 
-// Event is one message about one flow. It holds no pointer: the bytes
-// of a frame lie in its batch.
+// Event is one message about one flow. It holds no pointer: the bytes of a
+// frame, or of payload, lie in its batch.
 type Event struct {
 	ID   wire.FlowID
 	Time int64 // packet time, microseconds since the epoch
@@ -43,7 +43,7 @@ type Event struct {
 	WireLen            uint32       // Frame: length on the wire from there on, 0 if unknown
 	Kind               Kind
 	Dir                packet.Dir
-	from, to           uint32 // Frame: the bytes' place in the batch
+	from, to           uint32 // the bytes' place in the batch
 }
 
 // Index is the packet's place in its flow, from 1.
@@ -129,14 +129,14 @@ func (b *Batch) Add() *Event {
 	return &b.Events[len(b.Events)-1]
 }
 
-// Keep copies the bytes of a frame into the batch.
-func (b *Batch) Keep(e *Event, frame []byte) {
+// Keep copies the bytes of a frame, or of the payload of META, into the batch.
+func (b *Batch) Keep(e *Event, bytes []byte) {
 	e.from = uint32(len(b.bytes))
-	b.bytes = append(b.bytes, frame...)
+	b.bytes = append(b.bytes, bytes...)
 	e.to = uint32(len(b.bytes))
 }
 
-// Bytes is the frame of e, an event of this batch, good until Release.
+// Bytes are those kept of e, an event of this batch, good until Release.
 func (b *Batch) Bytes(e *Event) []byte { return b.bytes[e.from:e.to] }
 
 // Full says that the batch should be handed over before more is added.

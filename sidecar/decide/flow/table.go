@@ -55,6 +55,9 @@ type Record struct {
 	Ended bool // the IDS is done with it
 	Meta  bool // its tap sees no headers
 	Stage uint8
+	// Spoke is the index of the first packet with payload, or of which it is not
+	// known, as far as packets are held; 0: none.
+	Spoke uint8
 	// Guess is the best class so far, -1 before any and Novel if it is none of
 	// them, with its score and the margin to the second best; GuessStage is the
 	// stage that gave it.
@@ -64,13 +67,19 @@ type Record struct {
 	Bundle        uint8
 	Score, Margin float32
 
-	lane  *Lane
-	links [2]link
-	seen  uint64 // bit i: packet i+1 is held
-	block uint32
-	class int8 // size of the block, -1: none
-	queue uint8
-	wants uint8 // packets held at most
+	lane   *Lane
+	links  [2]link
+	seen   uint64 // bit i: packet i+1 is held
+	block  uint32
+	class  int8 // size of the block, -1: none
+	queue  uint8
+	wants  uint8 // packets held at most
+	shapes uint8 // packets with payload that are held
+}
+
+// Silent says that the first packets of a flow of TCP or UDP carry no payload.
+func (r *Record) Silent(packets int) bool {
+	return (r.Spoke == 0 || int(r.Spoke) > packets) && (r.Tuple.Proto == packet.TCP || r.Tuple.Proto == packet.UDP)
 }
 
 // Lane is the lane that the flow was last heard of on.
@@ -208,6 +217,22 @@ func (t *Table) Slot(r Ref, index uint64) *packet.Packet {
 		rec.queue = ageGrown
 	}
 	return p
+}
+
+// Speaks notes that the packet just filled in at an index carries payload, if it
+// does, and says whether models may look at its bytes: at those of the first
+// packets with payload.
+func (t *Table) Speaks(r Ref, index uint64) bool {
+	rec := t.At(r)
+	p := &t.packs.block(rec)[index-1]
+	if p.Payload == 0 {
+		return false
+	}
+	if rec.Spoke == 0 || uint64(rec.Spoke) > index {
+		rec.Spoke = uint8(index)
+	}
+	rec.shapes++
+	return rec.shapes <= packet.MaxShapes
 }
 
 // Packets are the flow's packets from the first up to the first that is

@@ -30,11 +30,16 @@ func (s *Shard) course(rec *flow.Record) *course {
 }
 
 // step asks the stages that have the packets they need, one after the other,
-// until one accepts, one answers later, or more packets are needed.
+// until one accepts, one answers later, or more packets are needed. Only the last
+// stage is asked about packets that carry no payload: silence is no evidence.
 func (s *Shard) step(r flow.Ref, rec *flow.Record) {
 	c := s.course(rec)
 	have := s.table.Packets(r)
 	for need := c.Stages[rec.Stage].Packets; len(have) >= need; need = c.Stages[rec.Stage].Packets {
+		if rec.Silent(need) && int(rec.Stage) < c.Last() {
+			rec.Stage++
+			continue
+		}
 		if !s.ask(r, rec, c, cascade.Accepted, have[need-1].Time) {
 			return
 		}
@@ -48,6 +53,10 @@ func (s *Shard) finish(r flow.Ref, why cascade.Reason, at int64) {
 	c := s.course(rec)
 	if len(s.table.Packets(r)) == 0 { // not one whole packet was seen
 		s.decide(r, none, cascade.Partial, at)
+		return
+	}
+	if rec.Silent(len(s.table.Packets(r))) {
+		s.decide(r, none, cascade.Silent, at)
 		return
 	}
 	rec.Stage = uint8(c.Last())

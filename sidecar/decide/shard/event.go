@@ -19,16 +19,16 @@ func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
 		}
 		s.packetOf(l, e, h, frame)
 	case flow.Meta:
-		s.packetOf(l, e, nil, nil)
+		s.packetOf(l, e, nil, b.Bytes(e))
 	case flow.End:
 		s.end(l, e)
 	case flow.Clock: // the lane's clock was all there is to it
 	}
 }
 
-// packetOf takes a packet of a flow: h are the headers of its frame, nil for
-// META and for a frame that has none that could be read.
-func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame []byte) {
+// packetOf takes a packet of a flow: its frame, whose headers h are nil where they
+// cannot be read, or the bytes of payload that META has.
+func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes []byte) {
 	key := flow.Key{Sensor: l.Source.SensorID, ID: e.ID}
 	r := s.table.Find(key)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
@@ -66,7 +66,11 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, frame [
 	if rec.Meta {
 		p.SetMeta(e.Tuple, e.Time, direction(rec, &e.Tuple, e), e.Payload)
 	} else {
-		p.SetFrame(h, frame, e.Time, direction(rec, &h.Tuple, e))
+		p.SetFrame(h, bytes, e.Time, direction(rec, &h.Tuple, e))
+		bytes = h.PayloadOf(bytes)
+	}
+	if s.table.Speaks(r, e.Index()) && s.options.Payload {
+		p.SetPayload(bytes)
 	}
 	s.count(rec, e)
 	if rec.State == flow.Waiting {

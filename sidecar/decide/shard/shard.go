@@ -37,6 +37,7 @@ type Options struct {
 	Quiet    time.Duration // a flow unheard of for so long is decided on what there is
 	Forget   time.Duration // a decided flow unheard of for so long is forgotten
 	Deadline time.Duration // a live flow waits no longer than this for a slow stage
+	Payload  bool          // the first bytes of payload may be looked at
 	Log      Log
 	Known    Known // or nil
 	Metrics  *telemetry.Shard

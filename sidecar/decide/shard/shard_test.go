@@ -113,7 +113,7 @@ func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
 	service := r.service(b)
 	var err error
 	r.shard, err = New(Options{
-		Service: service, MaxFlows: max, Deadline: deadline,
+		Service: service, MaxFlows: max, Deadline: deadline, Payload: true,
 		Quiet: 10 * time.Second, Forget: time.Minute,
 		Log: r.decisions, Known: r, OnError: func(err error) { r.errs = append(r.errs, err) },
 		OnLoad:  func(l telemetry.Load) { r.loads = append(r.loads, l.String()) },
@@ -519,7 +519,7 @@ func TestShedBeforeTheFirstStage(t *testing.T) {
 	r.slow = true
 	const flows = few + 2
 	for id := range uint64(flows) {
-		r.orig(id, 1, int(id)%2*100) // the fast stage is sure of half of them
+		r.orig(id, 1, 3+int(id)%2*99) // the fast stage is sure of half of them
 		r.end(id)
 	}
 	for i := range r.shard.later.len {

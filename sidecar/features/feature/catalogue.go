@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"serveflow/sidecar/features/packet"
 )
 
 // MaxPackets bounds the packets that columns speak of. Byte counts over more
@@ -59,14 +61,14 @@ func (s Spec) Columns() []string {
 		names = append(names, flowNames...)
 	}
 	if has[shape] {
-		for j := 1; j <= MaxShapes; j++ {
+		for j := 1; j <= packet.MaxShapes; j++ {
 			for _, name := range shapeNames {
 				names = append(names, "s"+strconv.Itoa(j)+"_"+name)
 			}
 		}
 	}
 	for k := 1; k <= s.Packets; k++ {
-		packet := "p" + strconv.Itoa(k) + "_"
+		prefix := "p" + strconv.Itoa(k) + "_"
 		for sec := range headers {
 			if !has[sec] || s.NoHeaders {
 				continue
@@ -76,7 +78,7 @@ func (s Spec) Columns() []string {
 					continue
 				}
 				for bit := range f.bits {
-					names = append(names, packet+bitName(sec, f, bit))
+					names = append(names, prefix+bitName(sec, f, bit))
 				}
 			}
 		}
@@ -85,7 +87,7 @@ func (s Spec) Columns() []string {
 		}
 		for i, name := range seqNames {
 			if !s.NoHeaders || !seqHeaders[i] {
-				names = append(names, packet+name)
+				names = append(names, prefix+name)
 			}
 		}
 		for _, name := range firstNames {
@@ -130,7 +132,7 @@ func lookup(name string) (column, bool) {
 	}
 	if j, rest, ok := numbered(name, "s"); ok {
 		i := slices.Index(shapeNames, rest)
-		return column{scope: ofShape, packet: j, index: i}, i >= 0 && j <= MaxShapes
+		return column{scope: ofShape, packet: j, index: i}, i >= 0 && j <= packet.MaxShapes
 	}
 	k, rest, ok := numbered(name, "p")
 	if !ok {

@@ -40,9 +40,6 @@ var shapeNames = []string{
 	"dns_reply", "dns_answers", "dns_name", "dns_longest", "dns_labels", "dns_digits", "dns_upper", "dns_odd", "dns_distinct", "dns_type",
 }
 
-// MaxShapes is how many packets with payload columns speak of.
-const MaxShapes = 6
-
 // encodeShapes writes the values of the first packets with payload.
 func encodeShapes(dst []float32, shapes [][]cell, flow []packet.Packet) {
 	j, last := 0, 0

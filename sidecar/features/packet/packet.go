@@ -32,6 +32,17 @@ type Packet struct {
 	Shape Shape
 }
 
+// Silent says that the first packets of a flow are of TCP or UDP and carry no
+// payload.
+func Silent(flow []Packet) bool {
+	for i := range flow {
+		if flow[i].Payload != 0 || flow[i].Proto != TCP && flow[i].Proto != UDP {
+			return false
+		}
+	}
+	return len(flow) > 0
+}
+
 // SetFrame overwrites p with what Parse found in frame: a packet that the tap
 // sent raw. ts is in µs since the epoch.
 func (p *Packet) SetFrame(h *Headers, frame []byte, ts int64, dir Dir) {

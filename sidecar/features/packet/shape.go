@@ -9,6 +9,9 @@ import (
 // ShapeBytes is how many of a packet's first payload bytes its Shape is made of.
 const ShapeBytes = 64
 
+// MaxShapes is of how many packets with payload a flow keeps the shape.
+const MaxShapes = 6
+
 // Shape is what a flow keeps of one packet's payload: numbers made of its first
 // bytes, as Wu et al. ("How the Great Firewall of China Detects and Blocks Fully
 // Encrypted Traffic", USENIX Security 2023) tell encrypted from plain traffic,

@@ -31,6 +31,7 @@ type Config struct {
 	Flow      Flow
 	Labels    Labels
 	EVE       EVE
+	Privacy   Privacy
 	Telemetry Telemetry
 	Log       Log
 	ONNX      ONNX
@@ -77,6 +78,11 @@ type EVE struct {
 	Keep       int           // rotated files that are kept
 	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
 	MaxWaiting int           // flow records that wait at a time
+}
+
+// Privacy bounds what is looked at.
+type Privacy struct {
+	Payload bool // taps may be asked for the first bytes of payload
 }
 
 // Telemetry is the HTTP listener of /metrics and /healthz.
@@ -128,6 +134,7 @@ func Default() Config {
 			Wait:       2 * time.Second,
 			MaxWaiting: 20_000,
 		},
+		Privacy:   Privacy{Payload: true},
 		Telemetry: Telemetry{Listen: "127.0.0.1:9477"},
 		Log:       Log{Level: "info", Format: "auto"},
 		ONNX:      ONNX{Queue: 4096, Batch: 32},
@@ -139,7 +146,7 @@ func Default() Config {
 func (c *Config) Differs(other Config) (names []string) {
 	for i, pair := range [][2]any{
 		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
-		{c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
+		{c.Privacy, other.Privacy}, {c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			names = append(names, tables[i])

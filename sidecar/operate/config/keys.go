@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; keys outside them stand at its top.
-var tables = []string{"listen", "flow", "labels", "eve", "telemetry", "log", "onnx"}
+var tables = []string{"listen", "flow", "labels", "eve", "privacy", "telemetry", "log", "onnx"}
 
 // setter stores one decoded TOML value, or says what it wants instead.
 type setter func(v any) error
@@ -46,6 +46,8 @@ func (c *Config) keys() map[string]setter {
 
 		"log.level":  text(&c.Log.Level),
 		"log.format": text(&c.Log.Format),
+
+		"privacy.payload": truth(&c.Privacy.Payload),
 
 		"onnx.library": text(&c.ONNX.Library),
 		"onnx.queue":   number(&c.ONNX.Queue),

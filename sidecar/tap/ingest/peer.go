@@ -165,6 +165,7 @@ func (p *peer) event(m *wire.Message) {
 		e.Kind = flow.Meta
 		e.Tuple = tuple(m)
 		e.Payload = int32(min(m.PayloadLen, 1<<30))
+		b.Keep(e, m.Payload)
 	case wire.KindEnd:
 		e.Kind = flow.End
 	}

@@ -82,7 +82,7 @@ func (s *Server) Need(w wire.Welcome) bool {
 			p.out.welcome(w)
 		}
 	}
-	return w.Packets > before.Packets || w.RawBytes > before.RawBytes
+	return w.Packets > before.Packets || w.RawBytes > before.RawBytes || w.PayloadBytes > before.PayloadBytes
 }
 
 // greet welcomes a tap.

@@ -74,7 +74,8 @@ func TestDrift(t *testing.T) {
 			// The flows of before leave the window by and by.
 			awaited := func(got map[string]float64) bool {
 				for of := range calm {
-					if of != "flows" && !(got[of] > .25) {
+					// Of these few flows the stages and scores are much alike.
+					if (of == "label" || strings.HasPrefix(of, "feature:")) && !(got[of] > .25) {
 						return false
 					}
 				}

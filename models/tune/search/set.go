@@ -32,7 +32,9 @@ type Flow struct {
 // Answers are what one candidate says of each flow.
 type Answers struct {
 	Class []int16
-	Score []float32 // the class's probability
+	// Score is the class's probability, 0 where the candidate is not asked unless it
+	// is the last stage: its packets carry no payload.
+	Score []float32
 	// Strange is how strange the flow is to the class, see package novelty; nil
 	// of a candidate that cannot tell.
 	Strange []float32

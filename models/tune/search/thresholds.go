@@ -33,7 +33,7 @@ func (s *Set) thresholds(candidate, packets int, r ranks, strange []float32, lev
 	for class, flows := range r {
 		reached = reached[:0]
 		for _, i := range flows {
-			if open[i] && len(s.Flows[i].Waits) >= packets && !novel(a, strange, int(i)) {
+			if open[i] && a.Score[i] > 0 && len(s.Flows[i].Waits) >= packets && !novel(a, strange, int(i)) {
 				reached = append(reached, i)
 			}
 		}

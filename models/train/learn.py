@@ -39,9 +39,9 @@ DETAIL = {
 
 def tree(table, packets, power, min_leaf, seed=1):
     """A decision tree on the first packets, as an Ensemble."""
-    rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
+    rows = table.capped(table.asked(table.rows("train"), packets), SESSION_FLOWS, seed)
     columns = table.upto(packets)
-    x, y = table.x[np.ix_(rows, columns)], table.y[rows]
+    x, y = table.cells(rows, columns, packets), table.y[rows]
     weight = table.weights(rows, power)
     fitted = DecisionTreeClassifier(max_depth=20, min_samples_leaf=min_leaf, random_state=seed)
     fitted.fit(x, y, sample_weight=weight)
@@ -56,14 +56,21 @@ def tree(table, packets, power, min_leaf, seed=1):
     return lighttext.from_tree(fitted.tree_, probs, [table.columns[c] for c in columns], infos)
 
 
-def boosted(table, packets, rounds, leaves, rate, detail, power, seed=1):
-    """Gradient boosting on the first packets, as an Ensemble."""
-    rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
+def boosted(table, packets, rounds, leaves, rate, detail, power, no_payload=0.0, session_flows=SESSION_FLOWS, seed=1):
+    """Gradient boosting on the first packets, as an Ensemble.
+
+    A share no_payload of the flows is there a second time, without bytes of payload,
+    so that the model serves taps that send none.
+    """
+    rows = table.capped(table.asked(table.rows("train"), packets), session_flows, seed)
     columns = table.upto(packets)
+    x, y, weight = table.cells(rows, columns, packets), table.y[rows], table.weights(rows, power)
+    again = np.random.default_rng(seed).random(len(rows)) < no_payload
+    x = np.concatenate([x, table.without_payload(x[again], columns)])
     data = lgb.Dataset(
-        table.x[np.ix_(rows, columns)],
-        table.y[rows],
-        weight=table.weights(rows, power),
+        x,
+        np.concatenate([y, y[again]]),
+        weight=np.concatenate([weight, weight[again]]),
         feature_name=[table.columns[c] for c in columns],
     )
     params = {"num_class": len(table.labels), "num_leaves": leaves, "learning_rate": rate, "seed": seed}

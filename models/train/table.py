@@ -9,14 +9,22 @@ import pyarrow.parquet as pq
 
 SPLITS = ("train", "calibration", "test")
 MISSING, MISSING_PAYLOAD = -1, -65536  # as package feature writes them
+SHAPES, FAR = 6, 255  # packets with payload that have a shape; beyond all packets
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 _PACKET = re.compile(r"(?:p|first)(\d+)_")
+_SHAPE = re.compile(r"s(\d+)_(at|dir|size|gap)?")
 
 
 def packet_of(column):
     """The highest packet of a flow that a feature column speaks of."""
     match = _PACKET.match(column)
     return int(match.group(1)) if match else 1
+
+
+def shape_of(column):
+    """Which packet with payload a column of a shape speaks of, and whether of its bytes."""
+    match = _SHAPE.match(column)
+    return (int(match.group(1)), match.group(2) is None) if match else (0, False)
 
 
 @dataclass
@@ -37,9 +45,38 @@ class Table:
     session: np.ndarray
     source: np.ndarray  # of the session, or the session where nobody says
     packets: np.ndarray
+    # The first packet with payload, 1 for protocols that have none of their own,
+    # and where the packets with payload are; FAR where there are none.
+    speaks: np.ndarray
+    at: np.ndarray
 
     def rows(self, split):
         return np.flatnonzero(self.split == split)
+
+    def asked(self, rows, packets):
+        """Those of rows that a stage of so many packets is asked about.
+
+        The sidecar asks none about packets without payload, but for the last.
+        """
+        return rows[(self.speaks[rows] <= packets) | (packets >= self.about["packets"])]
+
+    def cells(self, rows, columns, packets):
+        """The features of rows as a stage of so many packets sees them.
+
+        What the shapes speak of depends on how many packets there are.
+        """
+        x = self.x[np.ix_(rows, columns)]
+        for i, c in enumerate(columns):
+            j, _ = shape_of(self.columns[c])
+            if j:
+                x[self.at[rows, j - 1] > packets, i] = MISSING
+        return x
+
+    def without_payload(self, x, columns):
+        """x as a tap gives it that sends no bytes of payload."""
+        x = x.copy()
+        x[:, [i for i, c in enumerate(columns) if shape_of(self.columns[c])[1]]] = MISSING
+        return x
 
     def upto(self, packets):
         """Indexes of the columns that speak of no later packet."""
@@ -66,13 +103,18 @@ class Table:
         return weight[self.y[rows]] / weight[self.y[rows]].mean()
 
 
-def read(path, protocols, quiet):
-    """Reads the flows of the named protocols as the sidecar would see them.
+def read(path, recipe):
+    """Reads the flows of the recipe's protocols as the sidecar would see them.
+
+    Flows that carry no payload are left out, since no model is asked about them;
+    flows of labels that the recipe does not list are of its background.
 
     A flow that is quiet for so many seconds is decided then: packets that come
     later are taken away from its row. Columns that are constant in training
     or that repeat another there are left out: a model cannot gain from them.
     """
+    protocols, quiet = recipe["protocols"], recipe["quiet"]
+    hidden = re.compile("|".join(recipe.get("hide", [])) or "$^")
     file = pq.ParquetFile(path)
     about = json.loads(file.metadata.metadata[b"serveflow.features"])
     most = about["packets"]
@@ -86,11 +128,13 @@ def read(path, protocols, quiet):
     seen = _seen(np.stack([info[w].to_numpy() for w in waits], axis=1), quiet * 10**6)
     packets[seen < np.minimum(packets, most)] = seen[seen < np.minimum(packets, most)]
 
+    at, speaks = _payload(file, features, served, seen, info["proto"].to_numpy())
     split = np.array(info["split"].to_pylist())
     unknown = set(split) - set(SPLITS)
     if unknown:
         raise ValueError(f"{path}: splits {sorted(unknown)}, must be {', '.join(SPLITS)}")
-    train = split == "train"
+    silent = (speaks == FAR) & (seen < most)
+    train = (split == "train") & ~silent
     columns, kept, known = [], [], set()
     sums = _sums(file, features, served, seen)
     for chunk in range(0, len(features), 1024):
@@ -100,6 +144,11 @@ def read(path, protocols, quiet):
             if values is None:
                 values = part[name].to_numpy()[served].astype(np.float32)
                 values[packet_of(name) > seen] = MISSING_PAYLOAD if name.endswith("_payload") else MISSING
+                j, _ = shape_of(name)
+                if j:
+                    values[at[:, j - 1] == FAR] = MISSING
+            if hidden.fullmatch(name):
+                continue
             key = values[train].tobytes()
             if (values[train] == values[train][0]).all() or key in known:
                 continue
@@ -107,23 +156,46 @@ def read(path, protocols, quiet):
             columns.append(name)
             kept.append(values)
     session, source = (np.array(info[c].to_pylist(), dtype=str) for c in ("file", "source"))
-    label = np.array(info["label"].to_pylist())
+    label = np.array(info["label"].to_pylist(), dtype=object)
+    if "labels" in recipe:
+        listed = [*recipe["labels"], recipe["background"]]
+        label[~np.isin(label, listed)] = recipe["background"]
     labels = sorted(set(label[train].tolist()))
-    strangers = sorted(set(label.tolist()) - set(labels))
+    strangers = sorted(set(label[~silent].tolist()) - set(labels))
     if strangers:
         raise ValueError(f"{path}: no training flow of {', '.join(strangers)}")
+    keep = ~silent
     return Table(
         about=about,
         protocols=protocols,
         columns=columns,
-        x=np.stack(kept, axis=1),
+        x=np.stack(kept, axis=1)[keep],
         labels=labels,
-        y=np.searchsorted(labels, label),
-        split=split,
-        session=session,
-        source=np.where(source == "", session, source),
-        packets=packets,
+        y=np.searchsorted(labels, label[keep].astype(str)),
+        split=split[keep],
+        session=session[keep],
+        source=np.where(source == "", session, source)[keep],
+        packets=packets[keep],
+        speaks=speaks[keep],
+        at=at[keep],
     )
+
+
+def _payload(file, features, served, seen, proto):
+    """Where the packets with payload are, and which is the first that may be one."""
+    at = np.full((served.sum(), SHAPES), FAR)
+    for j in range(SHAPES):
+        if f"s{j + 1}_at" in features:
+            values = file.read([f"s{j + 1}_at"]).column(0).to_numpy()[served]
+            at[:, j] = np.where((values > 0) & (values <= seen), values, FAR)
+    speaks = np.full(served.sum(), 1)
+    names = [n for n in features if re.fullmatch(r"p\d+_payload", n)]
+    if names:
+        sizes = np.stack([file.read([n]).column(0).to_numpy()[served] for n in names], axis=1)
+        has = (sizes != 0) & (np.arange(1, len(names) + 1) <= seen[:, None])
+        speaks = np.where(has.any(axis=1), has.argmax(axis=1) + 1, FAR)
+        speaks[~np.isin(proto, [PROTOCOLS["tcp"], PROTOCOLS["udp"]])] = 1
+    return at, speaks
 
 
 def _seen(waits, quiet):

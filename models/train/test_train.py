@@ -102,7 +102,7 @@ class Flows(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "flows.parquet"
             pq.write_table(schema, path)
-            t = table.read(path, ["tcp", "udp"], 10)
+            t = table.read(path, {"protocols": ["tcp", "udp"], "quiet": 10})
         self.assertEqual(t.labels, ["x", "y"])
         self.assertEqual(t.session.tolist(), ["a", "b", "c", "e"])
         self.assertEqual(t.source.tolist(), ["s", "b", "c", "e"])
@@ -138,6 +138,8 @@ class Candidates(unittest.TestCase):
             session=session,
             source=session,
             packets=np.full(84, 2),
+            speaks=np.ones(84),
+            at=np.full((84, table.SHAPES), table.FAR),
         )
 
     def test_folds_deal_out_the_sessions_of_each_class(self):

@@ -66,6 +66,10 @@ class Candidate:
     def about(self):
         return ", ".join(f"{k} {v}" for k, v in self.settings.items())
 
+    def like(self):
+        """What it is apart from the events: on one table it is the same model."""
+        return (self.kind, self.packets, repr(self.settings))
+
     def model(self, table):
         """The bytes of its model, trained on the training rows of table."""
         if self.kind == "network":
@@ -154,18 +158,26 @@ def _digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def train(folder, candidates, table, folds, source):
+def train(folder, candidates, table, folds, source, models):
+    """Trains the candidates, unless models has them: those trained before, by what they are."""
     fold_of = folds_of(table, folds)
+
+    def model(c, table, fold):
+        key = (source, c.like(), fold)
+        if key not in models:
+            models[key] = c.model(table)
+        return models[key]
+
     fold = np.array([fold_of.get(s, -1) for s in table.session])
     for c in candidates:
         started = time.monotonic()
         made_from = f"{source} {c}"
-        data = folder.add(c.file, made_from, lambda: c.model(table))
+        data = folder.add(c.file, made_from, lambda: model(c, table, None))
         rng = np.random.default_rng(1)
         folder.add(c.file + golden.SUFFIX, made_from, lambda: golden.rows(data, c.file, table, rng))
         for f in range(folds):
             without = replace(table, split=np.where(fold == f, HELD, table.split))
-            folder.add(c.fold_file(f), f"{made_from} without {f} of {folds}", lambda: c.model(without))
+            folder.add(c.fold_file(f), f"{made_from} without {f} of {folds}", lambda: model(c, without, f))
         say(f"{c.name}: {c.about()}: {len(data) >> 10} KiB, {time.monotonic() - started:.1f} s")
     return fold_of
 
@@ -228,6 +240,7 @@ def main():
         raise ValueError(f"{args.recipe}: no [[candidate]], or no folds: models/train/iot-device.toml has some")
     folder, every = Folder(args.output), listed(recipe)
     table = fold_of = None
+    models = {}
     for events, path in (("meta", args.meta), ("packet", args.packet)):
         candidates = [c for c in every if c.events == events]
         if path is None and candidates:
@@ -235,12 +248,12 @@ def main():
         if not candidates:
             continue
         labels = table and table.labels
-        table = tables.read(path, recipe["protocols"], recipe["quiet"])
+        table = tables.read(path, recipe)
         if labels and labels != table.labels:
             raise ValueError("the two tables have other labels")
         say(f"{events}: {len(table.y)} flows, {len(table.columns)} columns, {len(candidates)} candidates")
-        source = _digest(path.read_bytes() + repr((recipe["protocols"], recipe["quiet"])).encode())
-        fold_of = train(folder, candidates, table, recipe["folds"], source)
+        source = _digest(path.read_bytes() + repr([recipe.get(k) for k in ("protocols", "quiet", "labels", "background", "hide")]).encode())
+        fold_of = train(folder, candidates, table, recipe["folds"], source, models)
     (args.output / MANIFEST).write_text(manifest(recipe, table, every, folder.digests, fold_of, args.date))
     say(f"{args.output}: done")
 

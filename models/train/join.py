@@ -1,0 +1,76 @@
+"""Joins data sets into one manifest and one list of flows, for a bundle of several.
+
+    .venv/bin/python models/train/join.py --output build/joined \
+        --captures build/lab/manifest.csv --flows world/manifest.csv world/flows.csv \
+        --rename bulk-tls=web
+
+Of a data set of --captures every flow has the label of its capture; of one of
+--flows a list says that of single flows. The output directory gets manifest.csv, which names
+the captures with their split and source, and labels.toml, for the flag --labels
+of serveflow extract, tune and eval. Labels of --captures may be renamed, those of
+one program as in remote-desktop/xrdp=rdp, and left out, as in tls-relay=.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+COLUMNS = ["file", "split", "source"]
+FLOW_COLUMNS = ["label", "community_id", "start"]
+
+
+def rows(path):
+    with open(path, newline="") as f:
+        yield from csv.DictReader(f)
+
+
+def captures_of(manifest):
+    """The captures of a manifest, by absolute paths."""
+    for row in rows(manifest):
+        path = (manifest.parent / row["file"]).resolve()
+        yield {"file": str(path), "split": row["split"], "source": row.get("source", "")}
+
+
+def flows_of(program, manifest, names):
+    """The flows of captures that have one label each, as they are called in the bundle."""
+    said = subprocess.run(
+        [program, "replay", "--bundle", "channel", "--json", "--manifest", manifest, "--label", "label"],
+        stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    program_of = {Path(row["file"]).name.removesuffix(".zst"): row.get("program") for row in rows(manifest)}
+    for line in said.stdout.splitlines():
+        flow = json.loads(line)
+        of_program = f"{flow['truth']}/{program_of[flow['capture'].removesuffix('.zst')]}"
+        label = names.get(of_program, names.get(flow["truth"], flow["truth"]))
+        yield {"label": label, "community_id": flow["community_id"], "start": flow["ts"]}
+
+
+def main():
+    args = argparse.ArgumentParser(description="Joins data sets into one manifest and one list of flows.")
+    args.add_argument("--captures", type=Path, action="append", default=[], metavar="MANIFEST", help="a data set whose captures have one label")
+    args.add_argument("--flows", type=Path, nargs=2, action="append", default=[], metavar=("MANIFEST", "FLOWS"), help="a data set whose flows are listed")
+    args.add_argument("--rename", action="append", default=[], metavar="LABEL=OTHER", help="what a label is called in the bundle")
+    args.add_argument("--program", default="bin/serveflow", help="serveflow (default %(default)s)")
+    args.add_argument("--output", type=Path, required=True, help="directory to write to")
+    args = args.parse_args()
+    names = dict(pair.split("=", 1) for pair in args.rename)
+    args.output.mkdir(parents=True, exist_ok=True)
+    with (
+        open(args.output / "manifest.csv", "w", newline="") as captures,
+        open(args.output / "flows.csv", "w", newline="") as flows,
+    ):
+        listed, known = csv.DictWriter(captures, COLUMNS), csv.DictWriter(flows, FLOW_COLUMNS)
+        listed.writeheader()
+        known.writeheader()
+        for manifest in [*args.captures, *(m for m, _ in args.flows)]:
+            listed.writerows(captures_of(manifest))
+        every = [flow for manifest in args.captures for flow in flows_of(args.program, manifest, names)]
+        every += [{k: flow[k] for k in FLOW_COLUMNS} for _, path in args.flows for flow in rows(path)]
+        known.writerows(flow for flow in every if flow["label"])
+    (args.output / "labels.toml").write_text('flows = ["flows.csv"]\n')
+
+
+if __name__ == "__main__":
+    main()

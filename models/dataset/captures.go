@@ -3,10 +3,10 @@
 // The first line names the columns. file is the path of a capture, absolute or
 // relative to the manifest's folder; split says what it may be used for (train,
 // calibration, test); a column that the caller names holds the label, which
-// every flow of the capture has, unless package labels tells that of single flows.
+// every flow of the capture has, unless package groundtruth tells that of single flows.
 // source, where there is such a column, says whose captures they are: those of one
 // source are alike, so they are trained on together or not at all. Other columns are
-// ignored.
+// kept as they are.
 package dataset
 
 import (
@@ -32,6 +32,8 @@ type Capture struct {
 	// Source is whose capture it is; "": the manifest does not say, and no other
 	// capture is like it.
 	Source string
+	// Fields are all columns of the line, by name.
+	Fields map[string]string
 	// Flows knows the labels of single flows; nil: all have Label.
 	Flows *groundtruth.Labels
 }
@@ -42,7 +44,7 @@ func (c *Capture) Truth(t packet.Tuple, start int64) groundtruth.Answer {
 	if c.Flows == nil {
 		return groundtruth.Answer{Label: c.Label}
 	}
-	return c.Flows.Of(t, start)
+	return c.Flows.Of(c.Path, t, start)
 }
 
 // Error says what is wrong with a manifest.
@@ -104,7 +106,10 @@ func read(f io.Reader, dir, label string, splits []string) ([]Capture, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := Capture{File: record[at[0]], Split: record[at[1]]}
+		c := Capture{File: record[at[0]], Split: record[at[1]], Fields: map[string]string{}}
+		for i, name := range header {
+			c.Fields[name] = record[i]
+		}
 		if label != "" {
 			c.Label = record[at[2]]
 		}

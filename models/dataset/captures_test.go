@@ -4,7 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -21,10 +21,14 @@ func manifest(t *testing.T, text string) string {
 func TestRead(t *testing.T) {
 	path := manifest(t, "\ufeffclass,file,notes,split\nlamp,pcap/one.pcap,\"a, b\",train\nplug,two.pcap,,test\nlamp,three.pcap,,calibration\n")
 	dir := filepath.Dir(path)
+	line := func(file, notes, class, split string) Capture {
+		return Capture{
+			File: file, Path: filepath.Join(dir, file), Label: class, Split: split,
+			Fields: map[string]string{"file": file, "notes": notes, "class": class, "split": split},
+		}
+	}
 	all := []Capture{
-		{File: "pcap/one.pcap", Path: filepath.Join(dir, "pcap/one.pcap"), Label: "lamp", Split: "train"},
-		{File: "two.pcap", Path: filepath.Join(dir, "two.pcap"), Label: "plug", Split: "test"},
-		{File: "three.pcap", Path: filepath.Join(dir, "three.pcap"), Label: "lamp", Split: "calibration"},
+		line("pcap/one.pcap", "a, b", "lamp", "train"), line("two.pcap", "", "plug", "test"), line("three.pcap", "", "lamp", "calibration"),
 	}
 	for _, c := range []struct {
 		splits []string
@@ -35,7 +39,7 @@ func TestRead(t *testing.T) {
 		{[]string{"calibration", "train"}, []Capture{all[0], all[2]}},
 	} {
 		got, err := Read(path, "class", c.splits)
-		if err != nil || !slices.Equal(got, c.want) {
+		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("splits %v: %v, %v, want %v", c.splits, got, err, c.want)
 		}
 	}

@@ -22,20 +22,39 @@ const (
 type Answer struct {
 	Label string // "" if there is none
 	By    By
+	// Detail is the finer kind that a list names.
+	Detail string
+	// Line is the number of the list's line, counted from 1 over all lists, if it
+	// has a start and so means one flow; Apart is how far, in µs, that is from the
+	// flow's. Of several flows with a line, the nearest is the one meant.
+	Line  int
+	Apart int64
 	// Unmatched is the name or service that no rule is about, with NoRule.
 	Unmatched string
 }
 
-// Of returns the label of a flow that starts at a time in µs since the epoch.
-func (l *Labels) Of(t packet.Tuple, start int64) Answer {
+// Of returns the label of a flow of a capture, which starts at a time in µs since
+// the epoch. Of the capture's path only the name matters, and only to lines of
+// lists that name one.
+func (l *Labels) Of(capture string, t packet.Tuple, start int64) Answer {
 	key, ok := l.community(t)
 	if !ok {
 		return Answer{By: NoLog}
 	}
 	var v votes
-	v.lists(l.flows, key, start)
+	line := l.listed(&v, l.inCapture(key, captureName(capture)), start)
+	if line == nil {
+		line = l.listed(&v, key, start)
+	}
 	if v.any() {
-		return v.answer(ByList)
+		a := v.answer(ByList)
+		if a.By == ByList {
+			a.Detail = l.words.text[line.value.detail]
+			if line.at != untimed {
+				a.Line, a.Apart = line.value.number, max(line.at-start, start-line.at)
+			}
+		}
+		return a
 	}
 	conns := l.conns.near(key, start)
 	by, named := ByName, false
@@ -93,16 +112,21 @@ func (v *votes) miss(what string) {
 	}
 }
 
-// lists asks the lines about a flow: those with its start, else those without any.
-func (v *votes) lists(flows index[string], key uint64, start int64) {
-	lines := flows.near(key, start)
+// listed asks the lines about a flow: those with its start, else those without any.
+// It returns the first of them, or nil.
+func (l *Labels) listed(v *votes, key uint64, start int64) *entry[line] {
+	lines := l.flows.near(key, start)
 	if len(lines) == 0 {
-		lines = flows.of(key)
+		lines = l.flows.of(key)
 		lines = lines[:lines.upto(untimed)]
 	}
-	for _, line := range lines {
-		v.add(line.value)
+	if len(lines) == 0 {
+		return nil
 	}
+	for _, e := range lines {
+		v.add(l.words.text[e.value.label])
+	}
+	return &lines[0]
 }
 
 func (v *votes) name(l *Labels, n uint32) {

@@ -2,8 +2,8 @@
 // logs of the same traffic and a few rules, or a list of flows. It is behind the
 // flag --labels of serveflow extract, tune and eval.
 //
-//	known, err := labels.Open("labels.toml")
-//	answer := known.Of(tuple, start)
+//	known, err := groundtruth.Open("labels.toml")
+//	answer := known.Of("office.pcap", tuple, start)
 //	if answer.Label == "" { … } // answer.By says why
 //
 // # The file
@@ -53,7 +53,9 @@
 // CSV; the first line names the columns: label, and community_id (version 1, seed
 // 0) or src, dst, proto and, where there are ports, sport and dport. start is
 // seconds since the epoch or a time as in RFC 3339; without it, all flows between
-// these ends have the label. Other columns are ignored.
+// these ends have the label. A line whose column file names a capture is about that
+// one alone; its folder and the endings .gz and .zst do not count. detail is a finer
+// kind, for reports. Other columns are ignored.
 //
 // # What it promises
 //

@@ -37,7 +37,7 @@ func FuzzLog(f *testing.F) {
 		r.conns.sort()
 		r.servers.sort()
 		r.answers.sort()
-		switch a := r.Of(tuple, t0); {
+		switch a := r.Of("a.pcap", tuple, t0); {
 		case a.By == NoLog, a.By == NoName:
 			t.Fatalf("%+v behind %q", a, log)
 		case a.Label != "" && a.Label != "shell" && a.Label != "named":
@@ -61,7 +61,7 @@ func FuzzList(f *testing.F) {
 			return
 		}
 		r.flows.sort()
-		if a := r.Of(tuple, t0); a.Label != "" && checkLabel(a.Label) != nil {
+		if a := r.Of("a.pcap", tuple, t0); a.Label != "" && checkLabel(a.Label) != nil {
 			t.Fatalf("%+v", a)
 		}
 	})

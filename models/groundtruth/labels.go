@@ -2,12 +2,14 @@ package groundtruth
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -25,12 +27,19 @@ type Labels struct {
 	digest   string
 	rules    rules
 	seed     maphash.Seed
-	flows    index[string]     // labels, by Community ID; untimed: of any time
+	flows    index[line]       // by Community ID, and capture if it names one; untimed: of any time
 	conns    index[connection] // by Community ID
 	servers  index[uint32]     // names, by uid; without time
 	answers  index[answered]   // by addresses of client and server
+	words    words             // of lines of lists
 	names    words
 	services words
+}
+
+// line is a line of a list of flows.
+type line struct {
+	label, detail uint32 // in Labels.words
+	number        int
 }
 
 // connection is a row of conn.log.
@@ -163,6 +172,20 @@ func (l *Labels) community(t packet.Tuple) (key uint64, ok bool) {
 	var buf [32]byte
 	id := sink.AppendCommunityID(buf[:0], t)
 	return l.hash(id), len(id) > 0
+}
+
+// inCapture is the key of lines that name their capture.
+func (l *Labels) inCapture(key uint64, name string) uint64 {
+	return l.hash(append(binary.LittleEndian.AppendUint64(nil, key), name...))
+}
+
+// captureName is what a capture goes by in lists: its name, packed or not.
+func captureName(path string) string {
+	name := filepath.Base(filepath.FromSlash(path))
+	for _, packed := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	return name
 }
 
 // ends are a client and a server, without ports.

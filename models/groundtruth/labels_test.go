@@ -248,7 +248,8 @@ func TestOf(t *testing.T) {
 				t.Errorf("trouble: %q", l.Read.Trouble)
 			}
 			for _, a := range c.ask {
-				if got := l.Of(flow(t, a.flow), t0+a.at); got != a.want {
+				got := l.Of("a.pcap", flow(t, a.flow), t0+a.at)
+				if got.Line, got.Apart = 0, 0; got != a.want {
 					t.Errorf("%s at %d: %+v, want %+v", a.flow, a.at, got, a.want)
 				}
 			}
@@ -256,12 +257,36 @@ func TestOf(t *testing.T) {
 			for range 4 {
 				asking.Go(func() {
 					for _, a := range c.ask {
-						l.Of(flow(t, a.flow), t0+a.at)
+						l.Of("a.pcap", flow(t, a.flow), t0+a.at)
 					}
 				})
 			}
 			asking.Wait()
 		})
+	}
+}
+
+// A line that names a capture is about its flows alone, and comes before one that
+// names none. With a start it means one flow, without it all between its ends.
+func TestLinesOfCaptures(t *testing.T) {
+	const ends = ",192.0.2.1,50000,198.51.100.7,443,tcp,1700000000\n"
+	dir := folder(t, map[string]string{
+		"labels.toml": `flows = ["a.csv", "b.csv"]`,
+		"a.csv":       "label,detail,file,src,sport,dst,dport,proto,start\nweb,TLS,pcap/a.pcap.zst" + ends + "proxy,trojan,b.pcap" + ends,
+		"b.csv":       "label,detail,file,src,sport,dst,dport,proto,start\nmail,," + strings.Replace(ends, "1700000000", "", 1),
+	})
+	l, err := Open(filepath.Join(dir, "labels.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for capture, want := range map[string]Answer{
+		"/data/a.pcap":     {Label: "web", By: ByList, Detail: "TLS", Line: 1, Apart: 1500},
+		"b.pcap.gz":        {Label: "proxy", By: ByList, Detail: "trojan", Line: 2, Apart: 1500},
+		"other/c.pcap.zst": {Label: "mail", By: ByList},
+	} {
+		if got := l.Of(capture, flow(t, "tcp 192.0.2.1 50000 198.51.100.7 443"), t0-1500); got != want {
+			t.Errorf("%s: %+v, want %+v", capture, got, want)
+		}
 	}
 }
 
@@ -417,7 +442,7 @@ func TestTrouble(t *testing.T) {
 	if n := l.Read.Connections; n < 1000 || n > 5000 {
 		t.Errorf("%d connections", n)
 	}
-	if a := l.Of(flow(t, "tcp 192.0.2.1 50000 198.51.100.7 22"), t0); a.Label != "shell" {
+	if a := l.Of("a.pcap", flow(t, "tcp 192.0.2.1 50000 198.51.100.7 22"), t0); a.Label != "shell" {
 		t.Errorf("%+v", a)
 	}
 }

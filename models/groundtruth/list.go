@@ -37,7 +37,8 @@ func (r *reading) lists(paths []string) error {
 
 // columns are where a list has what it says; -1: nowhere.
 type columns struct {
-	label, community, start        int
+	label, detail, file            int
+	community, start               int
 	src, sport, dst, dport, number int
 }
 
@@ -58,7 +59,7 @@ func (r *reading) list(in io.Reader) error {
 	}
 	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
 	at := func(column string) int { return slices.Index(header, column) }
-	c := columns{at("label"), at("community_id"), at("start"), at("src"), at("sport"), at("dst"), at("dport"), at("proto")}
+	c := columns{at("label"), at("detail"), at("file"), at("community_id"), at("start"), at("src"), at("sport"), at("dst"), at("dport"), at("proto")}
 	if c.label < 0 || c.community < 0 && (c.src < 0 || c.dst < 0 || c.number < 0) {
 		return fmt.Errorf("the columns are %s: it needs label, and community_id or src, sport, dst, dport and proto", strings.Join(header, ", "))
 	}
@@ -92,7 +93,9 @@ func (r *reading) listed(record []string, c columns) error {
 	if err := checkLabel(label); err != nil {
 		return err
 	}
-	e := entry[string]{at: untimed, value: label}
+	e := entry[line]{at: untimed, value: line{
+		r.words.number([]byte(label)), r.words.number([]byte(get(c.detail))), r.Read.Flows + 1,
+	}}
 	if id := get(c.community); communityID.MatchString(id) {
 		e.key = r.hash([]byte(id))
 	} else if id != "" {
@@ -111,6 +114,9 @@ func (r *reading) listed(record []string, c columns) error {
 			return fmt.Errorf("start %q: is neither seconds since the epoch nor a time such as 2026-11-23T12:51:24.412609Z", start)
 		}
 		e.at = at
+	}
+	if file := get(c.file); file != "" {
+		e.key = r.inCapture(e.key, captureName(file))
 	}
 	r.Read.Flows++
 	r.flows = append(r.flows, e)

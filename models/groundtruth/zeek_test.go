@@ -28,7 +28,7 @@ func TestZeek(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, trace := range traces {
-			a := l.Of(trace.Tuple, trace.Start)
+			a := l.Of("", trace.Tuple, trace.Start)
 			if a.By == NoLog {
 				t.Errorf("%s: flow %d is in no log", file, trace.Flow)
 			}

@@ -14,6 +14,8 @@ type evalCmd struct {
 	Bundle          string `required:"" placeholder:"NAME|DIR" help:"Bundle to measure."`
 	truthFlags      `embed:""`
 	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
+	Group           string   `default:"source" placeholder:"COLUMN" help:"Column of the manifest whose values are reported side by side, where it has it. Default: source."`
+	Natural         string   `default:"natural" placeholder:"COLUMN" help:"Column of the manifest that is 1 for captures of real mixtures of traffic, of which there are figures of their own, where it has it. Default: natural."`
 	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
 	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
 	JSON            bool     `help:"Print the report as JSON."`
@@ -22,8 +24,9 @@ type evalCmd struct {
 // Help is the text below the flags.
 func (evalCmd) Help() string {
 	return `Everything goes through a sidecar, over its socket: once with the cascade, once
-with its last stage alone on every flow. F1 is over all flows, with unknown
-counted as wrong.`
+with its last stage alone on every flow. Flows of kinds that the bundle has no
+label for are background: right with unknown, or with the bundle's label for them.
+F1 is over the kinds that it has a label for, with unknown counted as wrong.`
 }
 
 func (e evalCmd) Run(ctx context.Context) error {
@@ -37,6 +40,7 @@ func (e evalCmd) Run(ctx context.Context) error {
 	}
 	report, err := evaluate.Run(ctx, evaluate.Options{
 		Bundle: b, Captures: list, Meta: e.Events == "meta",
+		Group: e.Group, Natural: e.Natural,
 		Replay:   replay.Options{IgnoreChecksums: !e.VerifyChecksums},
 		Progress: progress("evaluating"),
 	})

@@ -34,7 +34,7 @@ func accepted(flows []flowResult, promised float64) Accepted {
 			c.flows++
 			if f.Reason == cascade.Accepted.String() {
 				c.accepted++
-				if f.Label != f.truth {
+				if !f.right {
 					c.wrong++
 				}
 			}

@@ -17,10 +17,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"serveflow/models/dataset"
+	"serveflow/models/groundtruth"
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/output/sink"
@@ -33,16 +35,26 @@ type Options struct {
 	Captures []dataset.Capture
 	Replay   replay.Options
 	Meta     bool // as a tap that sees no headers
+	// Group is the column of the manifest whose values, such as the sources of the
+	// captures, are reported side by side; Natural is the column that is 1 where a
+	// capture is a real mixture of traffic, of which there are figures of their own.
+	// Neither must exist.
+	Group, Natural string
 	// Progress, if set, is called after each capture.
 	Progress func(done, total int)
 }
 
 // flowResult is one flow's label beside the truth.
 type flowResult struct {
-	truth string // "" if nobody knows it
+	truth  string // "" if nobody knows it
+	detail string // finer than truth, or ""
 	sink.Record
 	trace   replay.Trace
 	session int // number of the capture
+	group   string
+	natural bool
+	verdict
+	weight float64 // 1 over the flows of its capture
 }
 
 // ErrUnserved says that a bundle has no cascade for what the tap sees.
@@ -55,6 +67,10 @@ var ErrUnlabelled = errors.New("no flow that the bundle serves has a label")
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.course() == nil {
 		return nil, ErrUnserved
+	}
+	natural, err := o.natural()
+	if err != nil {
+		return nil, err
 	}
 	total := 2 * len(o.Captures)
 	done := 0
@@ -71,12 +87,32 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range cascade {
+		f := &cascade[i]
+		f.natural, f.group = natural[f.session], o.Captures[f.session].Fields[o.Group]
+	}
 	r := o.report(cascade, slow)
 	if r.Flows == 0 && r.Unlabelled > 0 {
 		return nil, ErrUnlabelled
 	}
 	r.Cut = cut
 	return r, nil
+}
+
+// natural says of each capture whether it is a real mixture of traffic.
+func (o Options) natural() ([]bool, error) {
+	natural := make([]bool, len(o.Captures))
+	for i, c := range o.Captures {
+		text, given := c.Fields[o.Natural]
+		if !given {
+			continue
+		}
+		var err error
+		if natural[i], err = strconv.ParseBool(text); err != nil {
+			return nil, fmt.Errorf("%s: column %s: %q: write 1 for a real mixture of traffic, else 0", c.File, o.Natural, text)
+		}
+	}
+	return natural, nil
 }
 
 // pass sends all captures through a sidecar with bundle b, and names those that
@@ -126,18 +162,43 @@ func (o Options) play(ctx context.Context, socket string, c dataset.Capture, pac
 	}
 	records := log.take()
 	results := make([]flowResult, len(traces))
+	answers := make([]groundtruth.Answer, len(traces))
 	for _, r := range records {
 		id := r.Flow.Uint()
 		if id == 0 || id > uint64(len(traces)) || results[id-1].trace.Flow != 0 {
 			return nil, fmt.Errorf("%s: flow %d was decided twice or does not exist", c.Path, id)
 		}
 		trace := traces[id-1]
-		results[id-1] = flowResult{truth: c.Truth(trace.Tuple, trace.Start).Label, Record: r, trace: trace}
+		a := c.Truth(trace.Tuple, trace.Start)
+		answers[id-1] = a
+		results[id-1] = flowResult{truth: a.Label, detail: a.Detail, Record: r, trace: trace}
 	}
+	nearest(results, answers)
 	if len(records) != len(traces) {
 		return nil, fmt.Errorf("%s: %d of %d flows were decided", c.Path, len(records), len(traces))
 	}
 	return results, cut
+}
+
+// nearest leaves a line of a list that means one flow to the nearest of those that
+// it was found for: the truth of the others is not known.
+func nearest(results []flowResult, answers []groundtruth.Answer) {
+	meant := map[int]int{} // flow by line
+	for i, a := range answers {
+		if a.Line == 0 {
+			continue
+		}
+		other, taken := meant[a.Line]
+		switch {
+		case !taken:
+			meant[a.Line] = i
+		case a.Apart < answers[other].Apart:
+			results[other].truth = ""
+			meant[a.Line] = i
+		default:
+			results[i].truth = ""
+		}
+	}
 }
 
 // ms is how long the flow waited for its label.

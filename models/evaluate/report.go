@@ -2,19 +2,15 @@ package evaluate
 
 import (
 	"cmp"
-	"fmt"
-	"io"
-	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
 )
 
-// Report is what an evaluation found. F1 is over all flows that the bundle
-// serves, with unknown counted as wrong.
+// Report is what an evaluation found. F1 is over the kinds of flows that the bundle
+// knows, with unknown counted as wrong.
 type Report struct {
 	Bundle   string `json:"bundle"`
 	Captures int    `json:"captures"`
@@ -31,11 +27,12 @@ type Report struct {
 	SlowOnly  SlowOnly       `json:"slow_only"` // the last stage on every flow
 	Latency   Latency        `json:"latency"`
 	Speedup   float64        `json:"speedup_p50"` // median latency of the last stage alone over the cascade's
+	OpenSet   OpenSet        `json:"open_set"`
 	Long      Long           `json:"reaching_all_packets"`
 	Accepted  Accepted       `json:"accepted"` // by a stage before the last
 	Stages    []StageReport  `json:"stages"`
 	Reasons   map[string]int `json:"reasons"` // flows by reason
-	Classes   []ClassReport  `json:"classes"`
+	Kinds     []KindReport   `json:"kinds"`
 	Confusion []Confusion    `json:"confusion"` // wrong labels, the most frequent first
 }
 
@@ -64,12 +61,21 @@ type StageReport struct {
 	Right   float64 `json:"accuracy"`
 }
 
-// ClassReport is the flows of one class.
-type ClassReport struct {
-	Label   string  `json:"label"`
-	Flows   int     `json:"flows"`
-	Right   float64 `json:"recall"`
-	Unknown float64 `json:"unknown"`
+// KindReport is the flows of one kind, by the ground truth.
+type KindReport struct {
+	Label    string `json:"label"`
+	Flows    int    `json:"flows"`
+	Captures int    `json:"captures"`
+	Known    bool   `json:"known"` // the bundle has a label for some of them; else they are background
+	// Right is the share with the label of their kind; of background, with none.
+	Right          float64 `json:"recall"`
+	RightByCapture float64 `json:"recall_by_capture"` // with one vote for each capture
+	Near           float64 `json:"near"`              // the label is neither right nor wrong
+	Unknown        float64 `json:"unknown"`           // of background, these are right
+	Background     float64 `json:"background"`        // the label is that of the background; of background, right
+	Wrong          float64 `json:"wrong"`
+	// Given counts the labels given that are not right.
+	Given map[string]int `json:"given,omitempty"`
 }
 
 // Confusion is flows that were given a wrong label.
@@ -88,36 +94,41 @@ func (o Options) report(fast, slow []flowResult) *Report {
 		Bundle: o.Bundle.Name(), Captures: len(o.Captures), Flows: len(fast), Unserved: all - ours, Unlabelled: ours - len(fast),
 		Reasons: map[string]int{},
 	}
-	given, covered := confusion{}, confusion{}
-	known := 0
+	j := newJudge(o.Bundle.Manifest)
+	j.judge(fast)
+	j.judge(slow)
+	weigh(fast)
+	wrong := confusion{}
 	for i := range fast {
 		f := &fast[i]
-		given.add(f.truth, f.Label)
 		r.Reasons[f.Reason]++
-		if f.Label != bundle.UnknownLabel {
-			known++
-			covered.add(f.truth, f.Label)
+		if !f.right {
+			wrong.add(f.truth, f.Label)
 		}
 	}
-	r.Scores, r.Covered = given.scores(), covered.scores()
-	r.Coverage = share(known, len(fast))
-	r.SlowOnly = slowOnly(slow)
+	r.Scores, r.Covered = j.scores(fast), j.scores(covered(fast))
+	r.Coverage = share(len(covered(fast)), len(fast))
+	r.SlowOnly = slowOnly(slow, j)
 	r.Latency = latency(waits(fast, 0))
 	r.Speedup = ratio(r.SlowOnly.LatencyP50, r.Latency.P50)
+	r.OpenSet = openSet(fast)
 	c := o.course()
 	r.Long = long(fast, slow, c.Packets())
 	r.Accepted = accepted(fast, o.promised())
-	r.Stages = stages(fast, c)
-	r.Classes = classes(fast)
-	for pair, n := range given {
-		if pair[0] != pair[1] {
-			r.Confusion = append(r.Confusion, Confusion{pair[0], pair[1], n})
-		}
+	r.Stages = stages(fast, c, j)
+	r.Kinds = kindReports(fast, j.background)
+	for pair, n := range wrong {
+		r.Confusion = append(r.Confusion, Confusion{pair[0], pair[1], n})
 	}
 	slices.SortFunc(r.Confusion, func(a, b Confusion) int {
 		return cmp.Or(cmp.Compare(b.Flows, a.Flows), strings.Compare(a.Truth, b.Truth), strings.Compare(a.Given, b.Given))
 	})
 	return r
+}
+
+// covered are the flows with another label than unknown.
+func covered(flows []flowResult) []flowResult {
+	return slices.DeleteFunc(slices.Clone(flows), func(f flowResult) bool { return f.Label == bundle.UnknownLabel })
 }
 
 // labelled are the flows whose label is known.
@@ -137,16 +148,9 @@ func (o Options) course() *cascade.Cascade {
 	return o.Bundle.Packet
 }
 
-func slowOnly(slow []flowResult) SlowOnly {
-	all, known := confusion{}, 0
-	for i := range slow {
-		all.add(slow[i].truth, slow[i].Label)
-		if slow[i].Label != bundle.UnknownLabel {
-			known++
-		}
-	}
+func slowOnly(slow []flowResult, j *judge) SlowOnly {
 	l := latency(waits(slow, 0))
-	return SlowOnly{all.scores(), share(known, len(slow)), l.P50, l.Under16ms}
+	return SlowOnly{j.scores(slow), share(len(covered(slow)), len(slow)), l.P50, l.Under16ms}
 }
 
 func long(fast, slow []flowResult, packets int) Long {
@@ -166,44 +170,51 @@ func waits(flows []flowResult, packets int) (ms []float64) {
 	return ms
 }
 
-func stages(flows []flowResult, c *cascade.Cascade) (reports []StageReport) {
+func stages(flows []flowResult, c *cascade.Cascade, j *judge) (reports []StageReport) {
 	for _, s := range c.Stages {
-		own, right, n := confusion{}, 0, 0
-		for i := range flows {
-			if f := &flows[i]; f.Stage == s.Name {
-				n++
-				own.add(f.truth, f.Label)
-				if f.truth == f.Label {
-					right++
-				}
+		own := slices.DeleteFunc(slices.Clone(flows), func(f flowResult) bool { return f.Stage != s.Name })
+		right := 0
+		for i := range own {
+			if own[i].right {
+				right++
 			}
 		}
-		reports = append(reports, StageReport{s.Name, s.Packets, share(n, len(flows)), own.scores().Macro, share(right, n)})
+		reports = append(reports, StageReport{s.Name, s.Packets, share(len(own), len(flows)), j.scores(own).Macro, share(right, len(own))})
 	}
 	return reports
 }
 
-func classes(flows []flowResult) (reports []ClassReport) {
-	count := map[string]*[3]int{} // all, right, unknown
+// kindReports are of the kinds that are known, and then of the others, each by name.
+func kindReports(flows []flowResult, background string) (reports []KindReport) {
+	of := map[string][]*flowResult{}
 	for i := range flows {
-		f := &flows[i]
-		c := count[f.truth]
-		if c == nil {
-			c = new([3]int)
-			count[f.truth] = c
-		}
-		c[0]++
-		switch f.Label {
-		case f.truth:
-			c[1]++
-		case bundle.UnknownLabel:
-			c[2]++
-		}
+		of[flows[i].truth] = append(of[flows[i].truth], &flows[i])
 	}
-	for _, label := range slices.Sorted(maps.Keys(count)) {
-		c := count[label]
-		reports = append(reports, ClassReport{label, c[0], share(c[1], c[0]), share(c[2], c[0])})
+	for label, own := range of {
+		r := KindReport{Label: label, Flows: len(own), Captures: captures(own), Given: map[string]int{}}
+		right := shareOf(own, func(f *flowResult) bool { return f.right })
+		r.Right, r.RightByCapture = right.ByFlow, right.ByCapture
+		r.Near = shareOf(own, func(f *flowResult) bool { return f.near }).ByFlow
+		r.Unknown = shareOf(own, func(f *flowResult) bool { return f.Label == bundle.UnknownLabel }).ByFlow
+		r.Background = shareOf(own, func(f *flowResult) bool { return f.Label == background }).ByFlow
+		r.Wrong = shareOf(own, (*flowResult).wrong).ByFlow
+		for _, f := range own {
+			r.Known = r.Known || f.known
+			if !f.right && !f.none {
+				r.Given[f.Label]++
+			}
+		}
+		reports = append(reports, r)
 	}
+	slices.SortFunc(reports, func(a, b KindReport) int {
+		switch {
+		case a.Known && !b.Known:
+			return -1
+		case b.Known && !a.Known:
+			return 1
+		}
+		return strings.Compare(a.Label, b.Label)
+	})
 	return reports
 }
 
@@ -214,54 +225,4 @@ func ratio(a, b float64) float64 {
 		return 0
 	}
 	return a / b
-}
-
-// WriteText writes the report for people.
-func (r *Report) WriteText(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s on %d flows of %d captures\n", r.Bundle, r.Flows, r.Captures)
-	for _, file := range r.Cut {
-		fmt.Fprintf(t, "(%s ends inside a packet; what comes before was used)\n", file)
-	}
-	if r.Unserved > 0 {
-		fmt.Fprintf(t, "(and %d flows of protocols that it does not serve)\n", r.Unserved)
-	}
-	if r.Unlabelled > 0 {
-		fmt.Fprintf(t, "(and %d flows whose label nobody knows)\n", r.Unlabelled)
-	}
-	fmt.Fprintln(t)
-	fmt.Fprintf(t, "\tcascade\tlast stage on every flow\n")
-	fmt.Fprintf(t, "F1 macro, all flows\t%.3f\t%.3f\n", r.Macro, r.SlowOnly.Macro)
-	fmt.Fprintf(t, "F1 weighted, all flows\t%.3f\t%.3f\n", r.Weighted, r.SlowOnly.Weighted)
-	fmt.Fprintf(t, "F1 macro, covered flows\t%.3f\t\n", r.Covered.Macro)
-	fmt.Fprintf(t, "coverage\t%.1f %%\t%.1f %%\n", 100*r.Coverage, 100*r.SlowOnly.Coverage)
-	fmt.Fprintf(t, "latency p50\t%.3f ms\t%.3f ms\n", r.Latency.P50, r.SlowOnly.LatencyP50)
-	fmt.Fprintf(t, "latency p90, p99\t%.1f ms, %.1f ms\t\n", r.Latency.P90, r.Latency.P99)
-	fmt.Fprintf(t, "under 16 ms\t%.1f %%\t%.1f %%\n", 100*r.Latency.Under16ms, 100*r.SlowOnly.Under16ms)
-	fmt.Fprintf(t, "median sooner by\t%.1f x\t\n", r.Speedup)
-	fmt.Fprintf(t, "… of %d flows with all packets\t%.1f x\t\n", r.Long.Flows, r.Long.Speedup)
-	if len(r.Stages) > 1 {
-		fmt.Fprintf(t, "accepted before the last stage\t%.1f %%\t\n", 100*r.Accepted.Share)
-		fmt.Fprintf(t, "… of these wrong\t%.1f %%\t\n", 100*r.Accepted.Wrong)
-		fmt.Fprintf(t, "… a capture drawn first\t%.1f %%%s\t\n", 100*r.Accepted.SessionsWrong, r.Accepted.promise())
-	}
-	fmt.Fprintf(t, "\nstage\tpackets\tdecided\tright\tF1 macro\n")
-	for _, s := range r.Stages {
-		fmt.Fprintf(t, "%s\t%d\t%5.1f %%  %s\t%.1f %%\t%.3f\n", s.Name, s.Packets, 100*s.Share, bar(s.Share), 100*s.Right, s.Macro)
-	}
-	fmt.Fprintf(t, "\nclass\tflows\tright\tunknown\n")
-	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t%d\t%5.1f %%  %s\t%.1f %%\n", c.Label, c.Flows, 100*c.Right, bar(c.Right), 100*c.Unknown)
-	}
-	fmt.Fprintf(t, "\nmost frequent errors\tgiven\tflows\n")
-	for _, c := range r.Confusion[:min(len(r.Confusion), 8)] {
-		fmt.Fprintf(t, "%s\t%s\t%d\n", c.Truth, c.Given, c.Flows)
-	}
-	return t.Flush()
-}
-
-// bar draws a share, 20 columns wide.
-func bar(share float64) string {
-	n := int(share*20 + .5)
-	return strings.Repeat("█", n) + strings.Repeat("·", 20-n)
 }

@@ -59,7 +59,7 @@ func result(truth, label, stage, reason string, packets int, compute time.Durati
 
 func TestReport(t *testing.T) {
 	c := &cascade.Cascade{Stages: []cascade.Stage{{Name: "fast", Packets: 1}, {Name: "slow", Packets: 3}}}
-	o := Options{Bundle: &bundle.Bundle{Manifest: &bundle.Manifest{Name: "x", Version: "1.0.0", Calibration: bundle.Calibration{TargetError: .1}}, Packet: c}}
+	o := Options{Bundle: &bundle.Bundle{Manifest: &bundle.Manifest{Name: "x", Version: "1.0.0", Labels: []string{"a", "b"}, Calibration: bundle.Calibration{TargetError: .1}}, Packet: c}}
 	fast := []flowResult{
 		result("a", "a", "fast", "accepted", 1, time.Millisecond, 0, 5000, 20000),
 		result("a", "unknown", "slow", "last_stage", 3, 2*time.Millisecond, 0, 5000, 20000),
@@ -111,6 +111,7 @@ func TestAccepted(t *testing.T) {
 	flow := func(session int, label, reason string) flowResult {
 		f := result("a", label, "fast", reason, 1, 0, 0)
 		f.session = session
+		f.right = label == "a"
 		return f
 	}
 	flows := []flowResult{ // sessions of four flows, one and one

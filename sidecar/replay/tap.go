@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -45,6 +46,7 @@ const defaultTimeout = 30 * time.Second
 // protocol, as an IDS does.
 type Tap struct {
 	socket  string
+	run     string // names this run over the capture
 	options TapOptions
 	conn    *connection
 	out     *batch
@@ -101,7 +103,7 @@ func Dial(ctx context.Context, socket string, o TapOptions) (*Tap, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	t := &Tap{socket: socket, options: o, out: &batch{}}
+	t := &Tap{socket: socket, run: rand.Text(), options: o, out: &batch{}}
 	t.encode = wire.NewEncoder(t.out)
 	if !o.Capture {
 		t.wanted.flows = make(map[uint64]bool)
@@ -121,7 +123,7 @@ func (t *Tap) dial(ctx context.Context) error {
 	}
 	t.out.reset()
 	if err := t.encode.Hello(&wire.Hello{
-		Engine: "replay", Sensor: t.options.Sensor, PID: os.Getpid(),
+		Engine: "replay", Sensor: t.options.Sensor, PID: os.Getpid(), Run: t.run,
 		Capture: t.options.Capture, Meta: t.options.Meta, Reply: t.options.OnLabel != nil,
 	}); err != nil {
 		c.Close()

@@ -73,7 +73,8 @@ local NIL = "\192"
 local messages = {}
 
 function messages.hello(h)
-  return "\147\0\1" .. char(0x80 + (h.pid and 7 or 6))
+  return "\147\0\1" .. char(0x80 + 6 + (h.pid and 1 or 0) + (h.run and 1 or 0))
+    .. (h.run and pack_text("run") .. pack_text(h.run) or "")
     .. pack_text("engine") .. pack_text("suricata")
     .. pack_text("engine_version") .. pack_text(h.version)
     .. pack_text("sensor") .. pack_text(h.sensor)

@@ -45,6 +45,21 @@ local function reads_capture(cmdline)
   return false
 end
 
+-- run names this run of Suricata, the same in all its threads: random numbers
+-- are not, for each has a Lua state of its own. In two containers the process id
+-- and its start may be the same, and the host name is not.
+local function run(stat, hostname)
+  local pid, fields = stat:match("^(%d+) .*%) %S+(.*)")
+  local started, n = nil, 3
+  for field in (fields or ""):gmatch("%S+") do
+    n = n + 1
+    if n == 22 then
+      started = field
+    end
+  end
+  return started and pid .. "-" .. started .. "-" .. hostname:match("%C*")
+end
+
 -- hello is what HELLO says. It asks for no labels: to use them the tap would
 -- have to remember each flow and look it up for each packet, to save at most
 -- the rest of the first packets of flows that are decided early.
@@ -55,6 +70,7 @@ local function hello(version, meta)
     sensor = settings.sensor,
     capture = reads_capture("/proc/self/cmdline"),
     pid = tonumber(contents("/proc/self/stat"):match("^%d+")),
+    run = run(contents("/proc/self/stat"), contents("/proc/sys/kernel/hostname")),
   }
 end
 

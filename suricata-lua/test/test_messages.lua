@@ -64,9 +64,9 @@ function tests.packs_as_the_codec_does()
       for _, arguments in ipairs { v.arguments, floats } do
         local got
         if v.name == "hello" then
-          local version, sensor, mode, events, pid = unpack_table(arguments, 1, v.n)
+          local version, sensor, mode, events, pid, run = unpack_table(arguments, 1, v.n)
           got = messages.hello { version = tostring(v.arguments[1] or version), sensor = sensor,
-            capture = mode == "capture", meta = events == "meta", pid = pid }
+            capture = mode == "capture", meta = events == "meta", pid = pid, run = run }
         else
           got = messages[v.name](unpack_table(arguments, 1, v.n))
         end

@@ -177,6 +177,7 @@ function tests.meta_says_what_suricata_7_knows()
   local meta = messages.unpack(world.sent, after)
   assert(hello[3].engine == "suricata" and hello[3].engine_version == "7" and hello[3].events == "meta")
   assert(hello[3].mode == "live" and hello[3].reply == false)
+  assert(hello[3].run:match("^%d+%-%d+%-.") and hello[3].run:match("^%d+") == tostring(hello[3].pid), hello[3].run)
   local want = { 2, 2 ^ 40, 1700000000000005, 2, 2, 1, 100, 200, 17, "192.0.2.1", 50000, "198.51.100.7", 53, 4, false }
   for i = 1, 15 do
     assert(meta[i] == want[i], "element " .. i .. ": " .. tostring(meta[i]))

@@ -35,8 +35,8 @@ func vectors(t *testing.T) string {
 		return e.Hello(&wire.Hello{Engine: "suricata", EngineVersion: "8", Sensor: "dmz-1", PID: 4711})
 	}, "8 dmz-1 live packet 4711")
 	line("hello", func(e *wire.Encoder) error {
-		return e.Hello(&wire.Hello{Engine: "suricata", EngineVersion: "7", Sensor: strings.Repeat("s", 40), PID: 100_000, Capture: true, Meta: true})
-	}, "7 "+strings.Repeat("s", 40)+" capture meta 100000")
+		return e.Hello(&wire.Hello{Engine: "suricata", EngineVersion: "7", Sensor: strings.Repeat("s", 40), PID: 100_000, Run: "100000-17-ids", Capture: true, Meta: true})
+	}, "7 "+strings.Repeat("s", 40)+" capture meta 100000 100000-17-ids")
 
 	// Lengths on both sides of every change of format; ids and times are
 	// always in the 8-byte one.

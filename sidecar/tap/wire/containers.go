@@ -40,7 +40,7 @@ func (d *Decoder) elements(field string, at int64, n, limit int, err error) int 
 		return 0
 	}
 	if n < 0 || n > limit {
-		d.fail(&MalformedError{at, field, fmt.Sprintf("%d elements, over %d", uint32(n), limit)})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: fmt.Sprintf("%d elements, over %d", uint32(n), limit)})
 		return 0
 	}
 	return n
@@ -137,7 +137,7 @@ func (d *Decoder) skipOne() int {
 
 func (d *Decoder) skipBytes(at int64, n int) {
 	if n < 0 || n > MaxSkipBytes-d.skipped.bytes {
-		d.fail(&MalformedError{at, "unknown", fmt.Sprintf("over %d bytes to skip", MaxSkipBytes)})
+		d.fail(&MalformedError{Offset: at, Field: "unknown", Why: fmt.Sprintf("over %d bytes to skip", MaxSkipBytes)})
 		return
 	}
 	d.skipped.bytes += n

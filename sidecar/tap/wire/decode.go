@@ -9,14 +9,15 @@ import (
 
 // Decoder reads messages from a connection. It is for one goroutine.
 type Decoder struct {
-	in      reader
-	mp      *msgpack.Decoder // reads from in, one byte or one number at a time
-	err     error            // what broke the stream; sticky
-	left    int              // elements of the current array or values of the current map entry not yet read
-	skipped struct{ values, bytes int }
-	unknown uint64
-	scratch [MaxText]byte
-	words   Label // texts of the LABEL before, to be shared by the next
+	in       reader
+	mp       *msgpack.Decoder // reads from in, one byte or one number at a time
+	err      error            // what broke the stream; sticky
+	left     int              // elements of the current array or values of the current map entry not yet read
+	skipped  struct{ values, bytes int }
+	unknown  uint64
+	messages uint64 // begun
+	scratch  [MaxText]byte
+	words    Label // texts of the LABEL before, to be shared by the next
 }
 
 // NewDecoder returns a decoder that reads from r, in pieces of up to 64 KiB.
@@ -40,7 +41,7 @@ func (d *Decoder) Unknown() uint64 { return d.unknown }
 // Next reads the next message of a known type into m.
 //
 // The error is io.EOF where the stream ends between two messages,
-// io.ErrUnexpectedEOF where it ends inside one, a *MalformedError where it
+// a *CutError where it ends inside one, a *MalformedError where it
 // breaks the specification; anything else comes from the reader. After an
 // error inside a message every further call returns the same; after an error
 // of the reader between two messages (a deadline, say) Next may be called
@@ -53,11 +54,11 @@ func (d *Decoder) Next(m *Message) error {
 		if _, err := d.in.peek(); err != nil {
 			return err
 		}
+		d.messages++
+		start := d.in.offset()
 		known := d.message(m)
-		if d.err == io.EOF {
-			d.err = io.ErrUnexpectedEOF
-		}
 		if d.err != nil {
+			d.locate(place{d.messages, start, m.Kind})
 			return d.err
 		}
 		if known {
@@ -67,10 +68,20 @@ func (d *Decoder) Next(m *Message) error {
 	}
 }
 
+// locate adds to the error that broke the stream the message that it lies in.
+func (d *Decoder) locate(p place) {
+	if d.err == io.EOF || d.err == io.ErrUnexpectedEOF {
+		d.err = &CutError{d.in.offset(), p}
+	}
+	if bad, ok := d.err.(*MalformedError); ok {
+		bad.place = p
+	}
+}
+
 // message reads one message, or skips it and returns false if its type is
 // unknown.
 func (d *Decoder) message(m *Message) bool {
-	*m = Message{buf: m.buf}
+	*m = Message{buf: m.buf, Kind: kindUnread}
 	d.skipped.values, d.skipped.bytes = 0, 0
 	d.left = 1
 	d.left = d.array("message", MaxElements)
@@ -197,6 +208,8 @@ func (d *Decoder) hello(h *Hello) {
 			h.Sensor = string(d.text(key))
 		case "pid":
 			h.PID = int(d.uint(key, math.MaxInt32))
+		case "run":
+			h.Run = string(d.text(key))
 		case "mode":
 			h.Capture = d.word(key, "live", "capture")
 		case "events":

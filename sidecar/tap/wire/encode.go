@@ -47,7 +47,13 @@ func NewEncoder(w io.Writer) *Encoder {
 func (e *Encoder) Hello(h *Hello) error {
 	e.begin(KindHello, 2)
 	e.version(h.Version)
-	e.mp.EncodeMapLen(7)
+	if h.Run == "" {
+		e.mp.EncodeMapLen(7)
+	} else {
+		e.mp.EncodeMapLen(8)
+		e.key("run")
+		e.text("run", h.Run)
+	}
 	e.key("engine")
 	e.text("engine", h.Engine)
 	e.key("engine_version")

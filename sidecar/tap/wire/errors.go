@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+)
 
 // ErrorCode is ERROR's first field: why the sidecar closes the connection.
 type ErrorCode int
@@ -25,10 +28,43 @@ type MalformedError struct {
 	Offset int64  // bytes from the connection's start to the offending value
 	Field  string // the field's name as in the specification
 	Why    string
+	place
 }
 
 func (e *MalformedError) Error() string {
-	return fmt.Sprintf("malformed message at byte %d: %s: %s", e.Offset, e.Field, e.Why)
+	return fmt.Sprintf("malformed message%v: %s: %s", e.place.at(e.Offset), e.Field, e.Why)
+}
+
+// CutError says that the connection ended inside a message.
+type CutError struct {
+	Offset int64 // bytes from the connection's start to its end
+	place
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("the connection ended inside message%v", e.place.at(e.Offset))
+}
+
+// Unwrap returns io.ErrUnexpectedEOF.
+func (e *CutError) Unwrap() error { return io.ErrUnexpectedEOF }
+
+// place is the message that a Decoder was reading.
+type place struct {
+	Number uint64 // of the connection's messages, from 1; 0: not known
+	Start  int64  // bytes from the connection's start to the message
+	Kind   Kind
+}
+
+// at names an offset of the stream by the message that it lies in.
+func (p place) at(offset int64) string {
+	if p.Number == 0 {
+		return fmt.Sprintf(" at byte %d", offset)
+	}
+	kind := ""
+	if p.Kind != kindUnread {
+		kind = fmt.Sprintf(" (%v)", p.Kind)
+	}
+	return fmt.Sprintf(" %d%s at its byte %d (byte %d of the connection)", p.Number, kind, offset-p.Start, offset)
 }
 
 // Code returns what an ERROR message tells the peer about e.

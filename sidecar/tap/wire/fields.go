@@ -105,7 +105,7 @@ func (d *Decoder) uint(field string, limit uint64) uint64 {
 	case isSigned(c):
 		var i int64
 		if i, err = d.mp.DecodeInt64(); err == nil && i < 0 {
-			d.fail(&MalformedError{at, field, "negative"})
+			d.fail(&MalformedError{Offset: at, Field: field, Why: "negative"})
 			return 0
 		}
 		u = uint64(i)
@@ -118,7 +118,7 @@ func (d *Decoder) uint(field string, limit uint64) uint64 {
 		return 0
 	}
 	if u > limit {
-		d.fail(&MalformedError{at, field, fmt.Sprintf("%d is over %d", u, limit)})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: fmt.Sprintf("%d is over %d", u, limit)})
 		return 0
 	}
 	return u
@@ -202,7 +202,7 @@ func (d *Decoder) score(field string) float32 {
 	}
 	s := float32(f)
 	if !finite(s) {
-		d.fail(&MalformedError{at, field, whyScore})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: whyScore})
 		return 0
 	}
 	return s
@@ -223,7 +223,7 @@ func (d *Decoder) length(field string, limit int) (int, bool) {
 	}
 	// On 32-bit machines a length over 2 GiB comes out negative.
 	if n < 0 || n > limit {
-		d.fail(&MalformedError{at, field, fmt.Sprintf("%d bytes, over %d", uint32(n), limit)})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: fmt.Sprintf("%d bytes, over %d", uint32(n), limit)})
 		return 0, false
 	}
 	return n, true
@@ -256,7 +256,7 @@ func (d *Decoder) text(field string) []byte {
 	}
 	b := d.read(n)
 	if d.err == nil && !printable(b) {
-		d.fail(&MalformedError{at, field, whyText})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: whyText})
 		return nil
 	}
 	return b
@@ -331,6 +331,10 @@ func (d *Decoder) flow() FlowID {
 	if !ok {
 		return FlowID{}
 	}
+	if isBin(c) {
+		d.malformed("flow", "a flow id is an integer or text: write it as str, not as bin")
+		return FlowID{}
+	}
 	if !isStr(c) {
 		return UintID(d.uint("flow", math.MaxUint64))
 	}
@@ -346,7 +350,7 @@ func (d *Decoder) flow() FlowID {
 		return FlowID{}
 	}
 	if !f.printable() {
-		d.fail(&MalformedError{at, "flow", ErrFlowID.Error()})
+		d.fail(&MalformedError{Offset: at, Field: "flow", Why: ErrFlowID.Error()})
 		return FlowID{}
 	}
 	return f
@@ -377,7 +381,7 @@ func (d *Decoder) addr(field string) netip.Addr {
 	}
 	a, ok := parseAddr(b, isBin(c))
 	if !ok {
-		d.fail(&MalformedError{at, field, "not an IP address"})
+		d.fail(&MalformedError{Offset: at, Field: field, Why: "not an IP address"})
 	}
 	return a.Unmap()
 }

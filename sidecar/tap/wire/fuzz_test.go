@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 		for {
 			err := d.Next(&m)
 			var bad *MalformedError
-			if errors.As(err, &bad) || err == io.ErrUnexpectedEOF {
+			if errors.As(err, &bad) || errors.Is(err, io.ErrUnexpectedEOF) {
 				return
 			}
 			if err == io.EOF {

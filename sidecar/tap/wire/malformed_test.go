@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/netip"
@@ -49,7 +50,7 @@ var malformed = []struct{ name, hex, field, why string }{
 	{"PACKET: no flow", "91 01", "flow", "missing"},
 	{"PACKET: flow is nil", "92 01 c0", "flow", "0xc0"},
 	{"PACKET: flow is a float", "92 01 cb3ff0000000000000", "flow", "0xcb"},
-	{"PACKET: flow is binary", "92 01 c40161", "flow", "0xc4"},
+	{"PACKET: flow is binary", "92 01 c40161", "flow", "write it as str"},
 	{"PACKET: negative flow", "92 01 ff", "flow", "negative"},
 	{"PACKET: empty flow", "92 01 a0", "flow", "printable"},
 	{"PACKET: flow with a space", "92 01 a2 6120", "flow", "printable"},
@@ -158,6 +159,21 @@ func TestErrorCode(t *testing.T) {
 	for field, want := range map[string]ErrorCode{"version": CodeVersion, "raw": CodeMalformed} {
 		if got := (&MalformedError{Field: field}).Code(); got != want {
 			t.Errorf("%s: code %d, want %d", field, got, want)
+		}
+	}
+	hello := []byte{0x93, 0, 1, 0x80}
+	for _, c := range []struct{ bytes, want string }{
+		{"\x93\x03\xc4\x01a\x00", "malformed message 2 (END) at its byte 2 (byte 6 of the connection): flow: a flow id is an integer or text: write it as str, not as bin"},
+		{"\xc0", "malformed message 2 at its byte 0 (byte 4 of the connection): message: not an array: msgpack code 0xc0"},
+		{"\x93\x03\xa5ab", "the connection ended inside message 2 (END) at its byte 5 (byte 9 of the connection)"},
+	} {
+		d := NewDecoder(io.MultiReader(bytes.NewReader(hello), strings.NewReader(c.bytes)))
+		var m Message
+		if err := d.Next(&m); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Next(&m); fmt.Sprint(err) != c.want {
+			t.Errorf("%x: got %q, want %q", c.bytes, err, c.want)
 		}
 	}
 	text := (&MalformedError{Offset: 17, Field: "dir", Why: "3 is over 2"}).Error()

@@ -50,6 +50,9 @@ const (
 	KindError   Kind = 19
 )
 
+// kindUnread stands for the type of a message that broke before its type was read.
+const kindUnread Kind = 255
+
 // String returns the type's name as the specification writes it.
 func (k Kind) String() string {
 	switch k {
@@ -132,6 +135,7 @@ type Hello struct {
 	EngineVersion string // for example "8.0.10"
 	Sensor        string // whose flows these are: flow ids are unique within a sensor
 	PID           int    // process id of the engine; 0: not known
+	Run           string // names one run over a capture, the same on all its connections; empty: not known
 	Capture       bool   // mode "capture": packet time alone counts; else "live"
 	Meta          bool   // events "meta": META messages follow; else "packet"
 	Reply         bool   // wants LABELs

@@ -168,7 +168,7 @@ func TestCut(t *testing.T) {
 			d := NewDecoder(bytes.NewReader(b[:n]))
 			var m Message
 			for range 2 {
-				if err := d.Next(&m); err != io.ErrUnexpectedEOF {
+				if err := d.Next(&m); !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Fatalf("%v cut at %d of %d: %v", want.Kind, n, len(b), err)
 				}
 			}

@@ -104,9 +104,10 @@ func answers(t *testing.T) (messages [][]byte, read []string) {
 		{Flow: id(t, "C"), Label: "unknown", Score: 0, Stage: "", Packets: 0, LatencyUS: -5, Model: strings.Repeat("m", 256), Reason: "partial"},
 		{Flow: id(t, strings.Repeat("C", 32)), Label: "größe", Score: 1, Packets: 1 << 20, LatencyUS: 1 << 40, Reason: "flow_end"},
 		{Flow: id(t, "C1"), Label: "a", LatencyUS: -1 << 40, Reason: "timeout"},
+		{Flow: id(t, "C2"), Label: "web", Score: 1, Reason: "accepted", Services: "http,ssl,tls"},
 	} {
-		add(fmt.Sprintf("label %v %s %g %s %d %d %s %s", l.Flow, dash([]byte(l.Label)), l.Score, dash([]byte(l.Stage)), l.Packets,
-			l.LatencyUS, dash([]byte(l.Model)), dash([]byte(l.Reason))), func(e *wire.Encoder) error { return e.Label(&l) })
+		add(fmt.Sprintf("label %v %s %g %s %d %d %s %s %s", l.Flow, dash([]byte(l.Label)), l.Score, dash([]byte(l.Stage)), l.Packets,
+			l.LatencyUS, dash([]byte(l.Model)), dash([]byte(l.Reason)), dash([]byte(l.Services))), func(e *wire.Encoder) error { return e.Label(&l) })
 	}
 	add("welcome 10 120 0", func(e *wire.Encoder) error { return e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 120}) })
 	add("welcome 1024 2048 2048", func(e *wire.Encoder) error {

@@ -24,8 +24,16 @@ export {
 		## The bundle, as name@version.
 		model: string &log;
 		## What triggered the decision: accepted, last_stage, flow_end, timeout,
-		## shed, partial, evicted or unserved.
+		## relaxed, shed, partial, evicted or unserved.
 		reason: string &log;
+		## Whether what Zeek calls the protocol (service in conn.log) goes together
+		## with the label; unset where either is not known. The row of serveflow.log
+		## says what was known when the label came. Later it is brought up to date
+		## once, when the connection is over.
+		agrees: bool &log &optional;
+		## The names that go together with the label, separated by commas, if the
+		## bundle has a list.
+		services: string &optional;
 	};
 
 	## What the plugin counts, since it was started.

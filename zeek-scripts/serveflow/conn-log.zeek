@@ -22,6 +22,8 @@ export {
 		ml_model: string &log &optional;
 		## What triggered the decision.
 		ml_reason: string &log &optional;
+		## Whether the service goes together with the label.
+		ml_agrees: bool &log &optional;
 	};
 }
 

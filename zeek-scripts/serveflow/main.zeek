@@ -39,3 +39,11 @@ event zeek_init() &priority=5
 	local name = sensor != "" ? sensor : (Cluster::node != "" ? Cluster::node : "zeek");
 	ServeFlow::__start(name, wait && reading_traces());
 	}
+
+# The label may have come before the service was known. Here both are known for good:
+# conn.log's row is written at priority -5, and a label is waited for at 3.
+event connection_state_remove(c: connection) &priority=2
+	{
+	if ( c?$serveflow && c$serveflow?$services )
+		ServeFlow::__compare(c);
+	}

@@ -1,5 +1,9 @@
 #include "Records.h"
 
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
 #include <zeek/Event.h>
 #include <zeek/EventRegistry.h>
 #include <zeek/Func.h>
@@ -26,10 +30,26 @@ struct Columns {
         latency = at("latency");
         model = at("model");
         reason = at("reason");
+        agrees = at("agrees");
     }
 
-    int label, score, stage, pkts, latency, model, reason;
+    int label, score, stage, pkts, latency, model, reason, agrees;
 };
+
+const Columns& InInfo() {
+    static const Columns at(zeek::id::find_type<zeek::RecordType>("ServeFlow::Info"), "");
+    return at;
+}
+
+const Columns& InRow() {
+    static const Columns at(zeek::id::find_type<zeek::RecordType>("Conn::Info"), "ml_");
+    return at;
+}
+
+int Services() {
+    static const int at = zeek::id::find_type<zeek::RecordType>("ServeFlow::Info")->FieldOffset("services");
+    return at;
+}
 
 void Copy(zeek::RecordVal& to, const Columns& at, const Verdict& v) {
     to.Assign(at.label, v.label);
@@ -52,7 +72,6 @@ zeek::RecordValPtr Row(const zeek::RecordVal& conn) {
 // Info is a ServeFlow::Info.
 zeek::RecordValPtr Info(const zeek::RecordVal& conn, const Verdict& verdict) {
     static const auto type = zeek::id::find_type<zeek::RecordType>("ServeFlow::Info");
-    static const Columns at(type, "");
     static const int id = zeek::id::connection->FieldOffset("id");
     static const int uid = zeek::id::connection->FieldOffset("uid");
     static const int start = zeek::id::connection->FieldOffset("start_time");
@@ -60,8 +79,43 @@ zeek::RecordValPtr Info(const zeek::RecordVal& conn, const Verdict& verdict) {
     info->AssignTime(0, conn.GetFieldAs<zeek::TimeVal>(start));
     info->Assign(1, conn.GetField(uid));
     info->Assign(2, conn.GetField(id));
-    Copy(*info, at, verdict);
+    Copy(*info, InInfo(), verdict);
+    if ( verdict.services )
+        info->Assign(Services(), verdict.services);
     return info;
+}
+
+// Lists says whether a name of a service, in whatever case, is in a list.
+bool Lists(std::string_view list, std::string_view name) {
+    auto same = [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); };
+    while ( ! list.empty() ) {
+        auto one = list.substr(0, list.find(','));
+        if ( std::equal(one.begin(), one.end(), name.begin(), name.end(), same) )
+            return true;
+        list.remove_prefix(std::min(one.size() + 1, list.size()));
+    }
+    return false;
+}
+
+// Agrees says whether one of a connection's services is in a list; nothing, if the
+// connection has none. A "-" before its name says that a service failed.
+std::optional<bool> Agrees(const zeek::RecordVal& conn, std::string_view list) {
+    static const int at = zeek::id::connection->FieldOffset("service");
+    std::optional<bool> agrees;
+    const auto services = conn.GetField<zeek::TableVal>(at)->ToPureListVal();
+    for ( const auto& service : services->Vals() ) {
+        auto name = service->AsStringVal()->ToStdStringView();
+        if ( ! name.starts_with('-') )
+            agrees = agrees.value_or(false) || Lists(list, name);
+    }
+    return agrees;
+}
+
+void Note(zeek::RecordVal& in, int at, std::optional<bool> agrees) {
+    if ( agrees )
+        in.Assign(at, *agrees);
+    else
+        in.Remove(at);
 }
 
 // Hook is ServeFlow::labelled, if anybody handles it.
@@ -99,6 +153,7 @@ Verdict Records::Read(const Label& l) {
         .latency = static_cast<double>(l.latency_us) / 1e6,
         .model = Text(l.model),
         .reason = Text(l.reason),
+        .services = l.services.empty() ? nullptr : Text(l.services),
     };
 }
 
@@ -106,15 +161,26 @@ bool Records::Known(const zeek::RecordVal& conn) { return Row(conn) != nullptr; 
 
 bool Records::Watched() { return Hook() || ::ServeFlow::label; }
 
+void Records::Compare(const zeek::RecordVal& conn) {
+    static const int at = zeek::id::connection->FieldOffset("serveflow");
+    auto info = conn.GetField<zeek::RecordVal>(at);
+    auto services = info->GetField<zeek::StringVal>(Services());
+    auto agrees = Agrees(conn, services->ToStdStringView());
+    Note(*info, InInfo().agrees, agrees);
+    if ( auto row = Row(conn); row && row->HasField(InRow().label) )
+        Note(*row, InRow().agrees, agrees);
+}
+
 void Records::Tell(const zeek::RecordValPtr& conn, const Verdict& verdict) {
     static auto log = zeek::id::find("ServeFlow::log");
     static auto conn_log = zeek::id::find("ServeFlow::conn_log");
     static const int at = zeek::id::connection->FieldOffset("serveflow");
-    static const Columns columns(zeek::id::find_type<zeek::RecordType>("Conn::Info"), "ml_");
     auto info = Info(*conn, verdict);
     conn->Assign(at, info);
     if ( auto row = Row(*conn); row && conn_log->GetVal()->AsBool() )
-        Copy(*row, columns, verdict);
+        Copy(*row, InRow(), verdict);
+    if ( verdict.services )
+        Compare(*conn);
     if ( const auto* hook = Hook() )
         hook->Invoke(conn, info);
     if ( log->GetVal()->AsBool() )

@@ -22,6 +22,7 @@ struct Verdict {
     double latency; // seconds
     zeek::StringValPtr model;
     zeek::StringValPtr reason;
+    zeek::StringValPtr services; // none if the bundle has no list
 };
 
 class Records {
@@ -32,6 +33,10 @@ public:
     // the hook ServeFlow::labelled, writes serveflow.log and raises ServeFlow::label,
     // each if it is wanted.
     static void Tell(const zeek::RecordValPtr& conn, const Verdict& verdict);
+
+    // Compare compares the services of a connection that has its label with those
+    // that go together with the label, and puts what comes of it into both records.
+    static void Compare(const zeek::RecordVal& conn);
 
     // Known says whether scripts were told of a connection.
     static bool Known(const zeek::RecordVal& conn);

@@ -276,13 +276,15 @@ constexpr Type types[] = {
     {19, Message::ErrorKind, 2},
 };
 
-bool UnpackFields(Reader& r, Message& m) {
+// UnpackFields reads the fields of a message, the last one of a label if it has more
+// than it needs.
+bool UnpackFields(Reader& r, Message& m, bool more) {
     auto& l = m.label;
     uint64_t version = 0;
     switch ( m.kind ) {
         case Message::LabelKind:
             return r.Text(l.flow) && r.Text(l.label) && r.Float(l.score) && r.Text(l.stage) && r.Uint(l.packets) &&
-                   r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason);
+                   r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason) && (! more || r.Text(l.services));
         case Message::WelcomeKind: return r.Uint(version) && UnpackNeed(r, m.need);
         case Message::SyncedKind: return r.Uint(m.token);
         case Message::ErrorKind: return r.Uint(m.code) && r.Text(m.text);
@@ -311,8 +313,12 @@ Outcome Unpack(std::string_view in, Message& message, size_t& size) {
         }
     if ( elements < read )
         return Outcome::Bad; // what follows is another message
-    if ( ! UnpackFields(r, message) )
+    bool more = elements > read;
+    message.label.services = {};
+    if ( ! UnpackFields(r, message, more) )
         return r.outcome;
+    if ( message.kind == Message::LabelKind && more )
+        read++;
     for ( ; read < elements; read++ )
         if ( ! r.Skip() )
             return r.outcome;

@@ -19,6 +19,7 @@ struct Label {
     int64_t latency_us = 0;
     std::string_view model;
     std::string_view reason;
+    std::string_view services; // names of protocols that go together with the label, separated by commas
 };
 
 // WELCOME: what is wanted of each flow. Until it came, what the protocol allows.

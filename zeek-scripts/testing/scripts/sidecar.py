@@ -17,6 +17,7 @@ import sys
 import threading
 
 PACKETS = 3  # that it wants of a flow
+SERVICES = {"tcp": "http,ssh", "udp": "ntp"}  # that go together with its labels
 
 
 class Reader:
@@ -94,7 +95,8 @@ def serve(conn, events, mode):
         raw = first[flow]
         proto = raw[9] if raw[0] >> 4 == 4 else raw[6]
         name = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}.get(proto, "other")
-        conn.sendall(pack([16, flow, name, 0.5 + seen[flow] / 8, stage, seen[flow], 1000, "test@1", reason]))
+        fields = [16, flow, name, 0.5 + seen[flow] / 8, stage, seen[flow], 1000, "test@1", reason]
+        conn.sendall(pack(fields + [SERVICES[name]] if name in SERVICES else fields))
 
     try:
         while True:

@@ -51,7 +51,8 @@ void Read(std::string_view in) {
         switch ( m.kind ) {
             case Message::LabelKind:
                 std::cout << "label " << l.flow << " " << Hex(l.label) << " " << l.score << " " << Hex(l.stage) << " "
-                          << l.packets << " " << l.latency_us << " " << Hex(l.model) << " " << Hex(l.reason) << ";";
+                          << l.packets << " " << l.latency_us << " " << Hex(l.model) << " " << Hex(l.reason) << " "
+                          << Hex(l.services) << ";";
                 break;
             case Message::WelcomeKind:
                 std::cout << "welcome " << m.need.packets << " " << m.need.raw_bytes << " " << m.need.payload_bytes

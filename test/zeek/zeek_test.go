@@ -3,12 +3,15 @@ package zeek
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"serveflow/sidecar/bundle"
 	"serveflow/test/engine"
 )
 
@@ -40,6 +43,8 @@ type row struct {
 	Score       float64 `json:"ml_score"`
 	Packets     int     `json:"ml_pkts"`
 	Reason      string  `json:"ml_reason"`
+	Service     string  `json:"service"`
+	Agrees      *bool   `json:"ml_agrees"`
 }
 
 // logs are what one run of Zeek wrote.
@@ -110,13 +115,18 @@ func TestZeek(t *testing.T) {
 	all := engine.Committed(t)
 	all = append(all, engine.Labelled(t, "iot-device", 1, 1000)...)
 	all = append(all, engine.Labelled(t, "app-category", 4, 100)...)
-	for _, bundle := range []string{"test/bundle/toy", "models/iot-device"} {
-		t.Run(filepath.Base(bundle), func(t *testing.T) { compare(t, filepath.Join(root, bundle), all) })
+	for _, dir := range []string{"test/bundle/toy", "models/iot-device"} {
+		t.Run(filepath.Base(dir), func(t *testing.T) { compare(t, filepath.Join(root, dir), all) })
 	}
 }
 
-func compare(t *testing.T, bundle string, all []engine.Capture) {
-	s := engine.Start(t, bundle, "")
+func compare(t *testing.T, dir string, all []engine.Capture) {
+	loaded, err := bundle.Open(dir, bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loaded.Close()
+	s := engine.Start(t, dir, "")
 	found, hard := newTally(), newTally()
 	for _, c := range all {
 		first, second := run(t, c, s.Socket), run(t, c, s.Socket)
@@ -130,12 +140,33 @@ func compare(t *testing.T, bundle string, all []engine.Capture) {
 		rows := first.flows(t)
 		tally.add(c.Name, rows, s.Replay(t, c.Path))
 		checkLabels(t, c.Name, first, rows)
+		for _, r := range rows {
+			if want := agrees(loaded.Manifest.Agrees[r.Label], r.Service); got(r.Agrees) != want {
+				t.Errorf("%s: service %q and label %q: ml_agrees %s, want %s", c.Name, r.Service, r.Label, got(r.Agrees), want)
+			}
+		}
 	}
 	s.Stop(t)
 	t.Logf("e2e zeek: %s", found)
 	t.Logf("hand-made packets: %s", hard)
 	found.check(t, 0.001)
 	hard.check(t, 0.001)
+}
+
+// agrees is what ml_agrees has to say of services, separated by commas, and the names
+// that go together with a label.
+func agrees(names []string, services string) string {
+	if len(names) == 0 || services == "" {
+		return "unset"
+	}
+	return fmt.Sprint(slices.ContainsFunc(strings.Split(services, ","), func(s string) bool { return slices.Contains(names, s) }))
+}
+
+func got(agrees *bool) string {
+	if agrees == nil {
+		return "unset"
+	}
+	return fmt.Sprint(*agrees)
 }
 
 // checkLabels wants each label of conn.log in serveflow.log as well, once.

@@ -17,18 +17,24 @@ import (
 type tuneCmd struct {
 	Candidates      string `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
 	truthFlags      `embed:""`
-	Output          string  `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
-	Report          string  `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html behind."`
-	Objective       string  `enum:"latency,rate,accuracy" default:"latency" help:"What to choose for: latency (the lowest median), rate (the least computing) or accuracy (the best F1)."`
-	MaxLoss         float64 `default:"0.01" help:"Macro F1 that the cascade may lose against the slow model alone."`
-	TargetError     float64 `default:"0.1" help:"Share of wrong labels among those given before the last stage."`
-	MetaTargetError float64 `placeholder:"SHARE" help:"The same for taps that see no headers. Default: the same."`
-	Delta           float64 `default:"0.1" help:"Probability that the calibration sessions deceive and the share is above the target."`
-	Stages          int     `default:"4" help:"Stages of a cascade, at most."`
-	Slow            string  `placeholder:"NAME" help:"Candidate that is the last stage and that the others are measured against. Default: the best of those with the most packets."`
-	Costs           string  `type:"existingfile" placeholder:"FILE" help:"Costs of an earlier run. Without, they are measured, and written to costs.json among the candidates."`
-	Work            string  `placeholder:"DIR" help:"Where answers of candidates are kept, so that a run that is stopped goes on. Default: asked among the candidates."`
-	VerifyChecksums bool    `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	Output          string   `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
+	Report          string   `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html behind."`
+	Objective       string   `enum:"latency,rate,accuracy" default:"latency" help:"What to choose for: latency (the lowest median), rate (the least computing) or accuracy (the best F1; with --precision the most known kinds right)."`
+	MaxLoss         float64  `default:"0.01" help:"Macro F1 that the cascade may lose against the slow model alone."`
+	TargetError     float64  `default:"0.1" help:"Share of wrong labels among those given before the last stage."`
+	MetaTargetError float64  `placeholder:"SHARE" help:"The same for taps that see no headers. Default: the same."`
+	Delta           float64  `default:"0.1" help:"Probability that the calibration sessions deceive and the share is above the target."`
+	Alarms          []string `placeholder:"LABEL,..." help:"Labels that an analyst acts on. Default: those of the candidates."`
+	Budget          float64  `default:"5" help:"Of 10,000 ordinary flows, those that no alarm is right for, how many each alarm may be given falsely."`
+	Cover           float64  `default:"5" help:"Percent of an alarm's flows that a stage before the last may take for something else; beyond, it waits for more packets."`
+	Precision       float64  `default:"0" help:"Percent of the labels given that have to be right, the background's left aside: the last stage says unknown below thresholds for each label. 0: one threshold, that with the best F1."`
+	Foreign         float64  `default:"0" help:"Percent of the background's flows that may get another label, with --precision; 0: no matter."`
+	Novelty         bool     `default:"true" negatable:"" help:"Do not believe a stage about flows that are like none of the training flows."`
+	Stages          int      `default:"4" help:"Stages of a cascade, at most."`
+	Slow            string   `placeholder:"NAME" help:"Candidate that is the last stage and that the others are measured against. Default: the best of those with the most packets."`
+	Costs           string   `type:"existingfile" placeholder:"FILE" help:"Costs of an earlier run. Without, they are measured, and written to costs.json among the candidates."`
+	Work            string   `placeholder:"DIR" help:"Where answers of candidates are kept, so that a run that is stopped goes on. Default: asked among the candidates."`
+	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
 }
 
 // Help is the text below the flags.
@@ -54,6 +60,18 @@ func (c tuneCmd) Validate() error {
 	if !(c.MaxLoss >= 0 && c.MaxLoss <= 1) {
 		return fmt.Errorf("--max-loss: %v: give 0 to 1", c.MaxLoss)
 	}
+	for _, share := range []struct {
+		flag  string
+		value float64
+		most  float64
+	}{{"--budget", c.Budget, 10_000}, {"--cover", c.Cover, 100}, {"--foreign", c.Foreign, 100}} {
+		if !(share.value >= 0 && share.value <= share.most) {
+			return fmt.Errorf("%s: %v: give 0 to %v", share.flag, share.value, share.most)
+		}
+	}
+	if !(c.Precision >= 0 && c.Precision < 100) {
+		return fmt.Errorf("--precision: %v: give percent, less than 100", c.Precision)
+	}
 	if c.Stages < 1 || c.Stages > 4 {
 		return fmt.Errorf("--stages: %d: give 1 to 4", c.Stages)
 	}
@@ -70,6 +88,8 @@ func (c tuneCmd) Run(ctx context.Context) error {
 		Candidates: c.Candidates, Captures: list,
 		Replay: replay.Options{IgnoreChecksums: !c.VerifyChecksums},
 		Bundle: bundle.Options{Library: conf.ONNX.Library, Batch: conf.ONNX.Batch},
+		Alarms: c.Alarms, Novelty: c.Novelty,
+		Limits: search.Limits{Precision: c.Precision / 100, Foreign: c.Foreign / 100, Budget: c.Budget / 1e4, Cover: c.Cover / 100},
 		Costs:  c.Costs, Work: c.Work,
 		Objective: search.Objective(c.Objective), MaxLoss: c.MaxLoss, Target: c.TargetError, MetaTarget: c.MetaTargetError, Delta: c.Delta,
 		Stages: c.Stages, Slow: c.Slow, Progress: steps(),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
@@ -144,6 +145,20 @@ func (c *Candidates) check() (errs []error) {
 	return errs
 }
 
+// roles are the roles of the labels.
+func (c *Candidates) roles() []search.Role {
+	roles := make([]search.Role, len(c.Labels))
+	for i, label := range c.Labels {
+		switch {
+		case slices.Contains(c.Alarms, label):
+			roles[i] = search.Alarm
+		case label == c.Background:
+			roles[i] = search.Background
+		}
+	}
+	return roles
+}
+
 // of returns the candidates for a kind of events.
 func (c *Candidates) of(events string) []Candidate {
 	return slices.DeleteFunc(slices.Clone(c.Candidate), func(one Candidate) bool { return one.Events != events })
@@ -164,8 +179,8 @@ type asked struct {
 	profile *novelty.Profile
 }
 
-// load loads the models of a candidate.
-func (c *Candidates) load(one Candidate, o bundle.Options) (*loaded, error) {
+// load loads the models of a candidate, with profiles that are still empty or without.
+func (c *Candidates) load(one Candidate, o bundle.Options, profiles bool) (*loaded, error) {
 	masks, err := feature.ParseMasks(c.Features.Masks)
 	if err != nil {
 		return nil, err
@@ -189,7 +204,11 @@ func (c *Candidates) load(one Candidate, o bundle.Options) (*loaded, error) {
 		if err != nil {
 			return asked{}, errors.Join(fmt.Errorf("%s: %w", file, err), m.Close())
 		}
-		return asked{m, plan, novelty.New(m)}, nil
+		a := asked{model: m, plan: plan}
+		if profiles {
+			a.profile = novelty.New(m)
+		}
+		return a, nil
 	}
 	if l.whole, err = load(one.Model, c.data[one.Model+bundle.GoldenSuffix]); err != nil {
 		return nil, err

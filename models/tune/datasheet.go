@@ -39,13 +39,11 @@ func (r *Result) datasheet() string {
 
 Models are trained on the training sessions. Cascade and thresholds are chosen on the same
 sessions, each judged by models trained without it; the calibration sessions show the promise and
-decide below which score the last stage says %s; the test sessions measure, and nothing is chosen
-on them. No stage's word is taken on a novel flow, one that is stranger to its class than the training
-flows suggest: of the flows that a model has right, at most %g %% are taken for novel, of all and of
-each class, on the training sessions and, for the last stage, on the calibration sessions. Times are packet time and, from %s, the computing of the models asked
+have a say in below which scores the last stage says %s; the test sessions measure, and nothing is chosen
+on them.%s Times are packet time and, from %s, the computing of the models asked
 (%s).
 
-`, "`unknown`", 100*search.Lost, "`"+CostsFile+"`", r.Costs.Machine)
+`, "`unknown`", r.noveltyWords(), "`"+CostsFile+"`", r.Costs.Machine)
 	for _, choice := range r.Choices {
 		r.describe(&b, choice)
 	}
@@ -56,9 +54,37 @@ each class, on the training sessions and, for the last stage, on the calibration
 		truth = "--labels " + filepath.Base(known.Path)
 	}
 	fmt.Fprintf(&b, "## To make it again\n\nFrom the captures, and the candidates that `models/train/train.py` trains on them: the same file for file.\n\n")
-	fmt.Fprintf(&b, "```sh\nserveflow tune --candidates candidates --manifest manifest.csv %s --costs %s \\\n    --objective %s --max-loss %g --target-error %g --meta-target-error %g --delta %g --stages %d --output %s\n```\n",
-		truth, CostsFile, o.Objective, o.MaxLoss, o.target("packet"), o.target("meta"), o.Delta, o.Stages, c.Name)
+	fmt.Fprintf(&b, "```sh\nserveflow tune --candidates candidates --manifest manifest.csv %s --costs %s \\\n    --objective %s --max-loss %g --target-error %g --meta-target-error %g --delta %g --stages %d%s --output %s\n```\n",
+		truth, CostsFile, o.Objective, o.MaxLoss, o.target("packet"), o.target("meta"), o.Delta, o.Stages, r.limitFlags(), c.Name)
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// limitFlags are the flags of tune for limits, alarms and novelty.
+func (r *Result) limitFlags() (flags string) {
+	o := &r.Options
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{{"budget", rate(o.Limits.Budget)}, {"cover", round(100*o.Limits.Cover, 1e3)}, {"precision", round(100*o.Limits.Precision, 1e3)}, {"foreign", round(100*o.Limits.Foreign, 1e3)}} {
+		flags += fmt.Sprintf(" --%s %g", f.name, f.value)
+	}
+	if o.Alarms != nil {
+		flags += " --alarms " + strings.Join(o.Alarms, ",")
+	}
+	if !o.Novelty {
+		flags += " --no-novelty"
+	}
+	return flags
+}
+
+// noveltyWords say when a stage is not believed about a novel flow.
+func (r *Result) noveltyWords() string {
+	if !r.Options.Novelty {
+		return ""
+	}
+	return fmt.Sprintf(` No stage's word is taken on a novel flow, one that is stranger to its class than the training
+flows suggest: of the flows that a model has right, at most %g %% are taken for novel, of all and of
+each class, on the training sessions and, for the last stage, on the calibration sessions.`, 100*search.Lost)
 }
 
 func (r *Result) describe(b *strings.Builder, c *Choice) {
@@ -95,7 +121,11 @@ func (r *Result) describe(b *strings.Builder, c *Choice) {
 			fmt.Fprintf(b, "- %s: %s of the flows are `unknown` since they look novel; %s of all would be right otherwise.\n", upper(m.Split), percent2(m.Novel), percent2(m.Lost))
 		}
 	}
-	fmt.Fprintln(b)
+	fmt.Fprintf(b, "%s\n", r.givenWords(c, all[1:]))
+	if len(c.Alarms) > 0 {
+		fmt.Fprintf(b, "### Alarms\n\n%s\n\n", r.alarmWords(c))
+		markdown(b, r.alarmTable(c, all))
+	}
 	if len(c.Final) < 2 {
 		return
 	}

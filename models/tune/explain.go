@@ -42,6 +42,9 @@ func (r *Result) explain(w io.Writer, c *Choice) {
 	for _, m := range c.measured() {
 		fmt.Fprintf(w, "\n%s: %d flows of %d sessions\tcascade\t%s alone\toracle\n", m.Split, len(m.Set.Flows), m.Sessions, c.Models[slow.Candidate].Name)
 		fmt.Fprintf(w, "F1 macro\t%.3f\t%.3f\t%.3f\n", m.Figures.Macro, m.Slow.Macro, m.Oracle.Macro)
+		fmt.Fprintf(w, "known kinds right\t%s\t%s\t%s\n", percent(m.Figures.Known), percent(m.Slow.Known), percent(m.Oracle.Known))
+		fmt.Fprintf(w, "labels given that are right\t%s\t%s\t%s\n", percent(m.Figures.Precision), percent(m.Slow.Precision), percent(m.Oracle.Precision))
+		fmt.Fprintf(w, "background that gets one\t%s\t%s\t%s\n", percent(m.Figures.Foreign), percent(m.Slow.Foreign), percent(m.Oracle.Foreign))
 		fmt.Fprintf(w, "median latency\t%s\t%s\t%s\n", ms(m.Figures.Median), ms(m.Slow.Median), ms(m.Oracle.Median))
 		fmt.Fprintf(w, "sooner by\t%.1f x\t\t%.1f x\n", sooner(m.Figures.Median, m.Slow.Median), sooner(m.Oracle.Median, m.Slow.Median))
 		fmt.Fprintf(w, "under 16 ms\t%s\t%s\t%s\n", percent(m.Figures.Under16), percent(m.Slow.Under16), percent(m.Oracle.Under16))
@@ -51,6 +54,12 @@ func (r *Result) explain(w io.Writer, c *Choice) {
 		}
 		if m.Split == trainSplit {
 			fmt.Fprintln(w, "(by models that have not seen the session)\t\t\t")
+		}
+	}
+	if len(c.Alarms) > 0 {
+		fmt.Fprintf(w, "\n%s\n\n", r.alarmWords(c))
+		for _, row := range r.alarmTable(c, c.measured()) {
+			fmt.Fprintln(w, strings.Join(row, "\t"))
 		}
 	}
 }

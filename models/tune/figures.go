@@ -14,6 +14,7 @@ type Figures struct {
 	P90, P99        float64
 	Under16         float64 // share of flows under 16 ms
 	CPU             float64 // ms a flow
+	search.Given
 }
 
 // Measured is everything that a choice comes to on one set.
@@ -31,6 +32,7 @@ type Measured struct {
 	LongFast         float64
 	LongSlow         float64 // medians of these, ms
 	Totals           []total
+	Alarms           []search.AlarmCount
 	Novel            float64 // share of flows that are told unknown since they are novel
 	Lost             float64 // share that would be right if novelty were no matter
 	Accepted         float64 // share of flows that a stage before the last settles
@@ -55,11 +57,11 @@ func (c *Choice) measured() []*Measured {
 
 func (c *Choice) on(split string, s *search.Set) *Measured {
 	m := &Measured{Split: split, Set: s, Sessions: s.Sessions()}
-	alone := s.Alone(c.Singles[c.Slow])
-	m.Cascade, m.SlowRun, m.OracleRun = s.Run(c.Models, c.Final), s.Run(c.Models, alone), s.Oracle(c.Models, c.Final)
+	m.Cascade, m.SlowRun, m.OracleRun = s.Run(c.Models, c.Final), s.Run(c.Models, c.Alone), s.Oracle(c.Models, c.Final)
 	m.Figures, m.Slow, m.Oracle = figures(s, m.Cascade), figures(s, m.SlowRun), figures(s, m.OracleRun)
 	m.Totals = totals(s, m.Cascade, len(c.Final))
 	last := len(c.Final) - 1
+	m.Alarms = s.Alarms(m.Cascade)
 	m.Novel, m.Lost = c.novelty(s, m.Cascade)
 	accepted := s.Accepted(m.Cascade, 0, last)
 	m.SessionsWrong, m.SessionsAccepted = search.Error(accepted)
@@ -97,7 +99,7 @@ func (c *Choice) novelty(s *search.Set, o *search.Outcome) (novel, lost float64)
 
 func figures(s *search.Set, o *search.Outcome) Figures {
 	f := Figures{
-		Macro: s.Macro(o.Said), Weighted: s.Weighted(o.Said), CPU: o.CPU,
+		Macro: s.Macro(o.Said), Weighted: s.Weighted(o.Said), CPU: o.CPU, Given: s.Given(o.Said),
 		Median: search.Quantile(o.Latency, .5), P90: search.Quantile(o.Latency, .9), P99: search.Quantile(o.Latency, .99),
 	}
 	n := float64(len(s.Flows))

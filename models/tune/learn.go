@@ -16,6 +16,9 @@ import (
 // learn fills in the profiles of the candidates: of each model, with the flows of
 // the training captures that it was trained on.
 func (t *tuner) learn(ctx context.Context, l []*loaded, events string, list []dataset.Capture) error {
+	if !t.options.Novelty {
+		return nil
+	}
 	list = slices.DeleteFunc(slices.Clone(list), func(c dataset.Capture) bool { return c.Split != trainSplit })
 	var adding sync.Mutex
 	return t.each(ctx, l, events, "looking at what was trained on", list, func(s *scorer, i int) error {

@@ -33,8 +33,11 @@ func (r *Result) part(c *Choice) report.Part {
 	for i, text := range p.Text {
 		p.Text[i] = strings.TrimRight(strings.ReplaceAll(text, "\n", " "), ".") + "."
 	}
+	p.Sections = append(p.Sections, c.table(all))
+	if len(c.Alarms) > 0 {
+		p.Sections = append(p.Sections, report.Section{Title: "Alarms", Text: strings.ReplaceAll(r.alarmWords(c), "\n", " "), Table: r.alarmTable(c, all)})
+	}
 	p.Sections = append(p.Sections,
-		c.table(all),
 		c.pareto(),
 		c.latencies(last),
 		c.shares(last),
@@ -49,13 +52,13 @@ func (r *Result) part(c *Choice) report.Part {
 }
 
 func (c *Choice) table(all []*Measured) report.Section {
-	rows := [][]string{{"sessions", "", "flows", "macro F1", "weighted F1", "coverage", "latency p50", "p90", "p99", "under 16 ms", "sooner by", "computing"}}
+	rows := [][]string{{"sessions", "", "flows", "macro F1", "weighted F1", "known right", "labels right", "background labelled", "coverage", "latency p50", "p90", "p99", "under 16 ms", "sooner by", "computing"}}
 	for _, m := range all {
 		for _, one := range []struct {
 			name string
 			Figures
 		}{{"cascade", m.Figures}, {c.Models[c.Slow].Name + " alone", m.Slow}, {"oracle", m.Oracle}} {
-			rows = append(rows, []string{m.Split, one.name, fmt.Sprint(len(m.Set.Flows)), f3(one.Macro), f3(one.Weighted), percent(one.Coverage),
+			rows = append(rows, []string{m.Split, one.name, fmt.Sprint(len(m.Set.Flows)), f3(one.Macro), f3(one.Weighted), percent(one.Known), percent(one.Precision), percent(one.Foreign), percent(one.Coverage),
 				ms(one.Median), ms(one.P90), ms(one.P99), percent(one.Under16), fmt.Sprintf("%.1f x", sooner(one.Median, m.Slow.Median)), fmt.Sprintf("%.1f µs", 1e3*one.CPU)})
 		}
 	}

@@ -219,8 +219,14 @@ func (t *tuner) fold(c dataset.Capture) int {
 
 // set makes a set of the captures of one split.
 func (t *tuner) set(list []dataset.Capture, all []*answered, split string) (*search.Set, error) {
-	s := &search.Set{Classes: len(t.candidates.Labels)}
+	s := &search.Set{Classes: len(t.candidates.Labels), Roles: t.candidates.roles()}
 	sessions := 0
+	sources := map[string]int{"": 0}
+	for _, c := range list {
+		if _, ok := sources[c.Source]; !ok {
+			sources[c.Source] = len(sources)
+		}
+	}
 	for i, c := range list {
 		a := all[i]
 		if c.Split != split || len(a.Waits) == 0 {
@@ -234,7 +240,7 @@ func (t *tuner) set(list []dataset.Capture, all []*answered, split string) (*sea
 			if class < 0 {
 				return nil, fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, a.Labels[k])
 			}
-			s.Flows = append(s.Flows, search.Flow{Class: class, Session: sessions, Waits: waits})
+			s.Flows = append(s.Flows, search.Flow{Class: class, Session: sessions, Source: sources[c.Source], Waits: waits})
 		}
 		sessions++
 		if s.By == nil {

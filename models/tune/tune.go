@@ -43,7 +43,13 @@ type Options struct {
 	// less is known; 0: the same.
 	MetaTarget float64
 	Delta      float64 // how often the error may be over its target
-	Stages     int     // of a cascade, at most
+	// Alarms are the labels that an analyst acts on; nil: those of the candidates.
+	Alarms []string
+	Limits search.Limits
+	// Novelty has flows that are like none of their class's training flows not
+	// taken for it.
+	Novelty bool
+	Stages  int // of a cascade, at most
 	// Slow names the slow model; empty: of the candidates with the most packets
 	// the one with the best macro F1.
 	Slow string
@@ -69,6 +75,9 @@ type Choice struct {
 	// The flows of training sessions, which it was chosen by; of calibration
 	// sessions, which show the promise; of test sessions, perhaps none.
 	Train, Calibration, Test *search.Set
+	// Alone is the slow model alone, and Alarms what was shown of each alarm.
+	Alone  search.Cascade
+	Alarms []Alarm
 	// Unlabelled counts the flows besides that nobody knows the label of.
 	Unlabelled int
 	Singles    []search.Single
@@ -117,6 +126,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	c, err := ReadCandidates(o.Candidates)
 	if err != nil {
 		return nil, err
+	}
+	if o.Alarms != nil {
+		c.Alarms = o.Alarms
+		if err := errors.Join(bundle.CheckRoles(c.Labels, c.Alarms, c.Background)...); err != nil {
+			return nil, err
+		}
 	}
 	if o.Work == "" {
 		o.Work = filepath.Join(o.Candidates, "asked")
@@ -182,7 +197,7 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 		}
 	}()
 	for _, one := range c.Candidates {
-		m, err := t.candidates.load(one, t.options.Bundle)
+		m, err := t.candidates.load(one, t.options.Bundle, t.options.Novelty)
 		if err != nil {
 			return nil, err
 		}
@@ -231,35 +246,40 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 // decide chooses the cascade.
 func (t *tuner) decide(c *Choice) error {
 	o := &t.options
-	c.Singles = search.Singles(c.Train, c.Calibration, c.Models)
+	c.search = search.Options{
+		Candidates: c.Models, Objective: o.Objective, MaxLoss: o.MaxLoss,
+		Target: o.target(c.Events), Delta: o.Delta, Stages: o.Stages, Limits: o.Limits,
+	}
+	if o.Progress != nil {
+		c.search.Progress = func(what string, done, total int) { o.Progress(what+" ("+c.Events+")", done, total) }
+	}
+	c.Singles = search.Singles(c.Train, c.Calibration, &c.search)
 	c.Slow = search.Slowest(c.Singles, c.Models)
 	if o.Slow != "" && c.Events == "packet" {
 		if c.Slow = slices.IndexFunc(c.Models, func(m search.Candidate) bool { return m.Name == o.Slow }); c.Slow < 0 {
 			return fmt.Errorf("no candidate %q", o.Slow)
 		}
 	}
-	c.search = search.Options{
-		Candidates: c.Models, Slow: c.Slow, Objective: o.Objective, MaxLoss: o.MaxLoss,
-		Target: o.target(c.Events), Delta: o.Delta, Stages: o.Stages,
-	}
-	if o.Progress != nil {
-		c.search.Progress = func(what string, done, total int) { o.Progress(what+" ("+c.Events+")", done, total) }
-	}
+	c.search.Slow = c.Slow
+	alone := search.Alone(c.Singles[c.Slow])
+	c.Alone, _ = search.Tighten(c.Train, c.Calibration, alone, c.Singles, c.search)
+	c.Final = c.Alone
 	c.Searched = search.All(c.Train, c.Singles, c.search)
-	alone := c.Train.Alone(c.Singles[c.Slow])
-	c.Final = alone
-	if len(c.Searched) == 0 {
-		return nil
-	}
 	said := c.Train.Run(c.Models, alone).Said
 	list := search.Shortlist(c.Train, c.Searched, c.search, said)
-	if len(list) == 0 {
-		return nil
-	}
-	c.Proofs = search.Certify(c.Calibration, list, c.search)
-	calibrated := c.Calibration.Macro(c.Calibration.Run(c.Models, alone).Said)
+	c.Proofs = search.Certify(c.Train, c.Calibration, list, c.Singles, c.search)
+	calibrated := c.Calibration.Macro(c.Calibration.Run(c.Models, c.Alone).Said)
+	tested := []search.Cascade{alone}
 	if best, ok := search.Best(c.Proofs, c.search, calibrated); ok {
-		c.Final, c.Proved, c.Level = best.Cascade, true, best.Level
+		c.Final, c.Proved, c.Level = c.Proofs[best].Final, true, c.Proofs[best].Level
+		tested = nil
+		for _, p := range c.Proofs[:best+1] {
+			tested = append(tested, p.Cascade)
+		}
+	}
+	t.alarms(c, tested)
+	if len(c.Proofs) == 0 {
+		return nil
 	}
 	promised := c.promised()
 	c.Least = bound.Least(c.Calibration.Accepted(c.Calibration.Run(c.Models, promised), 0, len(promised)-1), o.Delta)

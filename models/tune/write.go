@@ -2,6 +2,7 @@ package tune
 
 import (
 	"fmt"
+	"math"
 
 	"serveflow/sidecar/bundle"
 )
@@ -58,6 +59,16 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 	first := r.Choices[0]
 	m.Calibration = bundle.Calibration{Sessions: first.Calibration.Sessions(), Flows: len(first.Calibration.Flows)}
 	for _, choice := range r.Choices {
+		if len(choice.Alarms) > 0 {
+			m.Calibration.Budget, m.Calibration.Delta = rate(r.Options.Limits.Budget), r.Options.Delta
+		}
+		observed := choice.Calibration.Alarms(choice.Calibration.Run(choice.Models, choice.Final))
+		for i, a := range choice.Alarms {
+			m.Calibration.Alarms = append(m.Calibration.Alarms, bundle.AlarmCalibration{
+				Events: choice.Events, Label: c.Labels[a.Class], Observed: rate(share(observed[i].False, observed[i].Ordinary)),
+				Proven: rate(a.Proven), More: a.More, Recall: round(observed[i].Recall, 1e3),
+			})
+		}
 		if !choice.Proved {
 			continue
 		}
@@ -80,6 +91,13 @@ func short(thresholds []float32) []float32 {
 	}
 	return thresholds[:1]
 }
+
+// rate is a share as so many of 10,000.
+func rate(share float64) float64 { return round(1e4*share, 10) }
+
+func round(v, parts float64) float64 { return math.Round(v*parts) / parts }
+
+func share(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
 
 // percent writes a share.
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }

@@ -140,6 +140,8 @@ func TestRefuses(t *testing.T) {
 		{"an alarm twice", manifest("labels = [", "alarms = [\"dns\", \"dns\"]\nlabels = ["), "alarms[1]: \"dns\" stands there twice"},
 		{"a background that is no label", manifest("labels = [", "background = \"x\"\nlabels = ["), "background: \"x\" is not among the labels"},
 		{"a background that is an alarm", manifest("labels = [", "alarms = [\"dns\"]\nbackground = \"dns\"\nlabels = ["), "\"dns\" is the background, which is no alarm"},
+		{"a budget below zero", manifest("[files]", "[calibration]\nbudget = -1.0\n[files]"), "calibration.budget: -1: a number of 10,000 flows"},
+		{"what is shown of no alarm", manifest("[files]", "[[calibration.alarm]]\nlabel = \"dns\"\n[files]"), "calibration.alarm[0]: \"dns\" is not among the alarms"},
 		{"too many packets", manifest("packets = 3", "packets = 1000"), "features.packets: 1000: give 1 to 64"},
 		{"stage beyond features", manifest("packets = 3", "packets = 2"), "more than features.packets"},
 		{"mask", manifest("masks = [", "masks = [\"faces\", "), "features.masks"},

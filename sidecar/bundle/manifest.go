@@ -96,6 +96,25 @@ type Calibration struct {
 	// MetaTargetError is that of the cascade for taps without headers.
 	MetaTargetError float64 `toml:"meta_target_error"`
 	Delta           float64 `toml:"delta"`
+	// Budget is how many of 10,000 ordinary flows, those that no alarm is right for,
+	// each alarm may be given falsely, and Alarms what was shown of each.
+	Budget float64            `toml:"budget,omitempty"`
+	Alarms []AlarmCalibration `toml:"alarm,omitempty"`
+}
+
+// AlarmCalibration says how often an alarm is given falsely: to so many of 10,000
+// ordinary flows of the calibration as Observed, and with confidence 1 - Delta to no
+// more than Proven, a capture being drawn at random and then an ordinary flow of it.
+type AlarmCalibration struct {
+	Events   string  `toml:"events"` // "packet" or "meta": the cascade
+	Label    string  `toml:"label"`
+	Observed float64 `toml:"observed"`
+	Proven   float64 `toml:"proven"`
+	// More is how many further captures without a false one would prove the budget.
+	More int `toml:"more"`
+	// Recall is the share of the label's flows that get it, where every capture
+	// counts the same.
+	Recall float64 `toml:"recall"`
 }
 
 // Provenance says where the models come from.
@@ -185,6 +204,14 @@ func (m *Manifest) check() (errs []error) {
 	}
 	if d := m.Calibration.Delta; d < 0 || d >= 1 {
 		bad("calibration.delta", "%v: a probability from 0 to 1", d)
+	}
+	if b := m.Calibration.Budget; !(b >= 0 && b <= 10_000) {
+		bad("calibration.budget", "%v: a number of 10,000 flows", b)
+	}
+	for i, a := range m.Calibration.Alarms {
+		if !slices.Contains(m.Alarms, a.Label) {
+			bad(fmt.Sprintf("calibration.alarm[%d]", i), "%q is not among the alarms", a.Label)
+		}
 	}
 	for name, digest := range m.Files {
 		if !digestForm.MatchString(digest) {

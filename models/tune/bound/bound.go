@@ -49,16 +49,23 @@ func Evidence(sessions []Session, target float64) float64 {
 	if !(target > 0 && target < 1) {
 		return math.Inf(-1)
 	}
+	return evidence(sessions, target, 0)
+}
+
+// evidence is that of the sessions and of so many further ones that are accepted
+// whole and without an error.
+func evidence(sessions []Session, target float64, more int) float64 {
 	var logs [stakes]float64
+	for i := range logs {
+		logs[i] = float64(more) * math.Log1p(stake(i, target)*target)
+	}
 	for _, s := range sessions {
 		if s.Flows == 0 {
 			continue
 		}
 		z := (s.Wrong - target*s.Accepted) / s.Flows
 		for i := range logs {
-			// Up to, and without, the stake that may lose everything.
-			stake := (float64(i) + .5) / stakes / (1 - target)
-			logs[i] += math.Log1p(-stake * z)
+			logs[i] += math.Log1p(-stake(i, target) * z)
 		}
 	}
 	most := math.Inf(-1)
@@ -72,6 +79,9 @@ func Evidence(sessions []Session, target float64) float64 {
 	return most + math.Log(sum/stakes)
 }
 
+// stake is one of the stakes, up to and without the one that may lose everything.
+func stake(i int, target float64) float64 { return (float64(i) + .5) / stakes / (1 - target) }
+
 // Holds says whether sessions show, with confidence 1-delta, that the error is at
 // most target.
 func Holds(sessions []Session, target, delta float64) bool {
@@ -80,17 +90,43 @@ func Holds(sessions []Session, target, delta float64) bool {
 
 // Least is the least error target, in steps of 0.001, that the sessions show with
 // confidence 1-delta; 1 if they show none.
-func Least(sessions []Session, delta float64) float64 {
-	low, high := 0, 1000 // low is not shown, high may be
+func Least(sessions []Session, delta float64) float64 { return least(sessions, delta, 1000) }
+
+// LeastRate is Least in steps of 0.0001, for what has to be rare.
+func LeastRate(sessions []Session, delta float64) float64 { return least(sessions, delta, 10_000) }
+
+func least(sessions []Session, delta float64, steps int) float64 {
+	low, high := 0, steps // low is not shown, high may be
 	for low+1 < high {
 		mid := (low + high) / 2
-		if Holds(sessions, float64(mid)/1000, delta) {
+		if Holds(sessions, float64(mid)/float64(steps), delta) {
 			high = mid
 		} else {
 			low = mid
 		}
 	}
-	return float64(high) / 1000
+	return float64(high) / float64(steps)
+}
+
+// More is how many further sessions, accepted whole and without an error, it would
+// take to show a target with confidence 1-delta; 0 if these do.
+func More(sessions []Session, target, delta float64) int {
+	if !(target > 0 && target < 1) {
+		return math.MaxInt
+	}
+	shows := func(more int) bool { return evidence(sessions, target, more) >= -math.Log(delta) }
+	low, high := -1, 0
+	for !shows(high) {
+		low, high = high, 2*high+1
+	}
+	for low+1 < high {
+		if mid := (low + high) / 2; shows(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return high
 }
 
 // Passed is how many of the hypotheses, in their order, hold before the first

@@ -177,3 +177,24 @@ func TestPromise(t *testing.T) {
 		}
 	}
 }
+
+// TestMore: so many further sessions without an error show the target, and one fewer
+// does not.
+func TestMore(t *testing.T) {
+	clean := func(n int) []Session { return slices.Repeat([]Session{{Flows: 5, Accepted: 5}}, n) }
+	for _, sessions := range [][]Session{nil, clean(300), append(clean(300), Session{Flows: 10, Accepted: 10, Wrong: 1})} {
+		n := More(sessions, 5e-4, .1)
+		if n < 1000 || !Holds(append(clean(n), sessions...), 5e-4, .1) || Holds(append(clean(n-1), sessions...), 5e-4, .1) {
+			t.Errorf("%d further sessions besides %d", n, len(sessions))
+		}
+	}
+	if n := More(clean(100_000), 5e-4, .1); n != 0 {
+		t.Errorf("%d sessions are missing of 100,000", n)
+	}
+	if n := More(nil, 0, .1); n != math.MaxInt {
+		t.Errorf("%d sessions show that nothing is ever wrong", n)
+	}
+	if got := LeastRate(clean(1000), .1); got <= 0 || got > .006 || Holds(clean(1000), got-1e-4, .1) {
+		t.Errorf("1000 sessions without an error show %v", got)
+	}
+}

@@ -21,7 +21,7 @@ func (s *Set) Loss(said, slow []int16, delta float64) float64 {
 		for range n {
 			times[rng.IntN(n)]++
 		}
-		losses[i] = theirs.macro(times, s.Classes) - mine.macro(times, s.Classes)
+		losses[i] = theirs.macro(times, s) - mine.macro(times, s)
 	}
 	return Quantile(losses, 1-delta)
 }
@@ -36,8 +36,8 @@ type counts struct {
 type tallies [][]counts
 
 // macro is the macro F1 if each session came so many times.
-func (t tallies) macro(times []float64, classes int) float64 {
-	sum := make([][3]float64, classes)
+func (t tallies) macro(times []float64, s *Set) float64 {
+	sum := make([][3]float64, s.Classes)
 	for session, of := range t {
 		w := times[session]
 		if w == 0 {
@@ -50,8 +50,8 @@ func (t tallies) macro(times []float64, classes int) float64 {
 		}
 	}
 	total, n := 0.0, 0.0
-	for _, c := range sum {
-		if c[0] > 0 {
+	for k, c := range sum {
+		if c[0] > 0 && s.role(k) != Background {
 			total += 2 * c[2] / (c[0] + c[1])
 			n++
 		}

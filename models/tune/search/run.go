@@ -21,7 +21,7 @@ type Stage struct {
 // takes says whether the stage's word is taken for flow i.
 func (s *Stage) takes(a *Answers, i int) bool {
 	class := a.Class[i]
-	return a.Score[i] >= s.Thresholds[class] && !novel(a, s.Novel, i)
+	return a.Score[i] > 0 && a.Score[i] >= s.Thresholds[class] && !novel(a, s.Novel, i)
 }
 
 // novel says whether flow i is stranger than its class may be.
@@ -80,11 +80,8 @@ func (s *Set) Run(candidates []Candidate, c Cascade) *Outcome {
 	return o
 }
 
-// Alone is the cascade of one candidate, which answers with Unknown below its
-// threshold and where a flow is novel.
-func (s *Set) Alone(one Single) Cascade {
-	return Cascade{{one.Candidate, slices.Repeat([]float32{one.Threshold}, s.Classes), one.NovelLast}}
-}
+// Alone is the cascade of one candidate.
+func Alone(one Single) Cascade { return Cascade{one.Last} }
 
 // Accepted counts, for each session, the flows that a stage of [from, to) settles.
 func (s *Set) Accepted(o *Outcome, from, to int) []bound.Session {
@@ -102,13 +99,13 @@ func (s *Set) Accepted(o *Outcome, from, to int) []bound.Session {
 	return counts
 }
 
-// Macro is the macro F1 of what was said, over the classes that occur. Unknown is
-// wrong.
+// Macro is the macro F1 of what was said, over the classes that occur but for the
+// background. Unknown is wrong.
 func (s *Set) Macro(said []int16) float64 {
 	sum, classes := 0.0, 0.0
 	f1, flows := s.ByClass(said)
 	for k, n := range flows {
-		if n > 0 {
+		if n > 0 && s.role(k) != Background {
 			sum += f1[k]
 			classes++
 		}

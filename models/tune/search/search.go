@@ -12,9 +12,11 @@ type Objective string
 
 // The objectives.
 const (
-	Latency  Objective = "latency"  // the lowest median serving latency
-	Rate     Objective = "rate"     // the least computing for a flow
-	Accuracy Objective = "accuracy" // the best macro F1
+	Latency Objective = "latency" // the lowest median serving latency
+	Rate    Objective = "rate"    // the least computing for a flow
+	// Accuracy is the best macro F1, and where labels have to be precise the
+	// largest share of known kinds that is right.
+	Accuracy Objective = "accuracy"
 )
 
 // Options say what to search for.
@@ -26,6 +28,7 @@ type Options struct {
 	Target     float64 // error among accepted flows
 	Delta      float64 // how often it may be over target
 	Stages     int     // at most
+	Limits     Limits
 	// Progress, if set, is called as the search goes on.
 	Progress func(what string, done, total int)
 }
@@ -36,6 +39,7 @@ type Option struct {
 	Cascade Cascade
 	Level   float64 // errors for which its thresholds were set
 	Macro   float64
+	Known   float64 // see Given
 	Median  float64 // ms
 	Upper   float64 // third quartile, ms
 	CPU     float64 // ms a flow
@@ -53,24 +57,32 @@ type Single struct {
 	// follows, and NovelLast where none does.
 	Novel     []float32
 	NovelLast []float32
-	Macro     float64
-	Median    float64 // ms
-	CPU       float64 // ms a flow
-	Front     bool    // no other is at least as good in quality, latency and CPU
+	// Last is the stage where none follows, as the training flows have it.
+	Last   Stage
+	Macro  float64
+	Median float64 // ms
+	CPU    float64 // ms a flow
+	Front  bool    // no other is at least as good in quality, latency and CPU
 }
 
 // Singles measures each candidate alone. Under which score it had better say
 // nothing is found on the calibration flows, whose scores are those of the model
-// that is served; no promise rests on it. Both sets say how
-// strange a flow may be to the last stage, to an earlier one s alone.
-func Singles(s, calibration *Set, candidates []Candidate) []Single {
-	all := make([]Single, len(candidates))
-	for i := range candidates {
+// that is served, unless labels have to be precise; no promise rests on it. Both sets
+// say how strange a flow may be to the last stage, to an earlier one s alone.
+func Singles(s, calibration *Set, o *Options) []Single {
+	all := make([]Single, len(o.Candidates))
+	votes := s.votes()
+	for i := range o.Candidates {
 		one := Single{Candidate: i, Novel: s.novelty(i)}
 		one.NovelLast = larger(one.Novel, calibration.novelty(i))
-		one.Threshold = calibration.abstain(i, one.NovelLast)
-		o := s.Run(candidates, s.Alone(one))
-		one.Macro, one.Median, one.CPU = s.Macro(o.Said), Quantile(o.Latency, .5), o.CPU
+		if o.Limits.Precision == 0 {
+			one.Threshold = calibration.abstain(i, one.NovelLast)
+		}
+		l := s.newLast(o, nil, one, s.rank(i), votes)
+		budget := o.budgets(s)
+		one.Last = l.choose(l.least(budget), budget)
+		out := s.Run(o.Candidates, Cascade{one.Last})
+		one.Macro, one.Median, one.CPU = s.Macro(out.Said), Quantile(out.Latency, .5), out.CPU
 		all[i] = one
 	}
 	for i, a := range all {
@@ -80,6 +92,11 @@ func Singles(s, calibration *Set, candidates []Candidate) []Single {
 		})
 	}
 	return all
+}
+
+// budgets are the shares of ordinary flows that each class may be given falsely to.
+func (o *Options) budgets(s *Set) []float64 {
+	return slices.Repeat([]float64{o.Limits.Budget}, s.Classes)
 }
 
 // Slowest is the candidate to measure others against: of those with the most
@@ -101,22 +118,30 @@ func All(s *Set, singles []Single, o Options) []Option {
 			}
 		}
 	}
-	weight := s.weights()
-	end := s.Alone(singles[o.Slow])[0]
+	weight, votes := s.weights(), s.votes()
 	strange := make([][]float32, len(o.Candidates))
 	for _, one := range singles {
 		strange[one.Candidate] = one.Novel
 	}
+	slow, budget := s.rank(o.Slow), o.budgets(s)
 	var all []Option
 	for n, row := range rows {
 		for _, level := range levels {
 			open := slices.Repeat([]bool{true}, len(s.Flows))
+			spent := s.newLedger(votes)
 			var c Cascade
-			for _, m := range row {
-				t := s.thresholds(m, o.Candidates[m].Packets, ranked[m], strange[m], level*o.Target, open, weight)
-				c = append(c, Stage{m, t, strange[m]})
+			for k, m := range row {
+				e := s.newStage(m, o.Candidates[m].Packets, ranked[m], strange[m], open)
+				e.err(level*o.Target, weight)
+				e.uncover(o.Limits.Cover)
+				// Each stage may spend as much as the others, and what they left.
+				e.afford(spent, o.Limits.Budget*float64(k+1)/float64(len(row)+1))
+				e.close(open, spent)
+				c = append(c, Stage{m, e.thresholds(), strange[m]})
 			}
-			all = append(all, s.option(o, append(c, end), level*o.Target))
+			l := s.newLast(&o, c, singles[o.Slow], slow, votes)
+			end := l.choose(l.least(budget), budget)
+			all = append(all, s.option(o, append(c, end), level*o.Target, votes))
 		}
 		if o.Progress != nil {
 			o.Progress("searching cascades", n+1, len(rows))
@@ -125,12 +150,12 @@ func All(s *Set, singles []Single, o Options) []Option {
 	return all
 }
 
-func (s *Set) option(o Options, c Cascade, level float64) Option {
+func (s *Set) option(o Options, c Cascade, level float64, votes []float64) Option {
 	out := s.Run(o.Candidates, c)
 	growth := bound.Evidence(s.Accepted(out, 0, len(c)-1), o.Target) / float64(s.Sessions())
-	macro := s.Macro(out.Said)
+	macro, known := s.Macro(out.Said), s.givenBy(out.Said, votes).Known
 	slices.Sort(out.Latency) // most of the search is this
-	return Option{c, level, macro, quantile(out.Latency, .5), quantile(out.Latency, .75), out.CPU, growth}
+	return Option{c, level, macro, known, quantile(out.Latency, .5), quantile(out.Latency, .75), out.CPU, growth}
 }
 
 // rows are the candidates that could stand before the last stage, in the order

@@ -17,10 +17,10 @@ func small() *Set {
 	return &Set{
 		Classes: 2,
 		Flows: []Flow{
-			{0, 0, []float64{0, 1, 2, 3}},
-			{1, 0, []float64{0, 10, 20, 30}},
-			{1, 1, []float64{0}},
-			{0, 1, []float64{0, 5, 6}},
+			{Class: 0, Session: 0, Waits: []float64{0, 1, 2, 3}},
+			{Class: 1, Session: 0, Waits: []float64{0, 10, 20, 30}},
+			{Class: 1, Session: 1, Waits: []float64{0}},
+			{Class: 0, Session: 1, Waits: []float64{0, 5, 6}},
 		},
 		By: []Answers{
 			{[]int16{0, 0, 1, 0}, []float32{.9, .6, .9, .5}, nil},
@@ -100,12 +100,20 @@ func TestReliability(t *testing.T) {
 	}
 }
 
+// believe sets the thresholds of the first candidate as a stage on one packet.
+func (s *Set) believe(strange []float32, level float64, open []bool) []float32 {
+	e := s.newStage(0, 1, s.rank(0), strange, open)
+	e.err(level, s.weights())
+	e.close(open, s.newLedger(s.votes()))
+	return e.thresholds()
+}
+
 // TestThresholds has a class whose lower half is wrong more often than the level
 // allows, and one with too few flows to be sure of anything.
 func TestThresholds(t *testing.T) {
 	s := &Set{Classes: 2, By: []Answers{{}}}
 	add := func(class, said int, score float32, session int) {
-		s.Flows = append(s.Flows, Flow{class, session, []float64{0}})
+		s.Flows = append(s.Flows, Flow{Class: class, Session: session, Waits: []float64{0}})
 		s.By[0].Class = append(s.By[0].Class, int16(said))
 		s.By[0].Score = append(s.By[0].Score, score)
 	}
@@ -115,7 +123,7 @@ func TestThresholds(t *testing.T) {
 	}
 	add(1, 1, .99, 3)
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	got := s.thresholds(0, 1, s.rank(0), nil, .05, open, s.weights())
+	got := s.believe(nil, .05, open)
 	if !(got[0] > .5 && got[0] <= .9) || got[1] != Never {
 		t.Errorf("thresholds %v", got)
 	}
@@ -129,16 +137,16 @@ func TestThresholds(t *testing.T) {
 func TestThresholdsMindSessions(t *testing.T) {
 	s := &Set{Classes: 2, By: []Answers{{}}}
 	for i := range 1001 {
-		f := Flow{0, 0, []float64{0}}
+		f := Flow{Class: 0, Session: 0, Waits: []float64{0}}
 		if i == 1000 {
-			f = Flow{1, 1, []float64{0}} // one flow of a session, and wrong
+			f = Flow{Class: 1, Session: 1, Waits: []float64{0}} // one flow of a session, and wrong
 		}
 		s.Flows = append(s.Flows, f)
 		s.By[0].Class = append(s.By[0].Class, 0)
 		s.By[0].Score = append(s.By[0].Score, .9)
 	}
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	if got := s.thresholds(0, 1, s.rank(0), nil, .05, open, s.weights()); got[0] != Never {
+	if got := s.believe(nil, .05, open); got[0] != Never {
 		t.Errorf("threshold %v, want none: half of the sessions are all wrong", got[0])
 	}
 }
@@ -151,7 +159,7 @@ func TestLoss(t *testing.T) {
 	for session := range 20 {
 		class := session / 19 // one session of class 1
 		for range 10 {
-			s.Flows = append(s.Flows, Flow{class, session, []float64{0}})
+			s.Flows = append(s.Flows, Flow{Class: class, Session: session, Waits: []float64{0}})
 			slow, fast = append(slow, int16(class)), append(fast, int16(class))
 		}
 	}
@@ -173,7 +181,7 @@ func drawn(sessions int, seed uint64) *Set {
 	for session := range sessions {
 		class := session % 10
 		for range 5 + rng.IntN(20) {
-			s.Flows = append(s.Flows, Flow{class, session, []float64{0, 2, 10, 20}})
+			s.Flows = append(s.Flows, Flow{Class: class, Session: session, Waits: []float64{0, 2, 10, 20}})
 			for c, knows := range []int{5, 8, 10} {
 				said, score := class, .8+.2*rng.Float32()
 				if class >= knows {
@@ -194,7 +202,7 @@ func drawn(sessions int, seed uint64) *Set {
 // on two sides of a rounded figure may be closer than what is on one.
 func TestBest(t *testing.T) {
 	option := func(level, macro, median, upper, cpu, calibration float64, holds bool) Proof {
-		return Proof{Option: Option{Level: level, Macro: macro, Median: median, Upper: upper, CPU: cpu}, Holds: holds, Calibration: calibration}
+		return Proof{Option: Option{Level: level, Macro: macro, Median: median, Upper: upper, CPU: cpu}, Holds: holds, Kept: true, Calibration: calibration}
 	}
 	proofs := []Proof{
 		option(1, .8176, .424, 26, 9, .85, true),  // less macro F1 than 3
@@ -208,8 +216,8 @@ func TestBest(t *testing.T) {
 	}
 	for objective, want := range map[Objective]float64{Latency: 3, Rate: 5, Accuracy: 3} {
 		best, ok := Best(proofs, Options{Objective: objective, MaxLoss: .01}, .85)
-		if !ok || best.Level != want {
-			t.Errorf("%s: chosen %v, want %v", objective, best.Level, want)
+		if !ok || proofs[best].Level != want {
+			t.Errorf("%s: chosen %v, want %v", objective, proofs[best].Level, want)
 		}
 	}
 	if _, ok := Best(proofs[5:7], Options{Objective: Latency, MaxLoss: .01}, .85); ok {
@@ -222,25 +230,27 @@ func TestBest(t *testing.T) {
 func TestSearch(t *testing.T) {
 	train, calibration, test := drawn(200, 1), drawn(200, 2), drawn(1000, 3)
 	o := Options{Candidates: candidates, Slow: 2, Objective: Latency, MaxLoss: .02, Target: .1, Delta: .1, Stages: 4}
-	singles := Singles(train, calibration, candidates)
+	singles := Singles(train, calibration, &o)
 	if Slowest(singles, candidates) != 2 {
 		t.Fatal("the slow model is not the slowest")
 	}
 	for _, objective := range []Objective{Latency, Rate, Accuracy} {
 		o.Objective = objective
-		slow := train.Run(candidates, train.Alone(singles[2])).Said
+		slow := train.Run(candidates, Alone(singles[2])).Said
 		all := All(train, singles, o)
 		list := Shortlist(train, all, o, slow)
-		best, ok := Best(Certify(calibration, list, o), o, calibration.Macro(calibration.Run(candidates, calibration.Alone(singles[2])).Said))
+		proofs := Certify(train, calibration, list, singles, o)
+		at, ok := Best(proofs, o, calibration.Macro(calibration.Run(candidates, Alone(singles[2])).Said))
 		if !ok {
 			t.Fatalf("%s: nothing was shown", objective)
 		}
+		best := proofs[at]
 		out := test.Run(candidates, best.Cascade)
 		wrong, accepted := Error(test.Accepted(out, 0, len(best.Cascade)-1))
 		if wrong > o.Target || accepted < .3 {
 			t.Errorf("%s: %.3f of the accepted are wrong, %.3f are accepted", objective, wrong, accepted)
 		}
-		if lost := test.Macro(test.Run(candidates, test.Alone(Single{Candidate: 2})).Said) - test.Macro(out.Said); lost > .03 {
+		if lost := test.Macro(test.Run(candidates, Alone(singles[2])).Said) - test.Macro(out.Said); lost > .03 {
 			t.Errorf("%s: %.3f of macro F1 are lost", objective, lost)
 		}
 		if objective == Latency && Quantile(out.Latency, .5) > 3 {
@@ -256,7 +266,7 @@ func TestShortlistOfNone(t *testing.T) {
 	for i, f := range s.Flows {
 		perfect[i] = int16(f.Class)
 	}
-	if list := Shortlist(s, All(s, Singles(s, s, candidates), o), o, perfect); len(list) > 0 {
+	if list := Shortlist(s, All(s, Singles(s, s, &o), o), o, perfect); len(list) > 0 {
 		t.Errorf("nothing is as good as the truth, and %d were found", len(list))
 	}
 }
@@ -269,7 +279,7 @@ func strange() *Set {
 	a := &s.By[0]
 	for class, flows := range []int{200, 20} {
 		for i := range flows {
-			s.Flows = append(s.Flows, Flow{class, len(s.Flows), []float64{0}})
+			s.Flows = append(s.Flows, Flow{Class: class, Session: len(s.Flows), Waits: []float64{0}})
 			a.Class, a.Score, a.Strange = append(a.Class, int16(class)), append(a.Score, .9), append(a.Strange, float32(i))
 		}
 	}
@@ -294,7 +304,7 @@ func TestNovelty(t *testing.T) {
 	// A session of many flows that are as strange as each other counts once.
 	s = strange()
 	for range 100 {
-		s.Flows = append(s.Flows, Flow{0, 0, []float64{0}})
+		s.Flows = append(s.Flows, Flow{Class: 0, Session: 0, Waits: []float64{0}})
 		s.By[0].Class, s.By[0].Score, s.By[0].Strange = append(s.By[0].Class, 0), append(s.By[0].Score, .9), append(s.By[0].Strange, 500)
 	}
 	if got := s.novelty(0); got[0] != 500 {
@@ -326,7 +336,7 @@ func TestRunNovel(t *testing.T) {
 		t.Errorf("stages %v, want %v", o.Stage, want)
 	}
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	s.thresholds(0, 1, s.rank(0), []float32{4, 4}, 1, open, s.weights())
+	s.believe([]float32{4, 4}, 1, open)
 	if !open[0] || !open[1] {
 		t.Errorf("novel flows are accepted: open are %v", open)
 	}

@@ -23,6 +23,7 @@ type Candidate struct {
 type Flow struct {
 	Class   int
 	Session int // from 0
+	Source  int // whose session it is, from 1; 0: nobody says
 	// Waits has the ms from the first packet to each of the first ones, itself
 	// included: all that are there before the flow is quiet or as many as any
 	// candidate looks at.
@@ -40,12 +41,33 @@ type Answers struct {
 	Strange []float32
 }
 
+// Role is what a class is to whoever acts on labels.
+type Role uint8
+
+// The roles.
+const (
+	Kind       Role = iota // a label like any other
+	Alarm                  // one that an analyst acts on
+	Background             // surely none of the others
+)
+
 // Set is a number of flows.
 type Set struct {
 	Classes int
+	Roles   []Role // by class; nil: all are kinds
 	Flows   []Flow
 	By      []Answers // by candidate
 }
+
+func (s *Set) role(class int) Role {
+	if s.Roles == nil {
+		return Kind
+	}
+	return s.Roles[class]
+}
+
+// ordinary says whether flow i is none that an alarm is right for.
+func (s *Set) ordinary(i int) bool { return s.role(s.Flows[i].Class) != Alarm }
 
 // Sessions is the number of sessions.
 func (s *Set) Sessions() int {
@@ -67,7 +89,7 @@ func (s *Set) sizes() []float64 {
 
 // Join puts the sessions of two sets into one.
 func Join(a, b *Set) *Set {
-	all := &Set{Classes: a.Classes, Flows: slices.Clone(a.Flows), By: make([]Answers, len(a.By))}
+	all := &Set{Classes: a.Classes, Roles: a.Roles, Flows: slices.Clone(a.Flows), By: make([]Answers, len(a.By))}
 	n := a.Sessions()
 	for _, f := range b.Flows {
 		f.Session += n

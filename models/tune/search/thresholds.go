@@ -21,45 +21,152 @@ func (s *Set) rank(candidate int) ranks {
 	return r
 }
 
-// thresholds returns, for each class, the lowest score down to which the
-// candidate's errors among the open flows are at most the share level: both where
-// every flow counts the same and where every session does. One more flow than
-// there is counts as wrong, so that few flows are no evidence. Open flows that
-// are accepted are closed. Novel flows are left to the next stage.
-func (s *Set) thresholds(candidate, packets int, r ranks, strange []float32, level float64, open []bool, weight []float64) []float32 {
+// stage is a candidate whose thresholds are being set: how many of the flows that
+// it is asked about are taken, of each class the surest.
+type stage struct {
+	set     *Set
+	answers *Answers
+	// reached are the flows that it is asked about and gives to each class, the
+	// surest first.
+	reached [][]int32
+	// allowed are, for each class, how many of them may be taken, ascending: equal
+	// scores are taken or refused together.
+	allowed [][]int
+	taken   []int // by class
+}
+
+// newStage is the candidate on those open flows that have its packets and are not
+// novel to it. A score of zero says that it is not asked.
+func (s *Set) newStage(candidate, packets int, r ranks, strange []float32, open []bool) *stage {
 	a := &s.By[candidate]
-	found := make([]float32, s.Classes)
-	var reached []int32
+	e := &stage{set: s, answers: a, reached: make([][]int32, s.Classes), allowed: make([][]int, s.Classes), taken: make([]int, s.Classes)}
 	for class, flows := range r {
-		reached = reached[:0]
 		for _, i := range flows {
-			if open[i] && a.Score[i] > 0 && len(s.Flows[i].Waits) >= packets && !novel(a, strange, int(i)) {
-				reached = append(reached, i)
+			if open[i] && len(s.Flows[i].Waits) >= packets && a.Score[i] > 0 && !novel(a, strange, int(i)) {
+				e.reached[class] = append(e.reached[class], i)
 			}
 		}
+	}
+	return e
+}
+
+// steps calls each for every number of a class's flows that could be taken.
+func (e *stage) steps(class int, each func(flow int32), end func(taken int)) {
+	flows := e.reached[class]
+	for k, i := range flows {
+		each(i)
+		if k+1 == len(flows) || e.answers.Score[flows[k+1]] != e.answers.Score[i] {
+			end(k + 1)
+		}
+	}
+}
+
+// err takes, for each class, as many flows as have an error of at most the share
+// level: both where every flow counts the same and where every session does. One
+// more flow than there is counts as wrong, so that few flows are no evidence.
+func (e *stage) err(level float64, weight []float64) {
+	for class := range e.reached {
 		n, wrong, heavy, heavyWrong := 1., 1., 1., 1.
-		taken := 0
-		for k, i := range reached {
+		e.steps(class, func(i int32) {
 			n++
 			heavy += weight[i]
-			if s.Flows[i].Class != class {
+			if e.set.Flows[i].Class != class {
 				wrong++
 				heavyWrong += weight[i]
 			}
-			// Equal scores are accepted or refused together.
-			if k+1 < len(reached) && a.Score[reached[k+1]] == a.Score[i] {
+		}, func(taken int) {
+			if wrong <= level*n && heavyWrong <= level*heavy {
+				e.allowed[class] = append(e.allowed[class], taken)
+			}
+		})
+		e.atMost(class, len(e.reached[class]))
+	}
+}
+
+// atMost takes as many of a class's flows as are allowed and no more than n.
+func (e *stage) atMost(class, n int) {
+	k, _ := slices.BinarySearch(e.allowed[class], n+1)
+	e.taken[class] = 0
+	if k > 0 {
+		e.taken[class] = e.allowed[class][k-1]
+	}
+}
+
+// uncover leaves flows to the next stage until, of each alarm's flows that the stage
+// is asked about, no more than a share is taken for what is no alarm, where every
+// session counts the same: before that, too few packets are there for the alarm to
+// show.
+func (e *stage) uncover(share float64) {
+	s := e.set
+	if s.Roles == nil {
+		return
+	}
+	hidden := make([][][]int32, s.Classes)      // of an alarm in a class: places among reached
+	asked := make([]map[int]float64, s.Classes) // of an alarm: flows by session
+	for class, flows := range e.reached {
+		for at, i := range flows {
+			f := &s.Flows[i]
+			if s.role(f.Class) != Alarm {
 				continue
 			}
-			if wrong <= level*n && heavyWrong <= level*heavy {
-				taken = k + 1
+			if asked[f.Class] == nil {
+				asked[f.Class], hidden[f.Class] = map[int]float64{}, make([][]int32, s.Classes)
+			}
+			asked[f.Class][f.Session]++
+			if s.role(class) != Alarm {
+				hidden[f.Class][class] = append(hidden[f.Class][class], int32(at))
 			}
 		}
-		found[class] = Never
-		if taken > 0 {
-			found[class] = between(a.Score, reached, taken)
+	}
+	for alarm, in := range hidden {
+		for in != nil {
+			total, most, worst, last := 0., 0., 0, 0
+			for class, places := range in {
+				sum, end := 0., 0
+				for _, at := range places {
+					if int(at) < e.taken[class] {
+						sum, end = sum+1/asked[alarm][s.Flows[e.reached[class][at]].Session], int(at)
+					}
+				}
+				if total += sum; sum > most {
+					most, worst, last = sum, class, end
+				}
+			}
+			if total <= share*float64(len(asked[alarm])) {
+				break
+			}
+			e.atMost(worst, last)
 		}
-		for _, i := range reached[:taken] {
+	}
+}
+
+// afford leaves flows to the next stage until no alarm is given falsely more often
+// than a share of the ordinary flows, with what stages before have spent.
+func (e *stage) afford(l *ledger, share float64) {
+	for class := range e.reached {
+		if e.set.role(class) == Alarm {
+			e.atMost(class, l.within(e.reached[class][:e.taken[class]], class, share))
+		}
+	}
+}
+
+// close closes the flows that are taken, and notes the false alarms among them.
+func (e *stage) close(open []bool, l *ledger) {
+	for class, n := range e.taken {
+		for _, i := range e.reached[class][:n] {
 			open[i] = false
+			l.note(class, int(i))
+		}
+	}
+}
+
+// thresholds are the scores from which as many flows are taken.
+func (e *stage) thresholds() []float32 {
+	found := make([]float32, len(e.taken))
+	for class, n := range e.taken {
+		found[class] = Never
+		if n > 0 {
+			found[class] = between(e.answers.Score, e.reached[class], n)
 		}
 	}
 	return found

@@ -218,7 +218,13 @@ func testEVE(t *testing.T, path, order string, capture bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	found, _, err := replay.LabelFile(ctx, s.config.Listen.Socket, path, replay.TapOptions{Sensor: "suricata", Capture: capture}, replay.Options{})
+	labels := map[uint64]wire.Label{}
+	_, err := replay.LabelFile(ctx, s.config.Listen.Socket, path, replay.TapOptions{Sensor: "suricata", Capture: capture}, replay.Options{}, func(f *replay.Labelled) error {
+		if f.Label.Reason != "" {
+			labels[f.Flow] = f.Label
+		}
+		return nil
+	})
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}
@@ -228,12 +234,6 @@ func testEVE(t *testing.T, path, order string, capture bool) {
 	}
 	<-sent
 	s.stop()
-	labels := map[uint64]wire.Label{}
-	for _, f := range found {
-		if f.Label.Reason != "" {
-			labels[f.Label.Flow.Uint()] = f.Label
-		}
-	}
 	if len(labels) != flows {
 		t.Errorf("%d labels of %d flows", len(labels), flows)
 	}

@@ -231,7 +231,8 @@ func served(t *testing.T, path string, columns []string, meta bool) map[uint64][
 	}
 	defer s.Stop(context.Background())
 	rec.rows = nil // what it was asked while the sidecar warmed up
-	if _, _, err := replay.LabelFile(context.Background(), c.Listen.Socket, path, replay.TapOptions{Capture: true, Meta: meta}, replay.Options{}); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	nothing := func(*replay.Labelled) error { return nil }
+	if _, err := replay.LabelFile(context.Background(), c.Listen.Socket, path, replay.TapOptions{Capture: true, Meta: meta}, replay.Options{}, nothing); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}
 	if len(rec.rows) != len(rec.decided) {

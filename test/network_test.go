@@ -123,13 +123,13 @@ func labels(t *testing.T, b *bundle.Bundle) map[string]labelled {
 	defer s.Stop(context.Background())
 	all := map[string]labelled{}
 	for _, path := range captureFiles(t) {
-		flows, _, err := replay.LabelFile(context.Background(), s.Socket, path, replay.TapOptions{Sensor: path, Capture: true}, replay.Options{})
-		if err != nil && !strings.Contains(path, "cut") {
-			t.Fatal(err)
-		}
-		for _, f := range flows {
+		_, err := replay.LabelFile(context.Background(), s.Socket, path, replay.TapOptions{Sensor: path, Capture: true}, replay.Options{}, func(f *replay.Labelled) error {
 			l := f.Label
 			all[fmt.Sprintf("%s flow %d", path, f.Flow)] = labelled{l.Label, l.Stage, l.Reason, l.Score, l.Packets, l.LatencyUS}
+			return nil
+		})
+		if err != nil && !strings.Contains(path, "cut") {
+			t.Fatal(err)
 		}
 	}
 	return all

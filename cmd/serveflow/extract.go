@@ -69,14 +69,25 @@ func (e extractCmd) Run(ctx context.Context) error {
 		}
 		fmt.Println()
 	}
+	read := 0
+	var total replay.Counts
+	for _, c := range stats.Captures {
+		switch {
+		case c.Unread != nil:
+			fmt.Fprintf(os.Stderr, "%v; it was left out\n", c.Unread)
+			continue
+		case c.Cut != nil:
+			fmt.Fprintf(os.Stderr, "%v; what comes before was used\n", c.Cut)
+		}
+		read++
+		total.Add(&c.Counts)
+	}
+	if skipped := total.Skipped; skipped.Sum() > 0 {
+		fmt.Fprintf(os.Stderr, "%d packets belong to no flow: %v\n", skipped.Sum(), skipped)
+	}
 	if err != nil {
 		return err
 	}
-	for _, c := range stats.Captures {
-		if c.Cut != nil {
-			fmt.Fprintf(os.Stderr, "%v; what comes before was used\n", c.Cut)
-		}
-	}
-	fmt.Printf("%s: %d flows of %d captures, %d features each\n", e.Output, stats.Rows, len(stats.Captures), stats.Columns)
+	fmt.Printf("%s: %d flows of %d captures, %d features each\n", e.Output, stats.Rows, read, stats.Columns)
 	return nil
 }

@@ -50,11 +50,11 @@ func (e configError) Unwrap() error { return e.error }
 
 func main() {
 	var c cli
-	parser, err := kong.New(&c,
+	parser, err := kong.New(&c, append(asTyped,
 		kong.Name("serveflow"),
 		kong.Description("Machine-learned labels on live traffic, beside Zeek and Suricata."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
+	)...)
 	if err != nil {
 		panic(err)
 	}

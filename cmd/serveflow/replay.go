@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tap/wire"
 )
 
 type replayCmd struct {
@@ -90,24 +90,31 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 	out := newFlowTable(os.Stdout, r)
 	var total replay.Report
 	var truth, given []string
+	unread := 0
 	for _, c := range list {
-		flows, report, err := replay.LabelFile(ctx, socket, c.Path, replay.TapOptions{
-			Sensor: filepath.Base(c.File), Capture: !r.Live, Reconnect: r.Live,
+		report, err := replay.LabelFile(ctx, socket, c.Path, replay.TapOptions{
+			Sensor: wire.CleanText(filepath.Base(c.File)), Capture: !r.Live, Reconnect: r.Live,
 			Meta: r.Events == "meta", Speed: float64(r.Speed),
-		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums, Rules: r.Flows})
-		for i := range flows {
-			out.row(c, &flows[i])
-			if l := flows[i].Label; l.Reason != cascade.Unserved.String() {
-				truth, given = append(truth, c.Label), append(given, l.Label)
+		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums, Rules: r.Flows}, func(fl *replay.Labelled) error {
+			if r.Manifest != "" && fl.Label.Reason != cascade.Unserved.String() {
+				truth, given = append(truth, c.Label), append(given, fl.Label.Label)
 			}
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
+			return out.row(c, fl)
+		})
+		switch {
+		case errors.As(err, new(*replay.OpenError)) && len(list) > 1:
+			unread++
+			fmt.Fprintf(os.Stderr, "%v; the others are played\n", err)
+			continue
+		case errors.As(err, new(*replay.StopError)):
 			fmt.Fprintf(os.Stderr, "%v; what comes before was played\n", err)
-		} else if err != nil {
+		case err != nil:
 			return errors.Join(out.flush(), err)
 		}
-		total.Capture.Packets += report.Capture.Packets
-		total.Capture.Flows += report.Capture.Flows
+		if report.Steps > 0 {
+			fmt.Fprintf(os.Stderr, "capture %s: its clock steps %d times, by over 10 minutes or back: these were not waited for\n", c.Path, report.Steps)
+		}
+		total.Capture.Add(&report.Capture)
 		total.Events += report.Events
 		total.Labels += report.Labels
 	}
@@ -115,11 +122,17 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%d captures, %d packets, %d flows; %d packets sent, %d labels\n",
-		len(list), total.Capture.Packets, total.Capture.Flows, total.Events, total.Labels)
+		len(list)-unread, total.Capture.Packets, total.Capture.Flows, total.Events, total.Labels)
+	if skipped := total.Capture.Skipped; skipped.Sum() > 0 {
+		fmt.Fprintf(os.Stderr, "%d packets belong to no flow: %v\n", skipped.Sum(), skipped)
+	}
 	if r.Manifest != "" {
 		s := evaluate.Score(truth, given)
 		fmt.Fprintf(os.Stderr, "against the truth, of %d flows that are served: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n",
 			len(truth), s.Macro, s.Weighted)
+	}
+	if unread > 0 {
+		return fmt.Errorf("%d of %d captures could not be read", unread, len(list))
 	}
 	return nil
 }

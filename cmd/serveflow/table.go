@@ -1,31 +1,38 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"serveflow/models/dataset"
 	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tap/wire"
 )
 
 // flowTable prints flows, as a table or as JSON.
 type flowTable struct {
-	table  *tabwriter.Writer
+	out    *bufio.Writer
 	json   *json.Encoder // or nil
 	truth  bool
-	headed bool
+	rows   [][]string // not yet printed
+	widths []int      // of the columns so far
 }
 
+// tableRows is how many rows are looked at for the widths of the columns before
+// they are printed.
+const tableRows = 1000
+
 func newFlowTable(w io.Writer, r replayCmd) *flowTable {
-	t := &flowTable{table: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), truth: r.Manifest != ""}
+	t := &flowTable{out: bufio.NewWriter(w), truth: r.Manifest != ""}
 	if r.JSON {
-		t.json = json.NewEncoder(w)
+		t.json = json.NewEncoder(w) // each flow at once
 	}
 	return t
 }
@@ -47,37 +54,40 @@ type flowRow struct {
 	Truth       string  `json:"truth,omitempty"`
 }
 
-func (t *flowTable) row(c dataset.Capture, f *replay.Labelled) {
+func (t *flowTable) row(c dataset.Capture, f *replay.Labelled) error {
 	l := &f.Label
-	name := filepath.Base(c.File)
+	name := wire.CleanText(filepath.Base(c.File))
 	if t.json != nil {
-		t.json.Encode(flowRow{
+		return t.json.Encode(flowRow{
 			Capture: name, Flow: f.Flow, CommunityID: sink.CommunityID(f.Tuple), Start: float64(f.Start) / 1e6, Total: f.Packets,
 			Label: l.Label, Score: l.Score, Stage: l.Stage, Packets: l.Packets, LatencyUS: l.LatencyUS,
 			Model: l.Model, Reason: l.Reason, Truth: c.Label,
 		})
-		return
 	}
-	t.head()
-	fmt.Fprintf(t.table, "%s\t%d\t%s\t%s\t%s\t%s\t%.3f\t%s\t%d\t%s", name, f.Flow, sink.ProtoName(f.Tuple.Proto),
+	if t.widths == nil {
+		t.add("capture", "flow", "proto", "originator", "responder", "label", "score", "stage", "packets", "reason", "truth")
+	}
+	t.add(name, strconv.FormatUint(f.Flow, 10), sink.ProtoName(f.Tuple.Proto),
 		end(f.Tuple.SrcAddr().String(), f.Tuple.SrcPort), end(f.Tuple.DstAddr().String(), f.Tuple.DstPort),
-		cell(l.Label), l.Score, cell(l.Stage), l.Packets, cell(l.Reason))
-	if t.truth {
-		fmt.Fprintf(t.table, "\t%s", c.Label)
+		cell(l.Label), strconv.FormatFloat(float64(l.Score), 'f', 3, 32), cell(l.Stage), strconv.Itoa(l.Packets), cell(l.Reason), c.Label)
+	if len(t.rows) < tableRows {
+		return nil
 	}
-	fmt.Fprintln(t.table)
+	return t.flush()
 }
 
-func (t *flowTable) head() {
-	if t.headed {
-		return
+// add adds a row, whose last column is the truth.
+func (t *flowTable) add(cells ...string) {
+	if !t.truth {
+		cells = cells[:len(cells)-1]
 	}
-	t.headed = true
-	head := "capture\tflow\tproto\toriginator\tresponder\tlabel\tscore\tstage\tpackets\treason"
-	if t.truth {
-		head += "\ttruth"
+	t.rows = append(t.rows, cells)
+	if t.widths == nil {
+		t.widths = make([]int, len(cells))
 	}
-	fmt.Fprintln(t.table, head)
+	for i, cell := range cells {
+		t.widths[i] = max(t.widths[i], utf8.RuneCountInString(cell))
+	}
 }
 
 func end(addr string, port uint16) string {
@@ -95,4 +105,14 @@ func cell(text string) string {
 	return text
 }
 
-func (t *flowTable) flush() error { return t.table.Flush() }
+// flush prints the rows that are left.
+func (t *flowTable) flush() error {
+	for _, cells := range t.rows {
+		for i, cell := range cells[:len(cells)-1] {
+			fmt.Fprintf(t.out, "%-*s  ", t.widths[i], cell)
+		}
+		fmt.Fprintln(t.out, cells[len(cells)-1])
+	}
+	t.rows = t.rows[:0]
+	return t.out.Flush()
+}

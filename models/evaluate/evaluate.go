@@ -15,7 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -27,6 +27,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tap/wire"
 )
 
 // Options say what to evaluate on what.
@@ -79,7 +80,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			o.Progress(done, total)
 		}
 	}
-	cascade, cut, err := o.pass(ctx, o.Bundle, step)
+	cascade, trouble, err := o.pass(ctx, o.Bundle, step)
 	if err != nil {
 		return nil, err
 	}
@@ -92,10 +93,16 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		f.natural, f.group = natural[f.session], o.Captures[f.session].Fields[o.Group]
 	}
 	r := o.report(cascade, slow)
+	if r.Captures -= len(trouble.unread); r.Captures == 0 {
+		return nil, errors.Join(trouble.unread...)
+	}
 	if r.Flows == 0 && r.Unlabelled > 0 {
 		return nil, ErrUnlabelled
 	}
-	r.Cut = cut
+	r.Cut = trouble.cut
+	for _, err := range trouble.unread {
+		r.Unread = append(r.Unread, err.Error())
+	}
 	return r, nil
 }
 
@@ -115,21 +122,29 @@ func (o Options) natural() ([]bool, error) {
 	return natural, nil
 }
 
-// pass sends all captures through a sidecar with bundle b, and names those that
-// are cut.
-func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, cut []string, err error) {
+// trouble is what was wrong with captures.
+type trouble struct {
+	cut    []string // files that stop before their end
+	unread []error  // why others were left out
+}
+
+// pass sends all captures through a sidecar with bundle b.
+func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, t trouble, err error) {
 	log := &decisions{}
 	s, err := sidecar.StartPrivate(b, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, t, err
 	}
 	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
 	for i, capture := range o.Captures {
 		flows, err := o.play(ctx, s.Socket, capture, b.Packets(), log)
-		if errors.Is(err, io.ErrUnexpectedEOF) && len(flows) > 0 {
-			cut = append(cut, capture.File)
-		} else if err != nil {
-			return nil, nil, err
+		switch {
+		case errors.As(err, new(*replay.StopError)):
+			t.cut = append(t.cut, capture.File)
+		case errors.As(err, new(*replay.OpenError)):
+			t.unread = append(t.unread, err)
+		case err != nil:
+			return nil, t, err
 		}
 		for k := range flows {
 			flows[k].session = i
@@ -137,14 +152,17 @@ func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (resul
 		results = append(results, flows...)
 		step()
 	}
-	return results, cut, nil
+	return results, t, nil
 }
 
-// play returns the flows of a capture. Of one that is cut it returns what is
-// whole, with the error.
+// play returns the flows of a capture. Of one that stops before its end it returns
+// what is whole, with the error.
 func (o Options) play(ctx context.Context, socket string, c dataset.Capture, packets int, log *decisions) ([]flowResult, error) {
+	if info, err := os.Stat(c.Path); err == nil && !info.Mode().IsRegular() {
+		return nil, &replay.OpenError{Capture: c.Path, Err: errors.New("it is no regular file, and is read more than once: copy it to one")}
+	}
 	traces, cut := replay.ReadTraces(c.Path, o.Replay, packets)
-	if cut != nil && !errors.Is(cut, io.ErrUnexpectedEOF) {
+	if cut != nil && !errors.As(cut, new(*replay.StopError)) {
 		return nil, cut
 	}
 	source, err := replay.Open(c.Path)
@@ -152,12 +170,12 @@ func (o Options) play(ctx context.Context, socket string, c dataset.Capture, pac
 		return nil, err
 	}
 	defer source.Close()
-	tap, err := replay.Dial(ctx, socket, replay.TapOptions{Sensor: filepath.Base(c.File), Capture: true, Meta: o.Meta})
+	tap, err := replay.Dial(ctx, socket, replay.TapOptions{Sensor: wire.CleanText(filepath.Base(c.File)), Capture: true, Meta: o.Meta})
 	if err != nil {
 		return nil, err
 	}
 	defer tap.Close()
-	if _, err := tap.Play(ctx, replay.NewFlows(source, o.Replay)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := tap.Play(ctx, replay.NewFlows(source, o.Replay)); err != nil && !errors.As(err, new(*replay.StopError)) {
 		return nil, fmt.Errorf("playing %s: %w", c.Path, err)
 	}
 	records := log.take()

@@ -14,9 +14,11 @@ import (
 type Report struct {
 	Bundle   string `json:"bundle"`
 	Captures int    `json:"captures"`
-	// Cut names the captures that end inside a packet. What comes before is
-	// evaluated.
-	Cut      []string `json:"cut,omitempty"`
+	// Cut names the captures that stop before their end, cut or damaged. What
+	// comes before is evaluated.
+	Cut []string `json:"cut,omitempty"`
+	// Unread says which captures cannot be read, and why. They are left out.
+	Unread   []string `json:"unread,omitempty"`
 	Flows    int      `json:"flows"`
 	Unserved int      `json:"unserved"` // flows besides, of protocols that the bundle does not serve
 	// Unlabelled are flows besides whose true label nobody knows.

@@ -17,6 +17,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, file := range r.Cut {
 		fmt.Fprintf(t, "(%s ends inside a packet; what comes before was used)\n", file)
 	}
+	for _, why := range r.Unread {
+		fmt.Fprintf(t, "(%s; it was left out)\n", why)
+	}
 	if r.Unserved > 0 {
 		fmt.Fprintf(t, "(and %d flows of protocols that it does not serve)\n", r.Unserved)
 	}

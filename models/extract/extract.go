@@ -77,16 +77,19 @@ type CaptureStats struct {
 	// File is the path as the manifest writes it.
 	File   string
 	Counts replay.Counts
-	// Cut says that the capture stops in the middle of a packet, as after a
-	// full disk or a copy from a running tcpdump. What comes before is used.
+	// Cut says that the capture stops before its end, as after a full disk, a
+	// copy from a running tcpdump or damage. What comes before is used.
 	Cut error
+	// Unread says that nothing of it can be read. The others are used.
+	Unread error
 }
 
 // ErrNoRows says that no flow has a label, or that there is no flow.
 var ErrNoRows = errors.New("no flow has a label: there is nothing to train on")
 
-// Run extracts. On an error, which names the capture, no output is left. It stops
-// early when ctx is done. With ErrNoRows, the stats tell why.
+// Run extracts. A capture that cannot be read is left out: the stats say so. On an
+// error, no output is left. It stops early when ctx is done. With ErrNoRows, the
+// stats tell why.
 func Run(ctx context.Context, o Options) (Stats, error) {
 	if err := o.Spec.Validate(); err != nil {
 		return Stats{}, fmt.Errorf("features: %w", err)
@@ -146,7 +149,9 @@ func (o *Options) rows(ctx context.Context, plan *feature.Plan, t *table, stats 
 				return err
 			}
 		}
-		if r.err != nil {
+		if errors.As(r.err, new(*replay.OpenError)) {
+			r.stats.Unread = r.err
+		} else if r.err != nil {
 			return r.err
 		}
 		stats.Captures = append(stats.Captures, r.stats)

@@ -227,6 +227,29 @@ func TestCutCapture(t *testing.T) {
 	}
 }
 
+// A capture that cannot be read is left out, and said to be.
+func TestUnreadCaptures(t *testing.T) {
+	good, bad := newCaptureFile(), &captureFile{}
+	good.exchange(0, 50000)
+	bad.WriteString("this is no capture at all")
+	manifest := dataSet(t, "file,split,class\npcap/none,train,x\npcap/good,train,x\npcap/bad,train,x\n", map[string]*captureFile{"good": good, "bad": bad})
+	stats, err := Run(context.Background(), Options{
+		Captures: listed(t, manifest), Spec: seqSpec, Output: filepath.Join(t.TempDir(), "o"),
+	})
+	if err != nil || stats.Rows != 1 || len(stats.Captures) != 3 {
+		t.Fatalf("%+v, %v", stats, err)
+	}
+	for i, want := range []string{"pcap/none: no such file", "", "pcap/bad: not a capture"} {
+		got := ""
+		if why := stats.Captures[i].Unread; why != nil {
+			got = why.Error()
+		}
+		if !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("capture %d: %q, want %q", i, got, want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	good := newCaptureFile()
 	good.exchange(0, 50000)
@@ -238,8 +261,7 @@ func TestErrors(t *testing.T) {
 		change         func(*Options)
 		want           string // part of the error
 	}{
-		{"missing capture", "file,split,class\npcap/good,train,x\npcap/none,train,x\n", nil, "pcap/none"},
-		{"no capture", "file,split,class\npcap/good,train,x\npcap/bad,train,x\n", nil, "capture pcap/bad: "},
+		{"no capture that can be read", "file,split,class\npcap/bad,train,x\n", nil, "no flow has a label"},
 		{"spec", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Spec.Packets = 0 }, "features: 0 packets"},
 		{"output", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Output = filepath.Join(o.Output, "none", "x") }, "output: "},
 	} {

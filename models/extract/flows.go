@@ -26,11 +26,13 @@ func (f *Flow) Wait(k int) int64 { return max(0, f.Packets[k].Time-f.Start) }
 // ReadFlows calls each for every flow of a capture, in the order in which they
 // end, with so many of their first packets; the flow is valid until each returns.
 // noHeaders gives packets as a tap tells of them that sees no headers. A capture
-// that is cut in the middle of a packet is no error: the stats say so.
+// that stops before its end is no error: the stats say so.
 func ReadFlows(ctx context.Context, c dataset.Capture, o replay.Options, packets int, noHeaders bool, each func(*Flow) error) (CaptureStats, error) {
 	r := flowReader{packets: packets, noHeaders: noHeaders, open: map[uint64]*Flow{}}
 	stats := CaptureStats{File: c.File}
-	if err := r.read(ctx, c.Path, o, &stats, each); err != nil {
+	if err := r.read(ctx, c.Path, o, &stats, each); errors.As(err, new(*replay.OpenError)) {
+		return stats, err // which names it
+	} else if err != nil {
 		return stats, fmt.Errorf("capture %s: %w", c.File, err)
 	}
 	return stats, nil
@@ -53,7 +55,7 @@ func (r *flowReader) read(ctx context.Context, path string, o replay.Options, st
 	var ev replay.Event
 	for ctx.Err() == nil {
 		err := flows.Next(&ev)
-		if errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.As(err, new(*replay.StopError)) {
 			stats.Cut, err = err, io.EOF
 		}
 		if err == io.EOF {

@@ -1,6 +1,11 @@
 package replay
 
-import "serveflow/sidecar/features/packet"
+import (
+	"fmt"
+	"strings"
+
+	"serveflow/sidecar/features/packet"
+)
 
 // EventKind says what happened to a flow.
 type EventKind uint8
@@ -81,8 +86,23 @@ type Counts struct {
 	Skipped Skipped
 }
 
+// Add adds what became of the packets of another capture.
+func (c *Counts) Add(other *Counts) {
+	c.Packets += other.Packets
+	c.Flows += other.Flows
+	c.Events += other.Events
+	s, o := &c.Skipped, &other.Skipped
+	s.Link += o.Link
+	s.NotIP += o.NotIP
+	s.Malformed += o.Malformed
+	s.Truncated += o.Truncated
+	s.Checksum += o.Checksum
+	s.Fragment += o.Fragment
+}
+
 // Skipped counts the packets that belong to no flow, by cause.
 type Skipped struct {
+	Link      uint64 // of an interface whose link type is not read
 	NotIP     uint64 // ARP, spanning tree and the like
 	Malformed uint64 // lengths that contradict each other
 	Truncated uint64 // cut before the end of the IP header, or of the fixed part of the TCP, UDP or ICMP header
@@ -90,7 +110,24 @@ type Skipped struct {
 	Fragment  uint64 // fragments that are not the first of their packet
 }
 
+// String names the causes that there were, with their numbers.
+func (s Skipped) String() string {
+	var list []string
+	for _, cause := range [...]struct {
+		n    uint64
+		what string
+	}{
+		{s.Link, "of a link type that is not read"}, {s.NotIP, "not IP"}, {s.Malformed, "malformed"}, {s.Truncated, "cut inside a header"},
+		{s.Checksum, "with a bad checksum"}, {s.Fragment, "later fragments"},
+	} {
+		if cause.n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", cause.n, cause.what))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
 // Sum returns the number of all skipped packets.
 func (s Skipped) Sum() uint64 {
-	return s.NotIP + s.Malformed + s.Truncated + s.Checksum + s.Fragment
+	return s.Link + s.NotIP + s.Malformed + s.Truncated + s.Checksum + s.Fragment
 }

@@ -93,6 +93,10 @@ func (f *Flows) read() {
 		return
 	}
 	f.counts.Packets++
+	if f.rec.Unread != nil {
+		f.counts.Skipped.Link++
+		return
+	}
 	f.clock = max(f.clock, f.rec.Time)
 	f.locate()
 }

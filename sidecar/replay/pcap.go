@@ -63,7 +63,7 @@ func (p *pcap) next(in *input, rec *Record) error {
 		return err
 	}
 	rec.Time = clampTime(int64(p.order.Uint32(b))*1e6 + int64(p.order.Uint32(b[4:])/p.perUS))
-	rec.Link = p.link
+	rec.Link, rec.Unread = p.link, nil
 	captured, wire := p.order.Uint32(b[8:]), p.order.Uint32(b[12:])
 	return frame(in, rec, captured, wire)
 }

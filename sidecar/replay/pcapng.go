@@ -19,10 +19,10 @@ type pcapng struct {
 
 // netInterface is what one interface description says.
 type netInterface struct {
-	link    packet.Link
-	linkErr error // link type that is not read: an error once it has packets
-	snap    uint32
-	offset  int64 // seconds to add to time stamps
+	link   packet.Link
+	unread error // why its packets are not read
+	snap   uint32
+	offset int64 // seconds to add to time stamps
 	// Time stamps count units of 10^-digits or, if binary, 2^-digits seconds.
 	digits uint8
 	binary bool
@@ -127,9 +127,9 @@ func (p *pcapng) describe(in *input, length int64) error {
 		return err
 	}
 	i := netInterface{snap: p.order.Uint32(b[4:]), digits: 6}
-	i.link, i.linkErr = linkOf(uint32(p.order.Uint16(b)))
+	i.link, i.unread = linkOf(uint32(p.order.Uint16(b)))
 	if err := i.options(p.order, b[8:length]); err != nil {
-		return err
+		i.unread = err
 	}
 	p.interfaces = append(p.interfaces, i)
 	return nil
@@ -154,10 +154,11 @@ func (i *netInterface) options(order binary.ByteOrder, b []byte) error {
 		}
 		switch {
 		case code == optionResolution && n == 1:
-			i.digits, i.binary = b[0]&0x7f, b[0]&0x80 != 0
-			if i.digits > 63 || !i.binary && i.digits > 19 {
+			digits, binary := b[0]&0x7f, b[0]&0x80 != 0
+			if digits > 63 || !binary && digits > 19 {
 				return fmt.Errorf("an interface counts time in units of %#x, too small to be read", b[0])
 			}
+			i.digits, i.binary = digits, binary
 		case code == optionOffset && n == 8:
 			i.offset = int64(order.Uint64(b))
 		}
@@ -213,10 +214,7 @@ func (p *pcapng) packet(in *input, rec *Record, typ uint32, length int64) error 
 		return fmt.Errorf("a packet of interface %d, but only %d are described", number, len(p.interfaces))
 	}
 	i := &p.interfaces[number]
-	if i.linkErr != nil {
-		return i.linkErr
-	}
-	rec.Link = i.link
+	rec.Link, rec.Unread = i.link, i.unread
 	rec.Time = i.micros(uint64(p.order.Uint32(b[4:]))<<32 | uint64(p.order.Uint32(b[8:])))
 	p.last = rec.Time
 	captured, wire := p.order.Uint32(b[12:]), p.order.Uint32(b[16:])
@@ -237,10 +235,7 @@ func (p *pcapng) simple(in *input, rec *Record, length int64) error {
 		return err
 	}
 	i := &p.interfaces[0]
-	if i.linkErr != nil {
-		return i.linkErr
-	}
-	rec.Link, rec.Time = i.link, p.last
+	rec.Link, rec.Unread, rec.Time = i.link, i.unread, p.last
 	wire := p.order.Uint32(b)
 	captured := wire
 	if i.snap != 0 {

@@ -9,13 +9,19 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
+// Events is what a Tap plays: Flows, or what watches them.
+type Events interface {
+	Next(*Event) error
+	Counts() Counts
+}
+
 // Play sends the events of flows and then SYNC final, and returns when the
 // sidecar has answered that with SYNCED: by then every label has come. A Tap
 // plays once.
 //
-// If the capture ends in an error, what was whole has been played and its
-// labels have come, and the error is returned.
-func (t *Tap) Play(ctx context.Context, flows *Flows) (Report, error) {
+// If the capture stops before its end, what is whole is played and its labels
+// come, and then the *StopError is returned.
+func (t *Tap) Play(ctx context.Context, flows Events) (Report, error) {
 	stop := context.AfterFunc(ctx, func() { t.Close() })
 	defer stop()
 	started := time.Now()
@@ -29,7 +35,7 @@ func (t *Tap) Play(ctx context.Context, flows *Flows) (Report, error) {
 	return t.report, err
 }
 
-func (t *Tap) play(ctx context.Context, flows *Flows) error {
+func (t *Tap) play(ctx context.Context, flows Events) error {
 	if t.options.Capture {
 		if err := t.conn.welcome(); err != nil {
 			return err
@@ -39,10 +45,16 @@ func (t *Tap) play(ctx context.Context, flows *Flows) error {
 	stats := int64(0) // when STATS is due
 	var ev Event
 	for {
+		var stopped *StopError
 		if err := flows.Next(&ev); err == io.EOF {
 			return t.finish(ctx)
+		} else if errors.As(err, &stopped) {
+			if err := t.finish(ctx); err != nil {
+				return err
+			}
+			return stopped
 		} else if err != nil {
-			return errors.Join(err, t.finish(ctx))
+			return err
 		}
 		if wait := pace.wait(ev.Time); wait > 0 {
 			if err := t.flush(ctx); err != nil {
@@ -50,6 +62,7 @@ func (t *Tap) play(ctx context.Context, flows *Flows) error {
 			}
 			t.sleep(ctx, wait)
 		}
+		t.report.Steps = pace.steps
 		if err := t.send(&ev); err != nil {
 			return err
 		}
@@ -145,27 +158,4 @@ func (t *Tap) sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.conn.done:
 	}
-}
-
-// pace holds events back until it is their time.
-type pace struct {
-	speed float64 // 0: never
-	start time.Time
-	first int64 // time of the first event
-}
-
-// wait returns how long to wait for an event of the given time. Waits of less
-// than a millisecond are not worth a system call: they add up to the next one.
-func (p *pace) wait(ts int64) time.Duration {
-	if p.speed <= 0 {
-		return 0
-	}
-	if p.start.IsZero() {
-		p.start, p.first = time.Now(), ts
-	}
-	due := time.Duration(float64(ts-p.first) / p.speed * float64(time.Microsecond))
-	if wait := due - time.Since(p.start); wait >= time.Millisecond {
-		return wait
-	}
-	return 0
 }

@@ -6,8 +6,11 @@ import "serveflow/sidecar/features/packet"
 type Record struct {
 	// Time is the time stamp in µs since the epoch.
 	Time int64
-	// Link says what Frame begins with.
+	// Link says what Frame begins with. It is of no use if Unread is set.
 	Link packet.Link
+	// Unread says why the frame cannot be read, though its neighbours can: a
+	// capture may have interfaces of several link types.
+	Unread error
 	// Frame holds the captured bytes, valid until the next record is read.
 	Frame []byte
 	// WireLen is the packet's length on the wire in bytes, at least

@@ -3,8 +3,10 @@ package replay
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/klauspost/compress/gzip"
@@ -22,31 +24,52 @@ type Source struct {
 	in     *input
 	format interface{ next(*input, *Record) error }
 	name   string
+	packed bool
+	file   io.Closer // of Open
 	closer []func() error
 	err    error
 }
 
-// Open opens a capture file.
+// OpenError says why nothing of a capture can be read: it cannot be opened, or
+// does not begin as captures do.
+type OpenError struct {
+	Capture string
+	Err     error
+}
+
+func (e *OpenError) Error() string {
+	why := e.Err
+	if file := (*fs.PathError)(nil); errors.As(why, &file) && file.Path == e.Capture {
+		why = file.Err
+	}
+	return fmt.Sprintf("capture %s: %v", e.Capture, why)
+}
+
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// Open opens a capture file. A failure is an *OpenError.
 func Open(path string) (*Source, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, &OpenError{path, err}
 	}
 	s, err := NewSource(f, path)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
+	s.file = f
 	s.closer = append(s.closer, f.Close)
 	return s, nil
 }
 
-// NewSource reads a capture from r, which may be a pipe. name stands in errors.
+// NewSource reads a capture from r, which may be a pipe. name stands in errors,
+// of which the first, if it is no capture, is an *OpenError.
 func NewSource(r io.Reader, name string) (*Source, error) {
 	s := &Source{name: name}
 	if err := s.open(r); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("capture %s: %w", name, err)
+		return nil, &OpenError{name, err}
 	}
 	return s, nil
 }
@@ -74,14 +97,14 @@ func (s *Source) open(r io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("zstd: %w", err)
 		}
-		s.closer = append(s.closer, func() error { z.Close(); return nil })
+		s.closer, s.packed = append(s.closer, func() error { z.Close(); return nil }), true
 		r = z
 	case magic&magicGzipMask == magicGzip:
 		z, err := gzip.NewReader(packed)
 		if err != nil {
 			return fmt.Errorf("gzip: %w", err)
 		}
-		s.closer = append(s.closer, z.Close)
+		s.closer, s.packed = append(s.closer, z.Close), true
 		r = z
 	}
 	s.in = newInput(r)
@@ -110,10 +133,28 @@ func peekMagic(r *bufio.Reader) (uint32, error) {
 	return binary.LittleEndian.Uint32(b), nil
 }
 
-// Next reads the next packet into rec. It returns io.EOF at the end. Where the
-// capture is cut or damaged it returns an error that says where, after all the
-// packets before it; errors.Is(err, io.ErrUnexpectedEOF) tells a capture that
-// merely stops too early. Any error is final.
+// StopError says where and why a capture stops before its end: it is cut or
+// damaged, or its storage fails. The packets before are whole.
+type StopError struct {
+	Capture string
+	Packet  int   // number of the packet that cannot be read, from 1
+	Byte    int64 // where it begins in the file, unpacked if it is packed
+	packed  bool
+	Err     error
+}
+
+func (e *StopError) Error() string {
+	of := ""
+	if e.packed {
+		of = " of the unpacked file"
+	}
+	return fmt.Sprintf("capture %s: packet %d, byte %d%s: %v", e.Capture, e.Packet, e.Byte, of, e.Err)
+}
+
+func (e *StopError) Unwrap() error { return e.Err }
+
+// Next reads the next packet into rec. It returns io.EOF at the end, and a
+// *StopError where the capture stops before. Any error is final.
 func (s *Source) Next(rec *Record) error {
 	if s.err != nil {
 		return s.err
@@ -122,20 +163,16 @@ func (s *Source) Next(rec *Record) error {
 	if err := s.format.next(s.in, rec); err != nil {
 		s.err = err
 		if err != io.EOF {
-			s.err = fmt.Errorf("capture %s: packet %d, byte %d%s: %w",
-				s.name, s.in.record, s.in.offset, s.unpacked(), err)
+			s.err = &StopError{Capture: s.name, Packet: s.in.record, Byte: s.in.offset, packed: s.packed, Err: err}
 		}
 		return s.err
 	}
 	return nil
 }
 
-func (s *Source) unpacked() string {
-	if len(s.closer) > 1 {
-		return " of the unpacked file"
-	}
-	return ""
-}
+// interrupt ends a Next that waits for a pipe. It may be called by another
+// goroutine.
+func (s *Source) interrupt() { s.file.Close() }
 
 // Close releases the file and the decompressor.
 func (s *Source) Close() error {

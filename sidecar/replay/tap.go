@@ -71,6 +71,9 @@ type Report struct {
 	// that were not delivered because one broke. Messages that the sidecar
 	// had not read from a broken connection are not known.
 	Reconnects, Lost uint64
+	// Steps counts steps of the capture's clock that were not waited for: with
+	// Speed, pauses of over 10 minutes and steps back of over a second.
+	Steps int
 	// Elapsed is the time from the first packet to SYNCED.
 	Elapsed time.Duration
 }

@@ -107,7 +107,7 @@ func (s *schedule) read(c dataset.Capture, o replay.Options, need wire.Welcome) 
 		m       wire.Message
 	)
 	for n := 0; ; n++ {
-		if err := flows.Next(&ev); err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := flows.Next(&ev); err == io.EOF || errors.As(err, new(*replay.StopError)) {
 			return last, nil
 		} else if err != nil {
 			return 0, err

@@ -73,14 +73,14 @@ func closed(c <-chan struct{}) bool {
 func (p *place) wellBehaved(sensor string) map[uint64]string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	flows, _, err := replay.LabelFile(ctx, p.socket, captureDir+"/http.pcap",
-		replay.TapOptions{Sensor: sensor, Capture: true, Speed: 10}, replay.Options{})
+	labels := map[uint64]string{}
+	_, err := replay.LabelFile(ctx, p.socket, captureDir+"/http.pcap",
+		replay.TapOptions{Sensor: sensor, Capture: true, Speed: 10}, replay.Options{}, func(f *replay.Labelled) error {
+			labels[f.Flow] = f.Label.Label
+			return nil
+		})
 	if err != nil {
 		p.t.Errorf("%s: %v", sensor, err)
-	}
-	labels := map[uint64]string{}
-	for _, f := range flows {
-		labels[f.Flow] = f.Label.Label
 	}
 	return labels
 }

@@ -181,7 +181,7 @@ func (e *Encoder) Synced(token uint64) error {
 func (e *Encoder) Error(code ErrorCode, text string) error {
 	e.begin(KindError, 2)
 	e.int("code", int64(code), math.MaxInt32)
-	e.text("text", clean(text))
+	e.text("text", CleanText(text))
 	return e.flush()
 }
 
@@ -313,9 +313,9 @@ func pick(second bool, a, b string) string {
 	return a
 }
 
-// clean makes any text fit for ERROR: control characters and broken UTF-8
+// CleanText makes any text fit for a message: control characters and broken UTF-8
 // become spaces, and it is cut at MaxText bytes.
-func clean(s string) string {
+func CleanText(s string) string {
 	if len(s) <= MaxText && printable(s) {
 		return s
 	}

@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/serveflow
@@ -91,23 +91,27 @@ test-lua: ## lint the Lua scripts and test them outside Suricata
 	luajit suricata-lua/test/run.lua
 	lua5.4 suricata-lua/test/run.lua
 
+.PHONY: suricata-plugin
+suricata-plugin: ## build the plugin for Suricata 7 and 8, or for the source tree SURICATA
+	$(MAKE) --no-print-directory -C suricata-lua/plugin
+
 .PHONY: e2e-suricata7 e2e-suricata8
-e2e-suricata7: build ## run captures through Suricata 7 and the sidecar
+e2e-suricata7: build suricata-plugin ## run captures through Suricata 7 and the sidecar
 	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata7' ./test/suricata
-e2e-suricata8: build ## run captures through Suricata 8 and the sidecar
+e2e-suricata8: build suricata-plugin ## run captures through Suricata 8 and the sidecar
 	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata8' ./test/suricata
 
 # How often each run of "make cost-suricata" and "make cost-zeek" is made.
 COSTRUNS   ?= 5
 
 .PHONY: cost-suricata
-cost-suricata: ## measure the processor time that the taps add to Suricata
+cost-suricata: suricata-plugin ## measure the processor time that the taps add to Suricata
 	SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 3h -run '^TestCost$$' ./test/suricata
 
 .PHONY: live-suricata7 live-suricata8
-live-suricata7: build ## do harm to the sidecar beside a live Suricata 7 (root)
+live-suricata7: build suricata-plugin ## do harm to the sidecar beside a live Suricata 7 (root)
 	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive7' ./test/suricata
-live-suricata8: build ## do harm to the sidecar beside a live Suricata 8 (root)
+live-suricata8: build suricata-plugin ## do harm to the sidecar beside a live Suricata 8 (root)
 	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive8' ./test/suricata
 
 .PHONY: e2e-zeek
@@ -143,4 +147,4 @@ train-deps: .venv/complete ## make .venv with what models/train needs
 
 .PHONY: clean
 clean: ## remove what make has built or brought in
-	rm -rf bin build .venv
+	rm -rf bin build .venv suricata-lua/plugin/build

@@ -155,11 +155,6 @@ func costPeer(t *testing.T) (socket string) {
 	return socket
 }
 
-func (e suricata) with(tap string) suricata {
-	e.tap = tap
-	return e
-}
-
 // costScripts are copies of the scripts: as they are, and made to believe that
 // what they see is live.
 func costScripts(t *testing.T, dir string) map[bool]string {

@@ -21,7 +21,7 @@ import (
 type suricata struct {
 	version string
 	command string
-	tap     string // "output" (serveflow.lua) or "rule" (serveflow-rule.lua)
+	tap     string // "plugin", "output" (serveflow.lua), "rule" (serveflow-rule.lua) or "none"
 	events  string // what the tap sees, in the words of replay --events
 	args    []string
 }
@@ -38,14 +38,24 @@ func TestSuricata8(t *testing.T) {
 	whole(t, suricata8(t))
 }
 
+func TestSuricata7Plugin(t *testing.T) {
+	whole(t, suricata{version: "7", command: "suricata", tap: "plugin", events: "packet"})
+}
+
+func TestSuricata8Plugin(t *testing.T) {
+	whole(t, suricata8(t).with("plugin"))
+}
+
 func TestSuricata7Absent(t *testing.T) {
-	for _, tap := range []string{"output", "rule"} {
+	for _, tap := range []string{"plugin", "output", "rule"} {
 		t.Run(tap, func(t *testing.T) { absent(t, suricata{version: "7", command: "suricata", tap: tap}) })
 	}
 }
 
 func TestSuricata8Absent(t *testing.T) {
-	absent(t, suricata8(t))
+	for _, tap := range []string{"plugin", "output"} {
+		t.Run(tap, func(t *testing.T) { absent(t, suricata8(t).with(tap)) })
+	}
 }
 
 func suricata8(t *testing.T) suricata {
@@ -55,6 +65,11 @@ func suricata8(t *testing.T) suricata {
 		// Its own libraries want its own luasocket.
 		args: []string{"--set", "outputs.1.lua.cpath=" + filepath.Join(build, "suricata8/usr/lib/x86_64-linux-gnu/lua/5.4/?.so")},
 	}
+}
+
+func (e suricata) with(tap string) suricata {
+	e.tap = tap
+	return e
 }
 
 // need skips a test that nobody asked for, or whose engine is not there.
@@ -107,7 +122,7 @@ func (f *flow) start(t *testing.T) time.Time {
 // fault is what the scripts say when they are wrong.
 var fault = regexp.MustCompile(`a fault in the script.*|failed to run script.*|no flow will be labelled.*`)
 
-// run reads a capture with 1 or 2 worker threads and returns the EVE log and
+// run reads a capture with so many worker threads and returns the EVE log and
 // what Suricata said.
 func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, sensor string) (eve []byte, said string) {
 	t.Helper()
@@ -144,12 +159,24 @@ func (e suricata) taps(t *testing.T) []string {
 	scripts := filepath.Join(engine.Root(t), "suricata-lua")
 	off := []string{"--set", "outputs.1.lua.enabled=no", "-S"}
 	switch e.tap {
+	case "plugin":
+		return slices.Concat(e.args, off, []string{os.DevNull, "--set", "plugins.0=" + plugin(t)})
 	case "rule":
 		return slices.Concat(e.args, off, []string{rules(t, scripts), "--set", "security.lua.allow-rules=yes"})
 	case "output":
 		return slices.Concat(e.args, []string{"--set", "outputs.1.lua.scripts-dir=" + scripts, "-S", os.DevNull})
 	}
 	return slices.Concat(e.args, off, []string{os.DevNull})
+}
+
+// plugin is the plugin that "make suricata-plugin" built.
+func plugin(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(engine.Root(t), "suricata-lua/plugin/build/serveflow.so")
+	if !exists(file) {
+		t.Fatalf("no %s: make suricata-plugin builds it", file)
+	}
+	return file
 }
 
 // rules is serveflow.rules with the script where it is in the repository.
@@ -189,6 +216,13 @@ func whole(t *testing.T, e suricata) {
 		t.Log("the bundle iot-device is not there: the toy bundle alone")
 	}
 	all := append(engine.Committed(t), engine.Labelled(t, "iot-device", 1, 1000)...)
+	if e.tap == "plugin" { // one bundle and number of threads after the other, for time's sake
+		for i, threads := range []int{1, 2, 4} {
+			bundle := bundles[i%len(bundles)]
+			t.Run(fmt.Sprintf("%s/%d_threads", filepath.Base(bundle), threads), func(t *testing.T) { e.compare(t, bundle, all, threads) })
+		}
+		return
+	}
 	for _, bundle := range bundles {
 		for threads := 1; threads <= 2; threads++ {
 			name := fmt.Sprintf("%s/%d_threads", filepath.Base(bundle), threads)
@@ -205,8 +239,12 @@ func exists(path string) bool {
 func (e suricata) compare(t *testing.T, bundle string, all []engine.Capture, threads int) {
 	s := engine.Start(t, bundle, "")
 	found, truth := map[string][]flow{}, map[string][]engine.Decision{}
+	labelled := map[string][]byte{} // what the plugin has Suricata 8 write
 	for _, c := range all {
 		eve, _ := e.run(t, c, threads, s.Socket, "suricata "+c.Name)
+		if e.tap == "plugin" && e.version == "8" {
+			labelled[c.Name] = eve
+		}
 		found[c.Name] = flows(t, eve)
 		truth[c.Name] = s.Replay(t, c.Path, "--flows", "suricata", "--events", e.events)
 	}
@@ -223,6 +261,15 @@ func (e suricata) compare(t *testing.T, bundle string, all []engine.Capture, thr
 			tally = hard
 		}
 		tally.add(t, c.Name, found[c.Name], made["suricata "+c.Name], truth[c.Name])
+	}
+	var held *holding
+	if len(labelled) > 0 {
+		held = newHolding(t)
+	}
+	for _, c := range all {
+		if eve, ok := labelled[c.Name]; ok {
+			e.holdRecords(t, held, c, threads, eve, made["suricata "+c.Name])
+		}
 	}
 	t.Logf("e2e suricata %s (%s): %s", e.version, e.tap, real)
 	t.Logf("hand-made packets: %s", hard)

@@ -58,22 +58,45 @@ bool Link::Packet(const PacketInfo& p) {
     if ( ! Room(p.raw.size() + max_flow + stats_room) )
         return false;
     PackPacket(batch, p);
-    Added(p.ts_us);
+    Added(1, p.ts_us);
     return true;
 }
 
-bool Link::End(std::string_view flow, int64_t ts_us) {
+bool Link::End(const FlowName& flow, int64_t ts_us) {
     if ( ! Room(max_flow + stats_room) )
         return false;
     PackEnd(batch, flow, ts_us);
-    Added(ts_us);
+    Added(1, ts_us);
     return true;
 }
 
-// Added counts the message just added, and writes the batch if it is large enough.
-void Link::Added(int64_t ts_us) {
-    if ( waiting++ == 0 )
+bool Link::Adopt(std::string& messages, uint64_t count, int64_t ts_us) {
+    if ( stopped ) {
+        counters.dropped += count;
+        messages.clear();
+        return true;
+    }
+    if ( Buffered() + messages.size() + stats_room > settings.buffer_bytes ) {
+        if ( fd >= 0 )
+            return false;
+        counters.dropped += waiting; // the newest is worth most
+        batch.clear();
+        waiting = 0;
+    }
+    if ( batch.empty() )
+        batch.swap(messages);
+    else
+        batch += messages;
+    messages.clear();
+    Added(count, ts_us);
+    return true;
+}
+
+// Added counts the messages just added, and writes the batch if it is large enough.
+void Link::Added(uint64_t count, int64_t ts_us) {
+    if ( waiting == 0 )
         since = Clock::now();
+    waiting += count;
     if ( ts_us >= stats_due || ts_us < stats_due - 2 * stats_every ) {
         stats_due = ts_us + stats_every;
         PackStats(batch, ts_us, counters.sent + waiting, counters.dropped);

@@ -1,7 +1,8 @@
 // The connection to the sidecar, with its buffer. Live it never waits: what the
 // socket does not take stays in the buffer, and what the buffer does not take is
 // dropped and counted, whole messages at a time. Whoever reads a capture waits,
-// with a time limit. Nothing here knows of Zeek.
+// with a time limit. Nothing here knows of Zeek: Suricata's plugin is built from it,
+// too.
 
 #pragma once
 
@@ -17,7 +18,7 @@
 
 namespace serveflow {
 
-// A steady clock, read at every turn of Zeek's loop. Where there is one, it is a
+// A steady clock, read at every turn of an engine's loop. Where there is one, it is a
 // clock that is some milliseconds late and costs a fifth.
 struct Clock {
     using duration = std::chrono::nanoseconds;
@@ -86,7 +87,20 @@ public:
 
     // Messages for the sidecar; ts_us is the packets' clock. False: dropped.
     bool Packet(const PacketInfo& p);
-    bool End(std::string_view flow, int64_t ts_us);
+    bool End(const FlowName& flow, int64_t ts_us);
+
+    // Adopt takes so many messages that somebody else has packed, and leaves the
+    // string empty. False: there is no room for them now.
+    bool Adopt(std::string& messages, uint64_t count, int64_t ts_us);
+
+    // Lost counts messages that were dropped before they came here.
+    void Lost(uint64_t count) { counters.dropped += count; }
+
+    // The socket, or -1.
+    int Socket() const { return fd; }
+
+    // Stopped says whether the connection is over for good.
+    bool Stopped() const { return stopped; }
 
     // Welcomed says whether there is a connection that answers.
     bool Welcomed() const { return fd >= 0 && welcomed; }
@@ -110,7 +124,7 @@ public:
 
 private:
     bool Room(size_t bytes);
-    void Added(int64_t ts_us);
+    void Added(uint64_t count, int64_t ts_us);
     bool Connect();
     void Lose(const std::string& why, double pause = 0);
     bool Write(Clock::time_point deadline);

@@ -44,7 +44,12 @@ public:
         Raw(s);
     }
 
-    void Flow(std::string_view flow) { Text(flow.substr(0, max_flow)); }
+    void Flow(const FlowName& flow) {
+        if ( flow.text.empty() )
+            Uint(flow.number);
+        else
+            Text(flow.text.substr(0, max_flow));
+    }
 
     void Bytes(std::string_view s) {
         if ( s.size() <= 0xff )
@@ -85,17 +90,21 @@ void Append(std::string& out, size_t most, F write) {
 } // namespace
 
 void PackHello(std::string& out, const Hello& h) {
-    Append(out, 256 + 2 * max_text, [&](Writer& w) {
+    Append(out, 256 + 4 * max_text, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(0);
         w.Uint(1);
-        w.Byte(0x87);
+        w.Byte(h.run.empty() ? 0x87 : 0x88);
         w.Text("engine");
-        w.Text("zeek");
+        w.Text(h.engine);
         w.Text("engine_version");
         w.Text(h.engine_version);
         w.Text("sensor");
         w.Text(h.sensor);
+        if ( ! h.run.empty() ) {
+            w.Text("run");
+            w.Text(h.run);
+        }
         w.Text("pid");
         w.Uint(static_cast<uint64_t>(h.pid));
         w.Text("mode");
@@ -103,7 +112,7 @@ void PackHello(std::string& out, const Hello& h) {
         w.Text("events");
         w.Text("packet");
         w.Text("reply");
-        w.Bool(true);
+        w.Bool(h.reply);
     });
 }
 
@@ -123,7 +132,7 @@ void PackPacket(std::string& out, const PacketInfo& p) {
     });
 }
 
-void PackEnd(std::string& out, std::string_view flow, int64_t ts_us) {
+void PackEnd(std::string& out, const FlowName& flow, int64_t ts_us) {
     Append(out, 64, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(3);

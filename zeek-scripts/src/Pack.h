@@ -1,5 +1,6 @@
 // Messages of a tap (docs/protocol.md), packed by hand: a PACKET costs a few
-// dozen instructions and one copy. Nothing here knows of Zeek.
+// dozen instructions and one copy. Nothing here knows of Zeek: Suricata's plugin is
+// built from it, too.
 
 #pragma once
 
@@ -12,15 +13,29 @@ namespace serveflow {
 
 // What HELLO says of a tap.
 struct Hello {
+    std::string engine = "zeek";
     std::string engine_version;
     std::string sensor;
+    std::string run; // names one run over a capture; may be empty
     int pid = 0;
     bool capture = false; // reads a capture, and may wait
+    bool reply = true;    // wants LABELs
+};
+
+// A flow's name: a text, or a number where the text is empty.
+struct FlowName {
+    std::string_view text;
+    uint64_t number = 0;
+
+    FlowName() = default;
+    FlowName(std::string_view text) : text(text) {}
+    FlowName(const std::string& text) : text(text) {}
+    FlowName(uint64_t number) : number(number) {}
 };
 
 // One packet of a flow, as PACKET says it.
 struct PacketInfo {
-    std::string_view flow;
+    FlowName flow;
     int64_t ts_us = 0;
     uint8_t dir = 2; // 0 originator, 1 responder, 2 unknown
     uint64_t orig_pkts = 0;
@@ -40,7 +55,7 @@ constexpr size_t max_message = max_raw + max_flow + 64;
 // flows beyond max_flow are cut.
 void PackHello(std::string& out, const Hello& h);
 void PackPacket(std::string& out, const PacketInfo& p);
-void PackEnd(std::string& out, std::string_view flow, int64_t ts_us);
+void PackEnd(std::string& out, const FlowName& flow, int64_t ts_us);
 void PackSync(std::string& out, uint64_t token, bool final);
 void PackStats(std::string& out, int64_t ts_us, uint64_t sent, uint64_t dropped);
 

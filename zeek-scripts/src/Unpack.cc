@@ -47,6 +47,17 @@ public:
         return n <= max_text ? Take(n, s) : Bad();
     }
 
+    // Flow takes a name that is a text or a number.
+    bool Flow(std::string_view& text, uint64_t& number) {
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return false;
+        text = {};
+        number = 0;
+        bool numeric = first < 0x80 || (first >= 0xcc && first <= 0xd3);
+        return numeric ? Uint(number) : Text(text) && (! text.empty() || Bad());
+    }
+
     bool Uint(uint64_t& n) {
         int64_t i = 0;
         double d = 0;
@@ -283,8 +294,9 @@ bool UnpackFields(Reader& r, Message& m, bool more) {
     uint64_t version = 0;
     switch ( m.kind ) {
         case Message::LabelKind:
-            return r.Text(l.flow) && r.Text(l.label) && r.Float(l.score) && r.Text(l.stage) && r.Uint(l.packets) &&
-                   r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason) && (! more || r.Text(l.services));
+            return r.Flow(l.flow, l.number) && r.Text(l.label) && r.Float(l.score) && r.Text(l.stage) &&
+                   r.Uint(l.packets) && r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason) &&
+                   (! more || r.Text(l.services));
         case Message::WelcomeKind: return r.Uint(version) && UnpackNeed(r, m.need);
         case Message::SyncedKind: return r.Uint(m.token);
         case Message::ErrorKind: return r.Uint(m.code) && r.Text(m.text);

@@ -11,7 +11,8 @@ namespace serveflow {
 
 // LABEL: the one decision of a flow. The texts point into what was read.
 struct Label {
-    std::string_view flow;
+    std::string_view flow; // empty where a number names the flow
+    uint64_t number = 0;
     std::string_view label;
     double score = 0;
     std::string_view stage;

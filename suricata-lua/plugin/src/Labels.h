@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//
+// The labels that came, by flow, for whoever writes a record of the flow. The table
+// has a fixed size: of the flows that share a place, one that is over gives way
+// first, then the one whose label is oldest.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "Unpack.h"
+
+namespace serveflow {
+
+class Labels {
+public:
+    // What is kept of a LABEL. The texts live as long as the table.
+    struct Entry {
+        uint64_t flow = 0;
+        int64_t latency_us = 0;
+        const char* label = nullptr;
+        const char* stage = nullptr;
+        const char* model = nullptr;   // the bundle's name
+        const char* version = nullptr; // and its version
+        const char* reason = nullptr;
+        double score = 0;
+        uint32_t packets = 0;
+        bool over = false;
+    };
+
+    Labels();
+    ~Labels();
+    Labels(const Labels&) = delete;
+    Labels& operator=(const Labels&) = delete;
+
+    // Keep is called by one thread alone.
+    void Keep(const Label& label);
+
+    // Find and Over may be called by any thread.
+    bool Find(uint64_t flow, Entry& entry);
+
+    // Over says that the flow has ended: its label is wanted once or twice more.
+    void Over(uint64_t flow);
+
+    // Kept and Refused count LABELs; refused are those with one text too many.
+    uint64_t Kept() const { return kept.load(std::memory_order_relaxed); }
+    uint64_t Refused() const { return refused.load(std::memory_order_relaxed); }
+
+private:
+    static constexpr size_t ways = 4;
+    static constexpr size_t places = size_t{1} << 16;
+    static constexpr size_t stripes = 64;
+    static constexpr size_t max_texts = 1024; // labels, stages, bundles and reasons are few
+
+    using Place = std::array<Entry, ways>;
+
+    static size_t At(uint64_t flow) { return (flow * 0x9e3779b97f4a7c15U) >> 48; }
+    const char* Text(std::string_view text);
+
+    std::unique_ptr<Place[]> table;
+    std::array<std::mutex, stripes> locks;
+    std::array<std::unique_ptr<std::string>, max_texts> texts;
+    size_t known = 0;
+    std::atomic<uint64_t> kept{0};
+    std::atomic<uint64_t> refused{0};
+};
+
+} // namespace serveflow

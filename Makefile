@@ -5,7 +5,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 LDFLAGS    := -X main.version=$(VERSION)
 # How long each fuzz target runs in "make fuzz".
 FUZZTIME   ?= 30s
-SCRIPTS     = .ci/run $(wildcard packaging/*.sh test/*.sh test/*/*.sh)
+SCRIPTS     = .ci/run $(wildcard suricata-lua/plugin/*.sh packaging/*.sh test/*.sh test/*/*.sh)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help

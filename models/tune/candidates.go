@@ -145,6 +145,15 @@ func (c *Candidates) check() (errs []error) {
 	return errs
 }
 
+// class is the class of a label, -1 of none: what the candidates do not know is
+// background, if they know of one.
+func (c *Candidates) class(label string) int {
+	if i := slices.Index(c.Labels, label); i >= 0 {
+		return i
+	}
+	return slices.Index(c.Labels, c.Background)
+}
+
 // roles are the roles of the labels.
 func (c *Candidates) roles() []search.Role {
 	roles := make([]search.Role, len(c.Labels))

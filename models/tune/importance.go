@@ -115,7 +115,7 @@ func (t *tuner) rows(ctx context.Context, s *scorer, l *loaded, list []dataset.C
 			if n++; n%every == 0 {
 				row := make([]float32, l.whole.plan.Width())
 				l.whole.plan.Encode(row, fl.Packets[:seen])
-				rows, truth = append(rows, row), append(truth, slices.Index(t.candidates.Labels, label))
+				rows, truth = append(rows, row), append(truth, t.candidates.class(label))
 			}
 			return nil
 		})

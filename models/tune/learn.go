@@ -22,13 +22,13 @@ func (t *tuner) learn(ctx context.Context, l []*loaded, events string, list []da
 	list = slices.DeleteFunc(slices.Clone(list), func(c dataset.Capture) bool { return c.Split != trainSplit })
 	var adding sync.Mutex
 	return t.each(ctx, l, events, "looking at what was trained on", list, func(s *scorer, i int) error {
-		return s.learn(ctx, list[i], t.candidates.Labels, t.fold(list[i]), &adding)
+		return s.learn(ctx, list[i], t.candidates, t.fold(list[i]), &adding)
 	})
 }
 
 // learn adds the flows of a training capture of a fold to the profiles of the
 // models that were trained on it.
-func (s *scorer) learn(ctx context.Context, c dataset.Capture, labels []string, own int, adding *sync.Mutex) error {
+func (s *scorer) learn(ctx context.Context, c dataset.Capture, known *Candidates, own int, adding *sync.Mutex) error {
 	_, err := extract.ReadFlows(ctx, c, s.replay, s.packets, s.meta, func(fl *extract.Flow) error {
 		if !s.features.Serves(fl.Packets[0].Proto) {
 			return nil
@@ -37,7 +37,7 @@ func (s *scorer) learn(ctx context.Context, c dataset.Capture, labels []string, 
 		if label == "" {
 			return nil
 		}
-		class := slices.Index(labels, label)
+		class := known.class(label)
 		if class < 0 {
 			return fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, label)
 		}

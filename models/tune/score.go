@@ -236,7 +236,7 @@ func (t *tuner) set(list []dataset.Capture, all []*answered, split string) (*sea
 			return nil, untrained(c)
 		}
 		for k, waits := range a.Waits {
-			class := slices.Index(t.candidates.Labels, a.Labels[k])
+			class := t.candidates.class(a.Labels[k])
 			if class < 0 {
 				return nil, fmt.Errorf("capture %s: the candidates do not know the label %q", c.File, a.Labels[k])
 			}

@@ -56,7 +56,6 @@ version = "1.0.0"
 task = "which service a flow is of"
 labels = ["dns", "web", "shell"]
 alarms = ["shell"]
-background = "web"
 [features]
 packets = 3
 quiet = 10
@@ -150,8 +149,8 @@ func TestRun(t *testing.T) {
 	if m := b.Manifest; m.Calibration.TargetError != .3 || m.Calibration.MetaTargetError != .3 || m.Calibration.Delta != .1 || m.Calibration.Sessions != 3*copies {
 		t.Errorf("calibration %+v", m.Calibration)
 	}
-	if m := b.Manifest; !slices.Equal(m.Alarms, []string{"shell"}) || m.Background != "web" {
-		t.Errorf("alarms %q, background %q", m.Alarms, m.Background)
+	if m := b.Manifest; !slices.Equal(m.Alarms, []string{"shell"}) {
+		t.Errorf("alarms %q", m.Alarms)
 	}
 	for i, s := range slices.Concat(b.Manifest.Packet.Stage, b.Manifest.Meta.Stage) {
 		// No column needs headers, so the flows look alike to both cascades.
@@ -224,6 +223,30 @@ func TestRunWithoutProof(t *testing.T) {
 	}
 	if !strings.Contains(text.String(), "do not show") {
 		t.Errorf("the text does not say that nothing was shown:\n%s", &text)
+	}
+}
+
+// TestBackground: what the candidates do not know is background.
+func TestBackground(t *testing.T) {
+	dir, list := setUp(t)
+	path := filepath.Join(dir, CandidatesFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("[features]"), []byte("background = \"web\"\n[features]"), 1)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(context.Background(), options(dir, relabelled(list)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Choices[0].Calibration.Flows[0]; r.Candidates.Labels[f.Class] != "web" {
+		t.Errorf("flows of a label that the candidates do not know are %s", r.Candidates.Labels[f.Class])
+	}
+	if m, _ := r.bundle(); m.Background != "web" {
+		t.Errorf("the bundle's background is %q", m.Background)
 	}
 }
 

@@ -38,8 +38,11 @@
 //   - A flow without packets ends after 5 minutes (TCP), 1 minute (anything
 //     else). A SYN that nobody answers ends 5 s after it was sent.
 //   - A TCP flow is closed by a FIN from both ends, by a FIN when the other
-//     end was never heard, or by a RST. It ends 5 s later: until then late
-//     packets, as the last ACK and retransmissions, belong to it.
+//     end has not been heard, or by a RST. It ends 5 s later, whatever is heard
+//     then: until it does, late packets, as the last ACK and retransmissions,
+//     belong to it. (Zeek also ends a flow 3 s after a FIN that is the first
+//     packet of an end of a flow in mid-stream, but only where a script handles
+//     connection_partial_close, which none does by default.)
 //   - A SYN that is not a retransmission of the flow's own first packet, or
 //     that comes when an end has closed, begins a new flow: the old one ends.
 //

@@ -30,6 +30,7 @@ type tcpState struct {
 	opened bool    // the responder was heard, or the flow began in mid-stream
 	shook  uint8   // steps of the handshake that were seen
 	fin    [2]bool // by direction
+	alone  bool    // one end sent a FIN when the other had not been heard
 	rst    bool
 }
 
@@ -78,6 +79,7 @@ func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 		t := &fl.tcp
 		t.opened = t.opened || dir == packet.Responder
 		t.fin[dir] = t.fin[dir] || h.TCPFlags&flagFIN != 0
+		t.alone = t.alone || h.TCPFlags&flagFIN != 0 && fl.pkts[1-dir] == 0
 		t.rst = t.rst || h.TCPFlags&flagRST != 0
 		t.shake(dir, h.TCPFlags)
 	}

@@ -82,6 +82,12 @@ func TestFlows(t *testing.T) {
 		{"mid-stream, and a FIN of an end that hears nothing", []at{
 			{0, b("PA", 700, 10)}, {200, b("FA", 710, 0)}, {300, ask},
 		}, "1o1/0 1o2/0 1end@205:closed 2o1/0 2end@300:capture_over"},
+		{"a FIN before the other end is heard ends the flow, whatever comes then", []at{
+			{0, a("FA", 100, 0)}, {1, b("A", 500, 0)}, {4.5, b("A", 500, 0)}, {6, b("A", 500, 0)},
+		}, "1o1/0 1r1/1 1r1/2 1end@5:closed 2o1/0 2end@6:capture_over"},
+		{"the first packet of the other end is a FIN", []at{
+			{0, a("PA", 100, 10)}, {1, b("FA", 500, 0)}, {4.5, a("PA", 110, 10)}, {20, a("PA", 120, 10)},
+		}, "1o1/0 1r1/1 1o2/1 1o3/1 1end@20:capture_over"},
 		{"half-closed stays open", []at{
 			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("FA", 101, 0)}, {200, b("PA", 500, 10)}, {600, ask},
 		}, "1o1/0 1r1/1 1o2/1 1r2/2 1end@500:quiet 2o1/0 2end@600:capture_over"},

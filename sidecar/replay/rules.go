@@ -65,8 +65,7 @@ func (r Rules) closed(fl *flow) bool {
 	if r == Suricata {
 		return t.shook != 0 && (t.rst || t.fin[0] && t.fin[1])
 	}
-	return t.rst || t.fin[0] && t.fin[1] ||
-		t.fin[0] && fl.pkts[1] == 0 || t.fin[1] && fl.pkts[0] == 0
+	return t.rst || t.fin[0] && t.fin[1] || t.alone
 }
 
 // reused says whether a SYN between the flow's ends begins a new flow; same: it

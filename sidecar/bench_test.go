@@ -121,7 +121,7 @@ func loadEvents(b *testing.B) (events []wire.Message) {
 				}
 				m.Kind, m.Dir, m.OrigPkts, m.RespPkts = wire.KindPacket, uint8(ev.Dir), ev.OrigPkts, ev.RespPkts
 				m.Link, m.WireLen = uint32(ev.Link), uint32(ev.WireLen)
-				m.Raw = append([]byte(nil), ev.Frame[:min(len(ev.Frame), headerBytes)]...)
+				m.Raw = append([]byte(nil), ev.Frame[:min(len(ev.Frame), 192)]...)
 			}
 			events = append(events, m)
 		}

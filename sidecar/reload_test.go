@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/config"
 )
 
@@ -39,7 +41,7 @@ func TestReloadsInARow(t *testing.T) {
 	until := time.Now().Add(10 * time.Second)
 	for version < 100 && time.Now().Before(until) {
 		switch applied, err := s.Reload(open(version + 1)); {
-		case errors.Is(err, errBusy):
+		case errors.Is(err, shard.ErrBusy):
 			time.Sleep(time.Millisecond)
 		case err != nil:
 			t.Fatal(err)
@@ -52,14 +54,63 @@ func TestReloadsInARow(t *testing.T) {
 	if version < 100 {
 		t.Errorf("%d bundles were served, and no more", version)
 	}
-	for until := time.Now().Add(10 * time.Second); len(s.inUse()) > 1 && time.Now().Before(until); {
+	bundles := func() (n int) {
+		families, err := s.Metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "serveflow_bundle_info" {
+				n = len(f.GetMetric())
+			}
+		}
+		return n
+	}
+	for until := time.Now().Add(10 * time.Second); bundles() > 1 && time.Now().Before(until); {
 		time.Sleep(time.Millisecond)
 	}
-	if n := len(s.inUse()); n != 1 {
+	if n := bundles(); n != 1 {
 		t.Errorf("%d bundles are in use for no flow", n-1)
 	}
 	if err := s.Stop(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A sidecar that has stopped can be stopped again, and refuses bundles.
+func TestStopTwiceAndReloadAfter(t *testing.T) {
+	open := func() *bundle.Bundle {
+		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	b := open()
+	defer b.Close()
+	c := config.Default()
+	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
+	c.EVE.Listen, c.EVE.Output = filepath.Join(t.TempDir(), "eve.sock"), filepath.Join(t.TempDir(), "eve.json")
+	s, err := Start(Options{Config: c, Bundle: b, Log: zerolog.Nop(), Decisions: discard{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error)
+	for range 3 {
+		go func() { stopped <- s.Stop(context.Background()) }()
+	}
+	for range 3 {
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}
+	if applied, err := s.Reload(open()); applied || !errors.Is(err, shard.ErrStopped) {
+		t.Errorf("a reload after the stop: %v, %v", applied, err)
+	}
+	s.loadAnew(Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) { return c, open(), nil }})
+	s.pool.Closed("", []flow.Event{{Kind: flow.Closed}})
+	if err := s.Stop(context.Background()); err != nil {
+		t.Error(err)
 	}
 }
 

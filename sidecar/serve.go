@@ -133,8 +133,7 @@ func (s *Sidecar) loadAnew(o Options) {
 		}
 		applied, err = s.Reload(b)
 	}
-	served := s.inUse()
-	serving := served[len(served)-1].Bundle
+	serving := s.pool.Bundle()
 	switch {
 	case err != nil:
 		o.Log.Error().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: the bundle is refused, the one before is served on")

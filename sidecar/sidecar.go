@@ -19,7 +19,6 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
-	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/telemetry"
@@ -51,17 +50,10 @@ type Sidecar struct {
 	options Options
 	labels  *sink.LabelLog // nil if Options.Decisions is set
 	eve     *eve.Sink      // nil if the configuration names no socket for EVE
-	shards  []*shard.Shard
-	running sync.WaitGroup
-	errs    []error // what each shard returned
+	pool    *shard.Pool
 	server  *ingest.Server
-
-	reloading sync.Mutex // held during a reload, and to stop
-	drained   sync.WaitGroup
-	mu        sync.Mutex
-	services  []*shard.Service // in use, the newest last
-	// announcing is held while taps are told what those need.
-	announcing sync.Mutex
+	stop    sync.Once
+	stopped error // what Stop returned
 }
 
 // Start starts a sidecar. It listens when Start returns.
@@ -102,63 +94,49 @@ func (s *Sidecar) start(o Options) error {
 		}
 		decisions = both{s.eve, decisions} // which sets what the label log writes, too
 	}
-	service, err := shard.NewService(o.Bundle, c.ONNX.Queue, c.ONNX.Batch, s.Metrics)
-	if err != nil {
-		return err
-	}
-	s.use(service)
 	n := c.Flow.Shards
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
 	failures := &failures{log: o.Log}
-	inputs := make([]chan<- *flow.Batch, n)
-	for i := range inputs {
-		one, err := shard.New(shard.Options{
-			Service:  service,
-			MaxFlows: max(c.Flow.MaxFlows/n, 1),
+	var err error
+	if s.pool, err = shard.NewPool(shard.PoolOptions{
+		Bundle: o.Bundle,
+		Shards: n,
+		Each: shard.Options{
+			MaxFlows: c.Flow.MaxFlows,
 			Quiet:    c.Flow.Quiet,
 			Forget:   c.Flow.Forget,
 			Deadline: c.Flow.Deadline,
 			Payload:  c.Privacy.Payload,
 			Log:      decisions,
 			Known:    known,
-			Metrics:  s.Metrics.NewShard(),
 			OnError:  failures.report,
-			OnLoad:   func(l telemetry.Load) { logLoad(o.Log, i, l) },
-		})
-		if err != nil {
-			return errors.Join(err, service.Close())
-		}
-		s.shards = append(s.shards, one)
-		inputs[i] = one.In()
+		},
+		Jobs:    c.ONNX.Queue,
+		Batch:   c.ONNX.Batch,
+		Metrics: s.Metrics,
+		OnLoad:  func(shard int, l telemetry.Load) { logLoad(o.Log, shard, l) },
+	}); err != nil {
+		return err
 	}
-	service.Counted.Begin()
-	s.errs = make([]error, n)
-	for i, one := range s.shards {
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
-			s.errs[i] = one.Run()
-		}()
-	}
-	s.await(service, nil)
 	s.server, err = ingest.Listen(ingest.Options{
 		Socket:         socket,
 		AllowUIDs:      c.Listen.AllowUIDs,
 		MaxConnections: c.Listen.MaxConnections,
 		HelloTimeout:   c.Listen.HelloTimeout,
 		IdleTimeout:    c.Listen.IdleTimeout,
-		Needs:          needs(o.Bundle, c.Privacy.Payload),
-		Shards:         inputs,
+		Needs:          s.pool.Needs(),
+		Router:         s.pool.Router,
 		Log:            o.Log,
 		Metrics:        s.Metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen.Socket, err)
 	}
+	s.pool.Announce(s.server.Need)
 	if s.eve != nil {
-		if err := s.eve.Listen(s.server); err != nil {
+		if err := s.eve.Listen(s.pool); err != nil {
 			return fmt.Errorf("listening on %s: %w", c.EVE.Listen, err)
 		}
 	}
@@ -221,40 +199,15 @@ func (s *Sidecar) watch() {
 		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
 		s.Metrics.ReadLogErrors(func() uint64 { return uint64(s.labels.Stats().Errors) })
 	}
-	s.Metrics.ReadQueue(telemetry.QueueModel, s.depth)
-	s.Metrics.ReadQueue(telemetry.QueueSlow, func() (n int) {
-		for _, one := range s.shards {
-			n += one.Waiting()
-		}
-		return n
-	})
-	s.Metrics.ReadLoad(func() (most int) {
-		for _, one := range s.shards {
-			most = max(most, one.Level())
-		}
-		return most
-	})
-	s.Metrics.ReadDrift(s.drift)
-	s.Metrics.ReadQueue(telemetry.QueueShards, func() (n int) {
-		for _, one := range s.shards {
-			n += one.Depth()
-		}
-		return n
-	})
 }
 
-// stuckAfter is how long a shard may not look at its clocks before it counts as
-// stuck.
-const stuckAfter = 10 * time.Second
-
 // Health is nil while every shard is at work.
-func (s *Sidecar) Health() error {
-	for i, one := range s.shards {
-		if still := time.Since(one.Beat()); still > stuckAfter {
-			return fmt.Errorf("shard %d has been still for %v", i, still.Round(time.Second))
-		}
-	}
-	return nil
+func (s *Sidecar) Health() error { return s.pool.Health() }
+
+// Reload serves b from now on, see shard.Pool.
+func (s *Sidecar) Reload(b *bundle.Bundle) (bool, error) {
+	s.warnQuiet(b)
+	return s.pool.Reload(b)
 }
 
 // Reopen writes what the label log and the log of EVE records hold and opens
@@ -271,39 +224,32 @@ func (s *Sidecar) Reopen() (err error) {
 
 // Stop ends the sidecar: what taps and Suricata have sent is dealt with, open
 // flows get the best label they have so far, the logs are written and, for as
-// long as ctx allows, labels are sent.
+// long as ctx allows, labels are sent. A second call waits for the first and
+// returns the same.
 func (s *Sidecar) Stop(ctx context.Context) error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	var errs []error
-	if s.server != nil {
-		errs = append(errs, s.server.Stop())
-	}
-	if s.eve != nil {
-		errs = append(errs, s.eve.Stop())
-	}
-	errs = append(errs, s.halt())
-	if s.server != nil {
-		s.server.Close(ctx)
-	}
-	return errors.Join(errs...)
-}
-
-// halt ends everything behind the sockets.
-func (s *Sidecar) halt() error {
-	for _, one := range s.shards {
-		close(one.In())
-	}
-	s.running.Wait()
-	s.drained.Wait()
-	errs := s.errs
-	if s.eve != nil {
-		errs = append(errs, s.eve.Close())
-	}
-	if s.labels != nil {
-		errs = append(errs, s.labels.Close())
-	}
-	return errors.Join(errs...)
+	s.stop.Do(func() {
+		var errs []error
+		if s.server != nil {
+			errs = append(errs, s.server.Stop())
+		}
+		if s.eve != nil {
+			errs = append(errs, s.eve.Stop())
+		}
+		if s.pool != nil {
+			errs = append(errs, s.pool.Stop())
+		}
+		if s.eve != nil {
+			errs = append(errs, s.eve.Close())
+		}
+		if s.labels != nil {
+			errs = append(errs, s.labels.Close())
+		}
+		if s.server != nil {
+			s.server.Close(ctx)
+		}
+		s.stopped = errors.Join(errs...)
+	})
+	return s.stopped
 }
 
 // warnQuiet says so if flows are cut otherwise than in the bundle's training.

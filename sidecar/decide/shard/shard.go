@@ -105,9 +105,6 @@ func New(o Options) (*Shard, error) {
 	return s, nil
 }
 
-// In takes batches. Close it to make Run return.
-func (s *Shard) In() chan<- *flow.Batch { return s.in }
-
 // Depth is the number of batches that wait.
 func (s *Shard) Depth() int { return len(s.in) }
 
@@ -115,9 +112,9 @@ func (s *Shard) Depth() int { return len(s.in) }
 // second while it is alive. No change of the system's clock moves it.
 func (s *Shard) Beat() time.Time { return s.start.Add(time.Duration(s.beat.Load())) }
 
-// Run deals with batches until In is closed, then gives every flow that is
-// still open the best label it has so far.
-func (s *Shard) Run() error {
+// Run deals with batches until stop is closed, and with those that wait then, and
+// gives every flow that is still open the best label it has so far.
+func (s *Shard) Run(stop <-chan struct{}) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -126,12 +123,11 @@ func (s *Shard) Run() error {
 			idle = always
 		}
 		select {
-		case b, ok := <-s.in:
-			if !ok {
-				s.drain()
-				return s.closeShares()
-			}
+		case b := <-s.in:
 			s.batch(b)
+		case <-stop:
+			s.drain()
+			return s.closeShares()
 		case j := <-s.answered:
 			s.complete(j)
 		case p := <-s.next:
@@ -270,6 +266,9 @@ func (s *Shard) settle(l *flow.Lane) {
 
 // drain empties the shard: there will be no more events.
 func (s *Shard) drain() {
+	for len(s.in) > 0 {
+		s.batch(<-s.in)
+	}
 	for _, l := range s.lanes {
 		s.settle(l)
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {

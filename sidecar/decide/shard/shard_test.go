@@ -676,12 +676,13 @@ func TestLiveFlowsGrowQuietWithoutPackets(t *testing.T) {
 	r := newRig(t, b, 10, false)
 	r.shard.quiet = (20 * time.Millisecond).Microseconds()
 	done := make(chan error)
-	go func() { done <- r.shard.Run() }()
+	stop := make(chan struct{})
+	go func() { done <- r.shard.Run(stop) }()
 	in := flow.NewBatch(r.source, time.Now())
 	e := in.Add()
 	e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(1), 1, 1, packet.RawIP
 	in.Keep(e, frame(1, 2, 1000, 53, 100))
-	r.shard.In() <- in
+	r.shard.in <- in
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		r.mu.Lock()
 		n := len(r.records)
@@ -690,7 +691,7 @@ func TestLiveFlowsGrowQuietWithoutPackets(t *testing.T) {
 			break
 		}
 	}
-	close(r.shard.In())
+	close(stop)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

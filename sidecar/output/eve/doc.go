@@ -5,7 +5,7 @@
 //
 //	sink, err := eve.New(options)        // takes decisions from now on: a shard.Log
 //	…
-//	err = sink.Listen(server)            // an *ingest.Server, to tell of flows' ends
+//	err = sink.Listen(server)            // a *shard.Pool, to tell of flows' ends
 //	…
 //	err = sink.Stop()                    // reads what has come, while the shards run
 //	err = sink.Close()                   // when the last decisions are made

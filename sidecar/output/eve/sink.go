@@ -29,7 +29,7 @@ type Options struct {
 	Metrics    *telemetry.Metrics
 }
 
-// Flows is where the sensor's flows are decided: an *ingest.Server.
+// Flows is where the sensor's flows are decided: a *shard.Pool.
 type Flows interface {
 	// Taps says how many taps of the sensor there are that may still have
 	// something to tell, and whether one of them reads a capture.

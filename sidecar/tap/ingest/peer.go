@@ -12,8 +12,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -24,11 +26,9 @@ type peer struct {
 	log     zerolog.Logger
 	out     *outbox
 	in      *wire.Decoder
-	source  *flow.Source  // nil before HELLO
+	pid     int           // of the tap's process, as the kernel says; 0: not known
+	stream  *shard.Stream // nil before HELLO
 	greeted bool          // by the server's mutex: WELCOME was sent
-	pending []*flow.Batch // one for each shard, nil when empty
-	arrived time.Time     // when the newest bytes were read
-	newest  int64         // packet time seen
 	counts  [wire.KindStats + 1]uint64
 	unknown uint64 // messages of unknown type, as counted last
 	dropped uint64 // by the tap, as it said last
@@ -48,13 +48,13 @@ var events = [wire.KindStats + 1]telemetry.Event{
 // half-way, or when the server hangs up.
 const lingering = 5 * time.Second
 
-func newPeer(s *Server, conn *net.UnixConn, log zerolog.Logger) *peer {
+func newPeer(s *Server, conn *net.UnixConn, pid int, log zerolog.Logger) *peer {
 	p := &peer{
-		server:  s,
-		conn:    conn,
-		log:     log,
-		out:     newOutbox(s.options.Metrics),
-		pending: make([]*flow.Batch, len(s.options.Shards)),
+		server: s,
+		conn:   conn,
+		pid:    pid,
+		log:    log,
+		out:    newOutbox(s.options.Metrics),
 	}
 	p.in = wire.NewDecoder(p)
 	return p
@@ -65,14 +65,16 @@ func newPeer(s *Server, conn *net.UnixConn, log zerolog.Logger) *peer {
 // the time limits.
 func (p *peer) Read(buf []byte) (int, error) {
 	p.flush()
-	if p.source != nil {
+	if p.stream != nil {
 		p.out.wait()
 		if idle := p.server.options.IdleTimeout; idle > 0 {
 			p.conn.SetReadDeadline(time.Now().Add(idle))
 		}
 	}
 	n, err := p.conn.Read(buf)
-	p.arrived = time.Now()
+	if p.stream != nil {
+		p.stream.Arrived = time.Now()
+	}
 	return n, err
 }
 
@@ -105,13 +107,12 @@ func (p *peer) greet() error {
 	}
 	p.counts[wire.KindHello]++
 	h := &m.Hello
-	number, err := p.server.sensors.number(h)
-	if err != nil {
-		return err
+	tap := shard.Tap{Sensor: h.Sensor, Capture: h.Capture}
+	if h.Capture {
+		tap.Run = p.run(h)
 	}
-	source := &flow.Source{Sensor: h.Sensor, SensorID: number, Capture: h.Capture}
 	if h.Reply {
-		source.Reply = p.out
+		tap.Reply = p.out
 	}
 	mode := "live"
 	if h.Capture {
@@ -119,10 +120,20 @@ func (p *peer) greet() error {
 	}
 	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", strings.TrimSpace(h.Engine+" "+h.EngineVersion)).Str("mode", mode).Logger()
 	p.out.of(h.Capture, p.log)
-	p.source = source
-	p.server.sensors.count(source, 1)
+	p.stream = p.server.options.Router.Open(tap)
+	p.stream.Arrived = time.Now()
 	p.server.greet(p)
 	return nil
+}
+
+// run tells one run over a capture from others: by the name that the tap gives
+// it, else by the process that has connected, as far as it can be seen from here,
+// and the process id that the tap says it has: alone, two containers may share it.
+func (p *peer) run(h *wire.Hello) string {
+	if h.Run != "" {
+		return "run " + h.Run
+	}
+	return fmt.Sprintf("process %d %s, pid %d", p.pid, unixsocket.Started(p.pid), h.PID)
 }
 
 // serve hands over events until the connection ends.
@@ -140,7 +151,7 @@ func (p *peer) serve() error {
 			p.event(&m)
 		case wire.KindSync:
 			token := m.Token
-			p.barrier(m.Final, func() { p.out.synced(token) })
+			p.stream.Barrier(m.Final, func() { p.out.synced(token) })
 		case wire.KindStats:
 			p.stats(&m)
 		default:
@@ -150,27 +161,22 @@ func (p *peer) serve() error {
 }
 
 func (p *peer) event(m *wire.Message) {
-	i := p.server.shardOf(m.Flow, p.source.SensorID)
-	b := p.batch(i)
-	e := b.Add()
-	e.ID, e.Time = m.Flow, m.Time
-	p.newest = max(p.newest, m.Time)
+	bytes := m.Raw
+	if m.Kind == wire.KindMeta {
+		bytes = m.Payload
+	}
+	e := p.stream.Add(m.Flow, m.Time, bytes)
 	e.Dir = packet.Dir(m.Dir)
 	e.OrigPkts, e.RespPkts = m.OrigPkts, m.RespPkts
 	switch m.Kind {
 	case wire.KindPacket:
 		e.Kind, e.Link, e.WireLen = flow.Frame, packet.Link(m.Link), m.WireLen
-		b.Keep(e, m.Raw)
 	case wire.KindMeta:
 		e.Kind = flow.Meta
 		e.Tuple = tuple(m)
 		e.Payload = int32(min(m.PayloadLen, 1<<30))
-		b.Keep(e, m.Payload)
 	case wire.KindEnd:
 		e.Kind = flow.End
-	}
-	if b.Full() {
-		p.hand(i)
 	}
 }
 
@@ -196,51 +202,12 @@ func (p *peer) stats(m *wire.Message) {
 		p.server.options.Metrics.Drops(telemetry.DropTap, m.Dropped-p.dropped)
 	}
 	p.dropped = m.Dropped
-	p.newest = max(p.newest, m.Time)
-	p.clock()
-}
-
-// clock lets every shard know the newest time, also those whose flows it is not
-// of.
-func (p *peer) clock() {
-	for i := range p.pending {
-		e := p.batch(i).Add()
-		e.Kind, e.Time = flow.Clock, p.newest
-		if p.pending[i].Full() {
-			p.hand(i)
-		}
-	}
-}
-
-// barrier sends a barrier through all shards, behind what they were sent.
-func (p *peer) barrier(final bool, pass func()) {
-	if final {
-		p.clock() // by which open flows are ended
-	}
-	b := flow.NewBarrier(len(p.pending), final, pass)
-	for i := range p.pending {
-		p.batch(i).Barrier = b
-		p.hand(i)
-	}
-}
-
-func (p *peer) batch(i int) *flow.Batch {
-	if p.pending[i] == nil {
-		p.pending[i] = flow.NewBatch(p.source, p.arrived)
-	}
-	return p.pending[i]
-}
-
-func (p *peer) hand(i int) {
-	p.server.options.Shards[i] <- p.pending[i]
-	p.pending[i] = nil
+	p.stream.Clock(m.Time)
 }
 
 func (p *peer) flush() {
-	for i, b := range p.pending {
-		if b != nil {
-			p.hand(i)
-		}
+	if p.stream != nil {
+		p.stream.Flush()
 	}
 	for kind, n := range p.counts {
 		if n > 0 {
@@ -262,7 +229,7 @@ func (p *peer) leave(err error) {
 		return // the shards will be told by the end of their input
 	}
 	log := p.log.Info()
-	if p.source == nil { // somebody who only looked whether we are there
+	if p.stream == nil { // somebody who only looked whether we are there
 		log = p.log.Debug()
 	}
 	if code, bad := p.blame(err); bad {
@@ -270,18 +237,11 @@ func (p *peer) leave(err error) {
 		p.out.fail(code, err.Error())
 	}
 	log.Uint64("tap_dropped", p.dropped).Uint64("labels_dropped", p.out.lost()).Msg("tap disconnected")
-	if p.source == nil {
+	if p.stream == nil {
 		p.hangUp()
 		return
 	}
-	b := flow.NewBarrier(len(p.pending), false, func() {
-		p.server.sensors.count(p.source, -1)
-		p.hangUp()
-	})
-	for i := range p.pending {
-		p.batch(i).Barrier, p.pending[i].Gone = b, true
-		p.hand(i)
-	}
+	p.stream.Close(p.hangUp)
 }
 
 // hangUp ends the connection when what is to be sent has been.
@@ -306,8 +266,6 @@ func (p *peer) blame(err error) (wire.ErrorCode, bool) {
 		return wire.CodeOrder, true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.CodeTimeout, true
-	case errors.Is(err, errSensors):
-		return wire.CodeLimit, true
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		p.server.options.Metrics.Drop(telemetry.DropMalformed)
 		return wire.CodeMalformed, true

@@ -11,7 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/tap/wire"
@@ -25,10 +25,9 @@ type Options struct {
 	HelloTimeout   time.Duration
 	IdleTimeout    time.Duration // 0: a connection may be silent for ever
 	Needs          wire.Welcome  // what the bundle needs of each flow
-	// Shards take the batches; a flow goes to the same one always.
-	Shards  []chan<- *flow.Batch
-	Log     zerolog.Logger
-	Metrics *telemetry.Metrics
+	Router         *shard.Router // takes the events
+	Log            zerolog.Logger
+	Metrics        *telemetry.Metrics
 }
 
 // Server listens for taps.
@@ -39,7 +38,6 @@ type Server struct {
 	peers    map[*peer]struct{}
 	stopping atomic.Bool
 	needs    wire.Welcome // by mu
-	sensors  sensors
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
 	writers  sync.WaitGroup
@@ -143,7 +141,7 @@ func (s *Server) welcome(conn *net.UnixConn) {
 		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%d connections are open: see listen.max_connections", len(s.peers)))
 		return
 	}
-	p := newPeer(s, conn, log)
+	p := newPeer(s, conn, pid, log)
 	s.peers[p] = struct{}{}
 	s.readers.Add(1)
 	s.writers.Add(1)

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
@@ -105,15 +106,17 @@ type rig struct {
 	t      testing.TB
 	path   string
 	shards *shards
+	router *shard.Router
 	ended  bool
 }
 
 func start(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s.sock"), shards: newShards(3)}
+	r.router = shard.NewRouter(r.shards.inputs, nil, time.Minute)
 	o := Options{
 		Socket: unixsocket.Socket{Path: r.path, Mode: 0o600}, MaxConnections: 10, HelloTimeout: 5 * time.Second,
-		Needs: wire.Welcome{Packets: 10, RawBytes: 192}, Shards: r.shards.inputs, Log: zerolog.Nop(),
+		Needs: wire.Welcome{Packets: 10, RawBytes: 192}, Router: r.router, Log: zerolog.Nop(),
 		Metrics: telemetry.New(telemetry.Options{}),
 	}
 	if change != nil {
@@ -456,38 +459,6 @@ func TestStopDoesNotWaitForACaptureThatNeverReads(t *testing.T) {
 	}
 }
 
-func TestSensorsAreNumbered(t *testing.T) {
-	var s sensors
-	n := func(sensor string, pid int, capture bool) uint32 {
-		i, err := s.number(&wire.Hello{Sensor: sensor, PID: pid, Capture: capture})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return i
-	}
-	if n("a", 1, false) != n("a", 2, false) {
-		t.Error("a live sensor is another one when it comes back")
-	}
-	if n("a", 1, false) == n("b", 1, false) {
-		t.Error("two sensors are one")
-	}
-	if n("c", 1, true) == n("c", 2, true) {
-		t.Error("two runs over captures are one")
-	}
-	if first := n("c", 1, true); n("c", 1, true) != first {
-		t.Error("two threads of a run are two")
-	}
-	if runs := s.runs("a"); len(runs) != 1 {
-		t.Errorf("a live sensor has the numbers %v", runs)
-	}
-	for pid := range 100 {
-		n("c", pid, true)
-	}
-	if runs := s.runs("c"); len(runs) != maxRuns || runs[maxRuns-1] != n("c", 99, true) {
-		t.Errorf("the newest runs are not remembered: %v", runs)
-	}
-}
-
 // A tap counts from its HELLO until the shards have dealt with all that it
 // sent.
 func TestTapsAreCounted(t *testing.T) {
@@ -495,11 +466,11 @@ func TestTapsAreCounted(t *testing.T) {
 	want := func(n int, capture bool) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			if taps, c := r.Taps("a"); taps == n && c == capture {
+			if taps, c := r.router.Taps("a"); taps == n && c == capture {
 				return
 			}
 			if time.Now().After(deadline) {
-				taps, c := r.Taps("a")
+				taps, c := r.router.Taps("a")
 				t.Fatalf("%d taps, capture %v; want %d, %v", taps, c, n, capture)
 			}
 		}
@@ -534,8 +505,8 @@ func TestClosed(t *testing.T) {
 	for id := range uint64(flows) {
 		events = append(events, flow.Event{ID: wire.UintID(id), Kind: flow.Closed, OrigPkts: 1})
 	}
-	r.Closed("a", events)
-	r.Closed("nobody", events)
+	r.router.Closed("a", events)
+	r.router.Closed("nobody", events)
 	for deadline := time.Now().Add(10 * time.Second); r.shards.total() < 2*flows; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events", r.shards.total())

@@ -1,0 +1,192 @@
+package shard
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+	"time"
+)
+
+// registry gives numbers to sensors. A live sensor's flow ids name the same flows
+// on all its connections and after a reconnect. Flow ids of captures begin again
+// with every run, so that each run has a number of its own while it has
+// connections, and the next one another.
+type registry struct {
+	retention time.Duration // a sensor without connections is remembered for so long
+	mu        sync.Mutex
+	sensors   map[string]*sensor
+	idle      list.List // *sensor without connections, the longest idle first
+	used      map[uint32]struct{}
+	next      uint32
+}
+
+type sensor struct {
+	name     string
+	live     *uint32        // number of its live flows
+	runs     map[string]run // over captures that have connections
+	recent   []uint32       // numbers of its last runs, at most maxRuns
+	taps     int            // connections whose last events are still to be dealt with
+	captures int            // those of them that read captures
+	since    time.Time      // without connections
+	place    *list.Element  // in idle, or nil
+}
+
+type run struct {
+	number      uint32
+	connections int
+}
+
+// has says whether a run with connections has the number.
+func (s *sensor) has(number uint32) bool {
+	for _, r := range s.runs {
+		if r.number == number {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// maxRuns is how many runs over captures are remembered of a sensor, for
+	// records of a log that come after their taps have closed.
+	maxRuns = 16
+	// maxIdle is how many sensors without connections are remembered.
+	maxIdle = 1 << 14
+)
+
+// connect counts a connection and returns the number of its flows.
+func (g *registry) connect(t *Tap, now time.Time) uint32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expire(now)
+	s := g.sensors[t.Sensor]
+	if s == nil {
+		s = &sensor{name: t.Sensor, runs: map[string]run{}}
+		if g.sensors == nil {
+			g.sensors = map[string]*sensor{}
+		}
+		g.sensors[t.Sensor] = s
+	}
+	if s.place != nil {
+		g.idle.Remove(s.place)
+		s.place = nil
+	}
+	s.taps++
+	if !t.Capture {
+		if s.live == nil {
+			n := g.number()
+			s.live = &n
+		}
+		return *s.live
+	}
+	s.captures++
+	r, ok := s.runs[t.Run]
+	if !ok {
+		r.number = g.number()
+		s.recent = append(s.recent, r.number)
+		if len(s.recent) > maxRuns {
+			old := s.recent[0]
+			s.recent = append(s.recent[:0], s.recent[1:]...)
+			if !s.has(old) {
+				g.free(old)
+			}
+		}
+	}
+	r.connections++
+	s.runs[t.Run] = r
+	return r.number
+}
+
+// hangUp ends a run with the last of its connections. The connection still
+// counts, until gone.
+func (g *registry) hangUp(t *Tap) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sensors[t.Sensor]
+	if r, ok := s.runs[t.Run]; ok && t.Capture {
+		if r.connections--; r.connections == 0 {
+			delete(s.runs, t.Run)
+			if !slices.Contains(s.recent, r.number) {
+				g.free(r.number)
+			}
+		} else {
+			s.runs[t.Run] = r
+		}
+	}
+}
+
+// gone says that the last events of a connection have been dealt with.
+func (g *registry) gone(t *Tap, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sensors[t.Sensor]
+	if s.taps--; t.Capture {
+		s.captures--
+	}
+	if s.taps == 0 {
+		s.since = now
+		s.place = g.idle.PushBack(s)
+	}
+	g.expire(now)
+}
+
+// expire forgets sensors that have been without connections for long, and the
+// oldest of too many.
+func (g *registry) expire(now time.Time) {
+	for e := g.idle.Front(); e != nil; e = g.idle.Front() {
+		s := e.Value.(*sensor)
+		if g.idle.Len() <= maxIdle && now.Sub(s.since) < g.retention {
+			return
+		}
+		g.idle.Remove(e)
+		delete(g.sensors, s.name)
+		for _, n := range s.recent {
+			g.free(n)
+		}
+		if s.live != nil {
+			g.free(*s.live)
+		}
+	}
+}
+
+// number returns a number that no sensor has.
+func (g *registry) number() uint32 {
+	if g.used == nil {
+		g.used = map[uint32]struct{}{}
+	}
+	for {
+		n := g.next
+		g.next++
+		if _, taken := g.used[n]; !taken {
+			g.used[n] = struct{}{}
+			return n
+		}
+	}
+}
+
+// free gives a number back, which comes again after all others.
+func (g *registry) free(n uint32) { delete(g.used, n) }
+
+// numbers are those of a sensor's flows of late.
+func (g *registry) numbers(sensor string) (all []uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.sensors[sensor]; s != nil {
+		all = slices.Clone(s.recent)
+		if s.live != nil {
+			all = append(all, *s.live)
+		}
+	}
+	return all
+}
+
+// taps says how many connections a sensor has, and whether one of them reads a
+// capture.
+func (g *registry) taps(sensor string) (n int, capture bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.sensors[sensor]; s != nil {
+		return s.taps, s.captures > 0
+	}
+	return 0, false
+}

@@ -1,0 +1,144 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/tap/wire"
+)
+
+// ErrBusy refuses a reload while too many bundles are in use, ErrStopped after
+// Stop.
+var (
+	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in some seconds", MaxServices-1)
+	ErrStopped = errors.New("the sidecar has stopped")
+)
+
+// grace is how long taps have to hear that a bundle needs more of each flow
+// before flows go to it.
+const grace = 250 * time.Millisecond
+
+// Reload serves b, which is the pool's to close from then on, unless it is the
+// bundle that is served already: then it returns false. Where it returns false
+// or an error, b is closed and what was served is served on.
+//
+// Every shard swaps between two batches. Flows in progress finish with the
+// bundle they began with, which is freed when the last of them is decided; until
+// then taps are asked for the greater need of all bundles in use.
+func (p *Pool) Reload(b *bundle.Bundle) (bool, error) {
+	p.reloading.Lock()
+	defer p.reloading.Unlock()
+	applied, err := p.reload(b)
+	switch {
+	case err != nil:
+		p.options.Metrics.Reloaded(telemetry.ReloadRefused)
+	case applied:
+		p.options.Metrics.Reloaded(telemetry.ReloadApplied)
+		return true, nil
+	default:
+		p.options.Metrics.Reloaded(telemetry.ReloadUnchanged)
+	}
+	return false, errors.Join(err, b.Close())
+}
+
+func (p *Pool) reload(b *bundle.Bundle) (bool, error) {
+	if p.over() {
+		return false, ErrStopped
+	}
+	if b.Digest() == p.Bundle().Digest() {
+		return false, nil
+	}
+	if len(p.inUse()) >= MaxServices {
+		return false, ErrBusy
+	}
+	v, err := NewService(b, p.options.Jobs, p.options.Batch, p.options.Metrics)
+	if err != nil {
+		return false, err
+	}
+	shares := make([]*Share, len(p.shards))
+	for i, one := range p.shards {
+		if shares[i], err = one.Prepare(v); err != nil {
+			for _, share := range shares[:i] {
+				err = errors.Join(err, share.Close())
+			}
+			return false, errors.Join(err, v.Close())
+		}
+	}
+	p.use(v)
+	if p.announceNeeds() {
+		time.Sleep(grace)
+	}
+	v.Counted.Begin()
+	for i, one := range p.shards {
+		one.Take(shares[i])
+	}
+	for _, share := range shares {
+		<-share.Taken()
+	}
+	p.freeWhenOver(v, b)
+	return true, nil
+}
+
+// freeWhenOver frees a service, and a bundle that is the pool's, when no shard
+// serves it any more.
+func (p *Pool) freeWhenOver(v *Service, owned *bundle.Bundle) {
+	p.drained.Go(func() {
+		<-v.Over()
+		p.leave(v)
+		p.announceNeeds()
+		err := v.Close()
+		if owned != nil {
+			err = errors.Join(err, owned.Close())
+		}
+		if err != nil {
+			p.options.Each.OnError(fmt.Errorf("freeing bundle %s: %w", v.Bundle.Name(), err))
+		}
+	})
+}
+
+// Announce has announce called whenever the bundles in use need something else
+// of each flow. It returns whether that is more than before.
+func (p *Pool) Announce(announce func(wire.Welcome) bool) {
+	p.announcing.Lock()
+	p.announce = announce
+	p.announcing.Unlock()
+	p.announceNeeds()
+}
+
+// announceNeeds says what the bundles in use need. What is said last is true:
+// bundles may come and go at the same moment.
+func (p *Pool) announceNeeds() bool {
+	p.announcing.Lock()
+	defer p.announcing.Unlock()
+	w := p.Needs()
+	return p.announce != nil && w.Packets > 0 && p.announce(w)
+}
+
+// Needs is what the bundles in use need of each flow.
+func (p *Pool) Needs() (w wire.Welcome) {
+	for _, v := range p.inUse() {
+		n := needs(v.Bundle, p.options.Each.Payload)
+		w.Packets, w.RawBytes, w.PayloadBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes), max(w.PayloadBytes, n.PayloadBytes)
+	}
+	return w
+}
+
+// headerBytes is how much of a packet's headers a tap is asked for: room for the
+// largest IPv4 and TCP headers, and for IPv6 with some extension headers.
+const headerBytes = 192
+
+// needs is what a bundle needs of a flow; payload says whether it may ask for
+// bytes of payload.
+func needs(b *bundle.Bundle, payload bool) wire.Welcome {
+	w := wire.Welcome{Packets: b.Packets()}
+	if payload {
+		w.PayloadBytes = b.PayloadBytes()
+	}
+	if b.Packet != nil {
+		w.RawBytes = headerBytes + w.PayloadBytes
+	}
+	return w
+}

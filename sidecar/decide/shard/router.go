@@ -1,0 +1,161 @@
+package shard
+
+import (
+	"time"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/tap/wire"
+)
+
+// Tap is what a connection says of itself.
+type Tap struct {
+	Sensor  string
+	Capture bool
+	Run     string      // of a capture: what tells it from other runs
+	Reply   flow.Labels // nil: the tap wants no labels
+}
+
+// Router brings events to the shard that their flow belongs to. It is for many
+// goroutines.
+type Router struct {
+	inputs   []chan<- *flow.Batch
+	stop     <-chan struct{}
+	registry registry
+}
+
+// NewRouter returns a router to shards that take batches until stop is closed;
+// what is sent later is dropped. Sensors without connections are remembered for
+// as long as retention.
+func NewRouter(inputs []chan<- *flow.Batch, stop <-chan struct{}, retention time.Duration) *Router {
+	return &Router{inputs: inputs, stop: stop, registry: registry{retention: retention}}
+}
+
+// Open begins to send a tap's events.
+func (r *Router) Open(t Tap) *Stream {
+	return &Stream{
+		router: r, tap: t, pending: make([]*flow.Batch, len(r.inputs)),
+		source: &flow.Source{
+			Sensor: t.Sensor, SensorID: r.registry.connect(&t, time.Now()), Capture: t.Capture, Reply: t.Reply,
+		},
+	}
+}
+
+// Taps says how many taps of a sensor are connected, and whether one of them
+// reads a capture. One that has hung up counts until the shards have dealt with
+// all that it sent and its flows' decisions are made or wait for nothing but
+// time.
+func (r *Router) Taps(sensor string) (n int, capture bool) { return r.registry.taps(sensor) }
+
+// Closed brings to the shards the ends of a sensor's flows that a log of the IDS
+// has reported: events of kind flow.Closed. It waits for shards that are busy.
+func (r *Router) Closed(sensor string, events []flow.Event) {
+	now := time.Now()
+	for _, number := range r.registry.numbers(sensor) {
+		s := Stream{
+			router: r, pending: make([]*flow.Batch, len(r.inputs)), Arrived: now, aside: true,
+			source: &flow.Source{Sensor: sensor, SensorID: number},
+		}
+		for i := range events {
+			*s.Add(events[i].ID, events[i].Time, nil) = events[i]
+		}
+		s.Flush()
+	}
+}
+
+// Stream is the events of one connection on their way to the shards. It is for
+// one goroutine.
+type Stream struct {
+	// Arrived is when the events that are added next were read.
+	Arrived time.Time
+	router  *Router
+	tap     Tap
+	source  *flow.Source
+	aside   bool
+	pending []*flow.Batch // one for each shard, nil when empty
+	newest  int64         // packet time
+}
+
+// Add adds an event of a flow at a packet time, with the bytes that it has, and
+// returns it to be filled in, before the next call.
+func (s *Stream) Add(id wire.FlowID, time int64, bytes []byte) *flow.Event {
+	b := s.batch(s.router.shardOf(id, s.source.SensorID))
+	e := b.Add()
+	e.ID, e.Time = id, time
+	s.newest = max(s.newest, time)
+	b.Keep(e, bytes)
+	return e
+}
+
+// Clock lets all shards know a packet time.
+func (s *Stream) Clock(time int64) {
+	s.newest = max(s.newest, time)
+	for i := range s.pending {
+		e := s.batch(i).Add()
+		e.Kind, e.Time = flow.Clock, s.newest
+	}
+}
+
+// Barrier has pass called when all shards have dealt with what was added before.
+// With final, the stream's open flows are ended first.
+func (s *Stream) Barrier(final bool, pass func()) {
+	if final {
+		s.Clock(s.newest) // by which open flows are ended
+	}
+	s.barrier(flow.NewBarrier(len(s.pending), final, pass), false)
+}
+
+// Close ends the stream. done is called when all shards have dealt with what was
+// added before.
+func (s *Stream) Close(done func()) {
+	s.router.registry.hangUp(&s.tap)
+	s.barrier(flow.NewBarrier(len(s.pending), false, func() {
+		s.router.registry.gone(&s.tap, time.Now())
+		done()
+	}), true)
+}
+
+func (s *Stream) barrier(b *flow.Barrier, gone bool) {
+	for i := range s.pending {
+		last := s.batch(i)
+		last.Barrier, last.Gone = b, gone
+		s.send(i)
+	}
+}
+
+// Flush sends what was added.
+func (s *Stream) Flush() {
+	for i, b := range s.pending {
+		if b != nil {
+			s.send(i)
+		}
+	}
+}
+
+// batch is where the next event for a shard goes.
+func (s *Stream) batch(shard int) *flow.Batch {
+	if b := s.pending[shard]; b != nil {
+		if !b.Full() {
+			return b
+		}
+		s.send(shard)
+	}
+	b := flow.NewBatch(s.source, s.Arrived)
+	b.Aside = s.aside
+	s.pending[shard] = b
+	return b
+}
+
+func (s *Stream) send(shard int) {
+	select {
+	case s.router.inputs[shard] <- s.pending[shard]:
+	case <-s.router.stop:
+	}
+	s.pending[shard] = nil
+}
+
+// shardOf is the number of the shard that a flow belongs to.
+func (r *Router) shardOf(id wire.FlowID, sensor uint32) int {
+	// The upper half of the product spreads any hash evenly over any number.
+	hash := (id.Hash() ^ uint64(sensor)*0x9e3779b97f4a7c15) >> 32
+	return int(hash * uint64(len(r.inputs)) >> 32)
+}

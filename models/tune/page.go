@@ -154,7 +154,7 @@ func (c *Choice) shortlist() report.Section {
 	}
 	return report.Section{
 		Title: "The short list",
-		Text:  fmt.Sprintf("In the order of the tests: first those whose promise has the most evidence on the training sessions. The first that fails ends them. A level is the share of errors for which thresholds were set on training sessions. The target is %g; of the cascade that was taken, or else of the first, the calibration shows %.3f.", c.search.Target, c.Least),
+		Text:  fmt.Sprintf("In the order of the tests: first those with the most evidence for half the target on the training sessions. The first that fails ends them, but for those of other candidates, which are tried at a tenth of delta. A level is the share of errors for which thresholds were set on training sessions. The target is %g; of the cascade that was taken, or else of the first, the calibration shows %.3f.", c.search.Target, c.Least),
 		Table: rows,
 	}
 }

@@ -19,36 +19,89 @@ type Proof struct {
 	Kept  bool
 }
 
+// inOrder is the share of delta at which all options are tested in their order. The
+// rest is for the cascades of each row of candidates by themselves: one that is wrong
+// on other networks must not keep those from their trial that come after it.
+const inOrder = .9
+
 // Certify tests options on calibration sessions in their order, up to the first
-// that fails. Neither the order nor what is tested depends on the calibration, so
-// all that hold do so together with confidence 1-delta. What is settled before the
-// last stage is tested: the last stage of those that hold is made stricter where the
-// calibration flows ask for it.
+// that fails, and those of the same candidates in theirs. Neither the orders nor what
+// is tested depends on the calibration, so all that hold do so together with
+// confidence 1-delta. What is settled before the last stage is tested: the last stage
+// of those that hold is made stricter where the calibration flows ask for it.
 func Certify(s, calibration *Set, list []Option, singles []Single, o Options) []Proof {
 	proofs := make([]Proof, len(list))
 	tests := make([][]bound.Session, len(list))
+	rows := map[string][]int{}
 	for i, p := range list {
 		out := calibration.Run(o.Candidates, p.Cascade)
 		tests[i] = calibration.Accepted(out, 0, len(p.Cascade)-1)
 		proofs[i] = Proof{Option: p, Calibration: calibration.Macro(out.Said), Final: p.Cascade}
+		rows[p.Cascade.row()] = append(rows[p.Cascade.row()], i)
 	}
-	passed := bound.Passed(tests, o.Target, o.Delta)
+	try := func(order []int, delta float64) {
+		var inOrder [][]bound.Session
+		for _, i := range order {
+			inOrder = append(inOrder, tests[i])
+		}
+		passed := bound.Passed(inOrder, o.Target, delta)
+		for k, i := range order[:min(passed+1, len(order))] {
+			proofs[i].Tested, proofs[i].Holds = true, proofs[i].Holds || k < passed
+		}
+	}
+	all := make([]int, len(list))
+	for i := range all {
+		all[i] = i
+	}
+	try(all, inOrder*o.Delta)
+	for _, row := range rows {
+		try(row, (1-inOrder)*o.Delta/float64(len(rows)))
+	}
 	votes := s.votes()
 	for i := range proofs {
 		p := &proofs[i]
-		p.Tested, p.Holds = i <= passed, i < passed
 		if !p.Holds {
 			continue
 		}
 		p.Final, p.Kept = Tighten(s, calibration, p.Cascade, singles, o)
-		p.Calibration = calibration.Macro(calibration.Run(o.Candidates, p.Final).Said)
+		out := calibration.Run(o.Candidates, p.Final)
+		p.Kept = p.Kept && calibration.covers(o.Candidates, p.Final, out, o.Limits.Cover)
+		p.Calibration = calibration.Macro(out.Said)
 		said := s.Run(o.Candidates, p.Final).Said
 		p.Macro, p.Known = s.Macro(said), s.givenBy(said, votes).Known
 		if o.Progress != nil {
-			o.Progress("making the last stage stricter", i+1, passed)
+			o.Progress("making the last stage stricter", i+1, len(proofs))
 		}
 	}
 	return proofs
+}
+
+// covers says whether every stage before the last takes no more than a share of any
+// alarm's flows that it is asked about for what is no alarm, every session counting
+// the same.
+func (s *Set) covers(candidates []Candidate, c Cascade, o *Outcome, share float64) bool {
+	for alarm := range s.Classes {
+		if s.role(alarm) != Alarm {
+			continue
+		}
+		for k := range c[:len(c)-1] {
+			sessions := make([]bound.Session, s.Sessions())
+			for i, f := range s.Flows {
+				if f.Class != alarm || int(o.Stage[i]) < k || len(f.Waits) < candidates[c[k].Candidate].Packets {
+					continue
+				}
+				n := &sessions[f.Session]
+				n.Flows++
+				if int(o.Stage[i]) == k && s.role(int(o.Said[i])) != Alarm {
+					n.Wrong++
+				}
+			}
+			if mean(sessions) > share {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // rungs are the shares of its budget that an alarm is tried with.

@@ -337,3 +337,59 @@ func covered(sessions int) *Set {
 	}
 	return s
 }
+
+// TestCertifyByRow: the first option fails, and one of other candidates is tried all
+// the same; but not one of the same.
+func TestCertifyByRow(t *testing.T) {
+	s := &Set{Classes: 2, By: make([]Answers, 3)}
+	for session := range 2000 {
+		s.Flows = append(s.Flows, Flow{Class: session % 2, Session: session, Waits: []float64{0, 1, 2, 3}})
+		for k := range s.By {
+			class := session % 2
+			if k == 0 && session%4 == 0 {
+				class = 1 - class
+			}
+			s.By[k].Class, s.By[k].Score = append(s.By[k].Class, int16(class)), append(s.By[k].Score, .9)
+		}
+	}
+	o := Options{Candidates: candidates, Slow: 2, Target: .1, Delta: .1}
+	singles := Singles(s, s, &o)
+	any := []float32{.5, .5}
+	wrong, right := Cascade{{0, any, nil}, singles[2].Last}, Cascade{{1, any, nil}, singles[2].Last}
+	proofs := Certify(s, s, []Option{{Cascade: wrong}, {Cascade: wrong}, {Cascade: right}}, singles, o)
+	for i, want := range []Proof{{Tested: true}, {}, {Tested: true, Holds: true, Kept: true}} {
+		if p := proofs[i]; p.Tested != want.Tested || p.Holds != want.Holds || p.Kept != want.Kept {
+			t.Errorf("option %d: tested %v, holds %v, kept %v", i, p.Tested, p.Holds, p.Kept)
+		}
+	}
+}
+
+// TestCertifyMindsCovers: on calibration sessions an early stage hides an alarm that
+// it did not hide before.
+func TestCertifyMindsCovers(t *testing.T) {
+	train, calibration := covered(200), covered(200)
+	for i, f := range train.Flows {
+		if f.Class == tunnel {
+			train.By[0].Class[i] = tunnel
+		}
+	}
+	o := Options{Candidates: candidates[:2], Slow: 1, Objective: Accuracy, MaxLoss: .1, Target: .1, Delta: .1, Stages: 3,
+		Limits: Limits{Precision: .9, Budget: 5e-4, Cover: .05}}
+	for _, share := range []float64{.05, 1} {
+		o.Limits.Cover = share
+		singles := Singles(train, calibration, &o)
+		list := Shortlist(train, All(train, singles, o), o, train.Run(o.Candidates, Alone(singles[1])).Said)
+		held, kept := 0, 0
+		for _, p := range Certify(train, calibration, list, singles, o) {
+			if p.Holds {
+				held++
+			}
+			if p.Kept {
+				kept++
+			}
+		}
+		if held == 0 || (kept > 0) != (share == 1) {
+			t.Errorf("with covers of %v: %d hold, %d are kept", share, held, kept)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package search
 import (
 	"math"
 	"slices"
+	"strconv"
 
 	"serveflow/models/tune/bound"
 )
@@ -31,6 +32,15 @@ func novel(a *Answers, from []float32, i int) bool {
 
 // Cascade is a row of stages; see package cascade for how flows go through it.
 type Cascade []Stage
+
+// row names the candidates.
+func (c Cascade) row() string {
+	var b []byte
+	for _, s := range c {
+		b = append(strconv.AppendInt(b, int64(s.Candidate), 10), ' ')
+	}
+	return string(b)
+}
 
 // Outcome is what a cascade does with the flows of a set.
 type Outcome struct {

@@ -44,6 +44,7 @@ type Option struct {
 	Upper   float64 // third quartile, ms
 	CPU     float64 // ms a flow
 	Growth  float64 // of the evidence for the promise, a session
+	Margin  float64 // of that for a promise of half the target
 }
 
 // levels are the errors for which thresholds are set, as shares of the target.
@@ -152,10 +153,11 @@ func All(s *Set, singles []Single, o Options) []Option {
 
 func (s *Set) option(o Options, c Cascade, level float64, votes []float64) Option {
 	out := s.Run(o.Candidates, c)
-	growth := bound.Evidence(s.Accepted(out, 0, len(c)-1), o.Target) / float64(s.Sessions())
+	accepted, n := s.Accepted(out, 0, len(c)-1), float64(s.Sessions())
+	growth, margin := bound.Evidence(accepted, o.Target)/n, bound.Evidence(accepted, o.Target/2)/n
 	macro, known := s.Macro(out.Said), s.givenBy(out.Said, votes).Known
 	slices.Sort(out.Latency) // most of the search is this
-	return Option{c, level, macro, known, quantile(out.Latency, .5), quantile(out.Latency, .75), out.CPU, growth}
+	return Option{c, level, macro, known, quantile(out.Latency, .5), quantile(out.Latency, .75), out.CPU, growth, margin}
 }
 
 // rows are the candidates that could stand before the last stage, in the order
@@ -188,8 +190,8 @@ func (o *Options) rows(singles []Single) [][]int {
 
 // Shortlist returns the options to be tried: those that keep within MaxLoss of
 // what the slow model alone says, also when sessions are drawn anew. First come
-// those whose promise has the most evidence, for the first that fails ends the
-// trial. The list may be empty.
+// those with the most evidence for half the target, for the first that fails ends the
+// trial, and on other networks there are more errors. The list may be empty.
 func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
 	floor := s.Macro(slow) - o.MaxLoss
 	var list []Option
@@ -201,7 +203,7 @@ func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
 			o.Progress("drawing sessions anew", i+1, len(all))
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Option) int { return cmp.Compare(b.Growth, a.Growth) })
+	slices.SortStableFunc(list, func(a, b Option) int { return cmp.Compare(b.Margin, a.Margin) })
 	return list
 }
 

@@ -36,7 +36,10 @@
 //     one flow between two hosts, whatever their identifier; others are a flow
 //     a direction and code. Other IP protocols are flows without ports.
 //   - A flow without packets ends after 5 minutes (TCP), 1 minute (anything
-//     else). A SYN that nobody answers ends 5 s after it was sent.
+//     else). A SYN that nobody answers ends 5 s after it was sent. UDP of DNS's
+//     ports is looked at every 10 s and ends if the last packet is 9 s old. The
+//     clock never steps back: a flow whose packet is older by its whole time ends
+//     with the next packet.
 //   - A TCP flow is closed by a FIN from both ends, by a FIN when the other
 //     end has not been heard, or by a RST. It ends 5 s later, whatever is heard
 //     then: until it does, late packets, as the last ACK and retransmissions,
@@ -46,26 +49,33 @@
 //   - A SYN that is not a retransmission of the flow's own first packet, or
 //     that comes when an end has closed, begins a new flow: the old one ends.
 //
-// With the rules of Suricata 8 and the times of the suricata.yaml that comes with
-// it, which 7 has too:
+// With the rules of Suricata 7 and the times of its suricata.yaml, which 8 has too:
 //
+//   - Flows of two VLANs are two, and so are those in a tunnel and outside; ESP is
+//     a flow for each SPI. Of other protocols than TCP, UDP, ICMP, SCTP, ESP, IP in
+//     IP and 6in4 there is no flow.
+//   - Times are compared in whole seconds, and by the flow's own packets where the
+//     clock steps back.
 //   - A TCP flow ends after 60 s without packets before its handshake is over
 //     and after it was closed, else after 10 minutes; others after 30 s while
 //     one end alone was heard, else after 5 minutes.
 //   - A SYN begins a new flow only if the old one was closed by a FIN from both
 //     ends or by a RST, or if its handshake was missed. Otherwise, and if it has
 //     the number of the flow's own SYN, it belongs to the flow.
-//   - A VXLAN tunnel is a flow, beside the flows inside.
+//   - A tunnel of IP in IP or 6in4 is a flow, beside the flows inside.
 //
 // Flows are numbered 1, 2, 3… in order of their first packet. The same capture
 // always gives the same events.
 //
 // # Tunnels and fragments
 //
-// VXLAN (port 4789), GRE (IP and Ethernet inside), IP-in-IP and 6in4 are
-// opened, two levels deep: the inner flow is the one that counts, the tunnel is
-// none of its own (but see above). A packet whose inside cannot be read as IP belongs to the
-// flow of its outer headers.
+// GRE (with IP, Ethernet, MPLS, ERSPAN I to III, PPP of PPTP), IP in IP and 6in4
+// are opened, and over UDP VXLAN (port 4789), Geneve (6081) and Teredo (3544), with
+// the rules of Zeek also GTP-U (2152) and GRE (4754): two levels deep. The inner
+// flow is the one that counts; a tunnel over UDP is a flow, too, others are none of
+// their own (but see above). A packet whose inside cannot be read as IP belongs to
+// the flow of its outer headers. What stands between the link layer and IP is read
+// by package packet. Not opened are AYIYA, Aruba's 802.11 in GRE, and L2TP.
 //
 // The first fragment of an IP packet counts as a packet of its flow. The later
 // ones have no ports and are skipped and counted; nothing is reassembled.

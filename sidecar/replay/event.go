@@ -93,6 +93,7 @@ func (c *Counts) Add(other *Counts) {
 	c.Events += other.Events
 	s, o := &c.Skipped, &other.Skipped
 	s.Link += o.Link
+	s.Protocol += o.Protocol
 	s.NotIP += o.NotIP
 	s.Malformed += o.Malformed
 	s.Truncated += o.Truncated
@@ -103,6 +104,7 @@ func (c *Counts) Add(other *Counts) {
 // Skipped counts the packets that belong to no flow, by cause.
 type Skipped struct {
 	Link      uint64 // of an interface whose link type is not read
+	Protocol  uint64 // of IP protocols for which the IDS keeps no flows
 	NotIP     uint64 // ARP, spanning tree and the like
 	Malformed uint64 // lengths that contradict each other
 	Truncated uint64 // cut before the end of the IP header, or of the fixed part of the TCP, UDP or ICMP header
@@ -117,7 +119,8 @@ func (s Skipped) String() string {
 		n    uint64
 		what string
 	}{
-		{s.Link, "of a link type that is not read"}, {s.NotIP, "not IP"}, {s.Malformed, "malformed"}, {s.Truncated, "cut inside a header"},
+		{s.Link, "of a link type that is not read"}, {s.NotIP, "not IP"},
+		{s.Protocol, "of an IP protocol without flows"}, {s.Malformed, "malformed"}, {s.Truncated, "cut inside a header"},
 		{s.Checksum, "with a bad checksum"}, {s.Fragment, "later fragments"},
 	} {
 		if cause.n > 0 {
@@ -129,5 +132,5 @@ func (s Skipped) String() string {
 
 // Sum returns the number of all skipped packets.
 func (s Skipped) Sum() uint64 {
-	return s.Link + s.NotIP + s.Malformed + s.Truncated + s.Checksum + s.Fragment
+	return s.Link + s.Protocol + s.NotIP + s.Malformed + s.Truncated + s.Checksum + s.Fragment
 }

@@ -8,6 +8,9 @@ const (
 	otherQuiet = 60 * second  // udp_, icmp_ and unknown_ip_inactivity_timeout
 	unanswered = 5 * second   // tcp_attempt_delay
 	lingering  = 5 * second   // tcp_close_delay
+
+	lookupLook  = 10 * second // dns_session_timeout: how often it looks
+	lookupQuiet = 9 * second  // and what it then takes for over
 )
 
 // lists are where open flows wait to end.
@@ -15,6 +18,8 @@ type lists struct {
 	attempts      waiting // TCP flows without an answer
 	tcp           waiting // TCP flows that packets keep open
 	closing       waiting // TCP flows that were closed
+	lookups       waiting // flows of DNS, to Zeek
+	overdue       waiting // flows whose packet is older than the clock by more than their time
 	single, other waiting // flows of other protocols: one end was heard, or both
 }
 
@@ -23,6 +28,7 @@ type lists struct {
 // list keeps it sorted.
 type waiting struct {
 	after       int64 // µs from being added until the time is up
+	whole       bool  // up when the second is over: Suricata 7 compares whole seconds
 	fixed       bool  // these run from what brought the flow here, not from its newest packet
 	first, last *flow
 }
@@ -30,6 +36,9 @@ type waiting struct {
 // add puts fl, which is in no list, at the end.
 func (w *waiting) add(fl *flow, clock int64) {
 	fl.due = clock + w.after
+	if w.whole {
+		fl.due += second - fl.due%second
+	}
 	fl.list, fl.prev, fl.next = w, w.last, nil
 	if w.last != nil {
 		w.last.next = fl

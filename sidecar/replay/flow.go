@@ -9,13 +9,14 @@ import (
 // flow is what is kept of an open flow.
 type flow struct {
 	id    uint64
-	key   packet.Tuple
+	key   flowKey
 	tuple packet.Tuple // originator first
 	// reverse: the originator's packets go from the key's Dst to its Src.
 	reverse bool
 	pkts    [2]uint64 // by direction
 	bytes   [2]uint64
 	tcp     tcpState
+	last    int64 // time of its newest packet, µs since the epoch
 
 	// The list in which it waits to end, and until when.
 	list       *waiting
@@ -49,7 +50,7 @@ var handshake = [handshaken]struct {
 }{{packet.Originator, flagSYN}, {packet.Responder, flagSYN | flagACK}, {packet.Originator, flagACK}}
 
 // begin fills in what the flow's first packet tells.
-func (fl *flow) begin(id uint64, key packet.Tuple, reverse bool, l *layer) {
+func (fl *flow) begin(id uint64, key flowKey, reverse bool, l *layer) {
 	h := &l.headers
 	*fl = flow{id: id, key: key, tuple: h.Tuple, reverse: reverse}
 	if h.Tuple.Proto != packet.TCP {

@@ -32,7 +32,7 @@ type Flows struct {
 	counts  Counts
 	clock   int64 // latest time seen
 
-	open map[packet.Tuple]*flow
+	open map[flowKey]*flow
 	lists
 	spare *flow // ended flows, linked by next, to be used again
 
@@ -48,7 +48,7 @@ func NewFlows(from Packets, o Options) *Flows {
 	return &Flows{
 		from:    from,
 		options: o,
-		open:    make(map[packet.Tuple]*flow),
+		open:    make(map[flowKey]*flow),
 		lists:   o.Rules.lists(),
 	}
 }
@@ -63,6 +63,10 @@ func (f *Flows) Next(ev *Event) error {
 		}
 		if fl := f.soonest(); fl != nil {
 			switch {
+			case fl.due <= f.clock && fl.list == &f.lookups && f.clock-fl.last < lookupQuiet:
+				f.lookups.remove(fl)
+				f.lookups.add(fl, f.clock) // looked at again after as long
+				continue
 			case fl.due <= f.clock:
 				f.end(ev, fl, f.cause(fl), fl.due)
 				return nil
@@ -105,10 +109,15 @@ func (f *Flows) read() {
 // the flow that has to make room for it.
 func (f *Flows) take(ev *Event) {
 	l := f.todo[0]
-	key, reverse := flowKey(l.headers.Tuple)
+	key, reverse := f.options.Rules.key(l)
 	fl := f.open[key]
-	if fl != nil && fl.reusedBy(l, f.options.Rules) {
-		f.end(ev, fl, Reused, f.rec.Time) // the packet comes again, to a key without a flow
+	switch { // where the flow ends, the packet comes again, to a key without one
+	case fl == nil:
+	case f.options.Rules.quiet(fl, f.rec.Time):
+		f.end(ev, fl, Quiet, f.rec.Time)
+		return
+	case fl.reusedBy(l, f.options.Rules):
+		f.end(ev, fl, Reused, f.rec.Time)
 		return
 	}
 	f.todo = f.todo[1:]
@@ -116,6 +125,7 @@ func (f *Flows) take(ev *Event) {
 		fl = f.begin(key, reverse, l)
 	}
 	dir := fl.count(reverse, l)
+	fl.last = max(fl.last, f.rec.Time)
 	f.wait(fl)
 
 	h := l.headers
@@ -155,10 +165,10 @@ func (f *Flows) locate() {
 			skipped.Checksum++
 			return
 		}
-		if depth == len(f.layers) || !l.open(&f.layers[depth]) {
+		if depth == len(f.layers) || !l.open(&f.layers[depth], f.options.Rules) {
 			break
 		}
-		if f.options.Rules.outer(l) {
+		if f.options.Rules.flow(l, true) {
 			f.todo = append(f.todo, l)
 		}
 		l = &f.layers[depth]
@@ -168,13 +178,15 @@ func (f *Flows) locate() {
 		skipped.Fragment++
 	case !l.complete():
 		skipped.Truncated++
+	case !f.options.Rules.flow(l, false):
+		skipped.Protocol++
 	default:
 		f.counts.Events++
 		f.todo = append(f.todo, l)
 	}
 }
 
-func (f *Flows) begin(key packet.Tuple, reverse bool, l *layer) *flow {
+func (f *Flows) begin(key flowKey, reverse bool, l *layer) *flow {
 	fl := f.spare
 	if fl != nil {
 		f.spare = fl.next
@@ -198,23 +210,27 @@ func (f *Flows) wait(fl *flow) {
 		to = &f.tcp
 	case fl.key.Proto == packet.TCP:
 		to = &f.attempts
+	case rules.lookup(fl):
+		to = &f.lookups
 	case fl.pkts[0] == 0 || fl.pkts[1] == 0:
 		to = &f.single
 	}
-	switch {
-	case fl.list == nil:
-		to.add(fl, f.clock)
-	case fl.list == to && to.fixed:
-	default:
-		fl.list.remove(fl)
-		to.add(fl, f.clock)
+	if fl.list == to && to.fixed {
+		return
 	}
+	if fl.list != nil {
+		fl.list.remove(fl)
+	}
+	if rules == Zeek && fl.last+to.after <= f.clock {
+		to = &f.overdue
+	}
+	to.add(fl, f.clock)
 }
 
 // soonest returns the flow whose time is up first, nil if none is open.
 func (f *Flows) soonest() *flow {
 	var first *flow
-	for _, w := range [...]*waiting{&f.attempts, &f.closing, &f.single, &f.other, &f.tcp} {
+	for _, w := range [...]*waiting{&f.overdue, &f.attempts, &f.closing, &f.lookups, &f.single, &f.other, &f.tcp} {
 		if fl := w.first; fl != nil && (first == nil || fl.due < first.due) {
 			first = fl
 		}

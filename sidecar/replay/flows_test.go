@@ -44,8 +44,8 @@ func summary(t *testing.T, f *Flows) []string {
 func TestFlows(t *testing.T) {
 	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "a", flags, seq, 500, payload) }
 	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "b", flags, seq, 101, payload) }
-	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
-	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
+	ask := udp(t, hostA, hostB, 5000, 7, []byte("question"))
+	answer := udp(t, hostB, hostA, 7, 5000, []byte("answer"))
 	for _, c := range []struct {
 		name   string
 		frames []at

@@ -2,13 +2,36 @@ package replay
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"serveflow/sidecar/features/packet"
 )
 
-// flowKey returns what a packet's flow is found by, the same for both
-// directions. reverse: the packet goes from the key's Dst to its Src.
-func flowKey(t packet.Tuple) (key packet.Tuple, reverse bool) {
+// flowKey is what a flow is found by, the same for both directions.
+type flowKey struct {
+	packet.Tuple
+	// To Suricata, flows of two VLANs are two, and so are those in a tunnel and
+	// outside.
+	vlan  [3]uint16
+	depth uint8
+}
+
+// key returns the key of a packet's flow. reverse: the packet goes from the key's
+// Dst to its Src.
+func (r Rules) key(l *layer) (key flowKey, reverse bool) {
+	h := &l.headers
+	key.Tuple, reverse = bothWays(h.Tuple)
+	if r == Suricata {
+		key.vlan, key.depth = h.VLAN, l.depth
+		if spi := l.frame[h.TransOff:]; h.Tuple.Proto == protoESP && len(spi) >= 4 {
+			key.SrcPort, key.DstPort = binary.BigEndian.Uint16(spi), binary.BigEndian.Uint16(spi[2:])
+		}
+	}
+	return key, reverse
+}
+
+// bothWays returns a tuple that is the same for both directions.
+func bothWays(t packet.Tuple) (key packet.Tuple, reverse bool) {
 	if t.Proto == packet.ICMP || t.Proto == packet.ICMPv6 {
 		counterpart, paired := icmpCounterpart(t.Proto, uint8(t.SrcPort))
 		if !paired {

@@ -34,20 +34,40 @@ func (r *Rules) UnmarshalText(text []byte) error {
 func (r Rules) lists() lists {
 	if r == Suricata {
 		return lists{
-			attempts: waiting{after: 60 * second},
-			tcp:      waiting{after: 600 * second},
-			closing:  waiting{after: 60 * second},
-			single:   waiting{after: 30 * second},
-			other:    waiting{after: 300 * second},
+			attempts: waiting{after: 60 * second, whole: true},
+			tcp:      waiting{after: 600 * second, whole: true},
+			closing:  waiting{after: 60 * second, whole: true},
+			single:   waiting{after: 30 * second, whole: true},
+			other:    waiting{after: 300 * second, whole: true},
 		}
 	}
 	return lists{
 		attempts: waiting{after: unanswered, fixed: true},
 		tcp:      waiting{after: tcpQuiet},
 		closing:  waiting{after: lingering, fixed: true},
+		lookups:  waiting{after: lookupLook, fixed: true},
 		single:   waiting{after: otherQuiet},
 		other:    waiting{after: otherQuiet},
 	}
+}
+
+// lookup says whether a flow is of DNS over UDP, of which Zeek's analyzer ends
+// sessions sooner.
+func (r Rules) lookup(fl *flow) bool {
+	if r != Zeek || fl.key.Proto != packet.UDP {
+		return false
+	}
+	switch fl.tuple.DstPort {
+	case 53, 137, 5353, 5355: // dns_ports in Zeek's base/protocols/dns
+		return true
+	}
+	return false
+}
+
+// quiet says whether a flow is over by the time of its own packets alone, which
+// counts for Suricata where a capture's clock steps back.
+func (r Rules) quiet(fl *flow, now int64) bool {
+	return r == Suricata && now/second > fl.last/second+fl.list.after/second
 }
 
 // opened says whether a TCP flow waits as one that the responder has answered,
@@ -79,7 +99,20 @@ func (r Rules) reused(fl *flow, same bool) bool {
 	return t.fin[0] || t.fin[1] || t.rst || !same
 }
 
-// outer says whether a packet with another one inside belongs to a flow, too.
-func (r Rules) outer(l *layer) bool {
-	return r == Suricata && l.headers.Tuple.Proto == packet.UDP
+// flow says whether a packet belongs to a flow that the IDS keeps; outer: another
+// packet is inside. To Suricata, protocols that it does not decode have none.
+func (r Rules) flow(l *layer, outer bool) bool {
+	proto, version := l.headers.Tuple.Proto, l.headers.Tuple.Version
+	if r == Zeek {
+		return !outer || proto == packet.UDP
+	}
+	switch proto {
+	case packet.TCP, packet.UDP, packet.SCTP, protoESP, protoIPv4, protoIPv6:
+		return true
+	case packet.ICMP:
+		return version == 4
+	case packet.ICMPv6:
+		return version == 6
+	}
+	return false
 }

@@ -12,6 +12,9 @@ func TestSuricata(t *testing.T) {
 	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "b", flags, seq, 101, payload) }
 	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
 	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
+	ask6 := udp(t, "2001:db8::1", "2001:db8::2", 5000, 53, []byte("question"))
+	other := udp(t, hostA, hostB, 6000, 53, []byte("question"))
+	spi := func(n byte) []byte { return append([]byte{0, 0, 0, n}, make([]byte, 36)...) }
 	inside := append([]byte{0x08, 0, 0, 0, 0, 0, 7, 0}, ask...) // VXLAN 7
 	tunnel := udp(t, "192.0.2.8", "192.0.2.9", 7777, vxlanPort, inside)
 	for _, c := range []struct {
@@ -21,17 +24,17 @@ func TestSuricata(t *testing.T) {
 	}{
 		{"SYNs without an answer are one flow", []at{
 			{0, a("S", 100, 0)}, {1, a("S", 100, 0)}, {3, a("S", 100, 0)}, {7, a("S", 100, 0)}, {70, ask},
-		}, "1o1/0 1o2/0 1o3/0 1o4/0 1end@67:unanswered 2o1/0 2end@70:capture_over"},
+		}, "1o1/0 1o2/0 1o3/0 1o4/0 1end@68:unanswered 2o1/0 2end@70:capture_over"},
 		{"half of a handshake", []at{
-			{0, a("S", 100, 0)}, {50, b("SA", 499, 0)}, {111, a("A", 101, 0)},
-		}, "1o1/0 1r1/1 1end@110:quiet 2o1/0 2end@111:capture_over"},
+			{0, a("S", 100, 0)}, {50, b("SA", 499, 0)}, {112, a("A", 101, 0)},
+		}, "1o1/0 1r1/1 1end@111:quiet 2o1/0 2end@112:capture_over"},
 		{"a handshake, half-closed", []at{
 			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {0, a("A", 101, 0)}, {1, a("FA", 101, 0)}, {600, b("PA", 500, 10)},
 			{1201, ask},
-		}, "1o1/0 1r1/1 1o2/1 1o3/1 1r3/2 1end@1200:quiet 2o1/0 2end@1201:capture_over"},
+		}, "1o1/0 1r1/1 1o2/1 1o3/1 1r3/2 1end@1201:quiet 2o1/0 2end@1201:capture_over"},
 		{"closed, and packets that keep it", []at{
 			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {0, a("R", 101, 0)}, {59, b("PA", 500, 10)}, {118, b("PA", 500, 10)}, {179, ask},
-		}, "1o1/0 1r1/1 1o2/1 1r2/2 1r2/3 1end@178:reset 2o1/0 2end@179:capture_over"},
+		}, "1o1/0 1r1/1 1o2/1 1r2/2 1r2/3 1end@179:reset 2o1/0 2end@179:capture_over"},
 		{"SYN after the close", []at{
 			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("FA", 101, 0)}, {1, b("FA", 500, 0)}, {2, a("S", 900, 0)},
 		}, "1o1/0 1r1/1 1o2/1 1r2/2 1end@2:reused 2o1/0 2end@2:capture_over"},
@@ -47,7 +50,17 @@ func TestSuricata(t *testing.T) {
 		{"SYN after its SYN-ACK", []at{
 			{0, b("SA", 499, 0)}, {0, a("S", 100, 0)}, {1, a("A", 101, 0)},
 		}, "1r0/1 1end@0:reused 2o1/0 2o2/0 2end@1:capture_over"},
-		{"UDP of one end", []at{{0, ask}, {31, ask}}, "1o1/0 1end@30:quiet 2o1/0 2end@31:capture_over"},
+		{"UDP of one end", []at{{0, ask}, {31, ask}}, "1o1/0 1end@31:quiet 2o1/0 2end@31:capture_over"},
+		{"UDP, by whole seconds", []at{{.9, ask}, {30.95, ask}, {61, ask}}, "1o1/0 1o2/0 1end@61:quiet 2o1/0 2end@61:capture_over"},
+		{"a clock that steps back", []at{{100, ask}, {0, answer}, {1, other}, {40, other}},
+			"1o1/0 1r1/1 2o1/0 2end@40:quiet 3o1/0 3end@100:capture_over 1end@100:capture_over"},
+		{"two VLANs", []at{{0, inVLAN(10, ask)}, {1, inVLAN(20, ask)}, {2, inVLAN(10, ask)}},
+			"1o1/0 2o1/0 1o2/0 2end@2:capture_over 1end@2:capture_over"},
+		{"in a tunnel and outside", []at{{0, tunnel}, {1, ask}},
+			"1o1/0 2o1/0 3o1/0 1end@1:capture_over 2end@1:capture_over 3end@1:capture_over"},
+		{"6in4 and its tunnel", []at{{0, tunnelled(t, protoIPv6, ask6[14:])}}, "1o1/0 2o1/0 1end@0:capture_over 2end@0:capture_over"},
+		{"ESP, by its SPI", []at{{0, tunnelled(t, protoESP, spi(1))}, {1, tunnelled(t, protoESP, spi(2))}, {2, tunnelled(t, protoESP, spi(1))}},
+			"1o1/0 2o1/0 1o2/0 2end@2:capture_over 1end@2:capture_over"},
 		{"UDP of both", []at{{0, ask}, {1, answer}, {300, ask}}, "1o1/0 1r1/1 1o2/1 1end@300:capture_over"},
 		{"a tunnel", []at{{0, tunnel}, {1, tunnel}},
 			"1o1/0 2o1/0 1o2/0 2o2/0 1end@1:capture_over 2end@1:capture_over"},
@@ -65,5 +78,50 @@ func TestSuricata(t *testing.T) {
 				t.Errorf("%+v", n)
 			}
 		})
+	}
+}
+
+// inVLAN puts a tag into an Ethernet frame.
+func inVLAN(id byte, frame []byte) []byte {
+	return slices.Concat(frame[:12], []byte{0x81, 0, 0, id}, frame[12:])
+}
+
+// TestProtocolsWithoutFlows: of what Suricata does not decode there is no flow.
+func TestProtocolsWithoutFlows(t *testing.T) {
+	for rules, want := range map[Rules]Counts{
+		Zeek:     {Packets: 2, Flows: 2, Events: 2},
+		Suricata: {Packets: 2, Skipped: Skipped{Protocol: 2}},
+	} {
+		l := &list{}
+		l.add(0, tunnelled(t, 89, make([]byte, 24)))           // OSPF
+		l.add(0, tunnelled(t, protoGRE, greHeader(0, 0x0806))) // GRE with ARP
+		f := NewFlows(l, Options{Rules: rules})
+		summary(t, f)
+		if got := f.Counts(); got != want {
+			t.Errorf("%v: %+v, want %+v", rules, got, want)
+		}
+	}
+}
+
+// TestZeekLookups: sessions of DNS end sooner than others, when Zeek looks at them
+// after each 10 s.
+func TestZeekLookups(t *testing.T) {
+	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
+	other := udp(t, hostA, hostB, 5000, 54, []byte("question"))
+	for _, c := range []struct {
+		frames []at
+		want   string
+	}{
+		{[]at{{0, ask}, {9.5, ask}, {18, ask}, {29.9, ask}}, "1o1/0 1o2/0 1o3/0 1end@28:quiet 2o1/0 2end@29.9:capture_over"},
+		{[]at{{0, other}, {59, other}, {120, other}}, "1o1/0 1o2/0 1end@119:quiet 2o1/0 2end@120:capture_over"},
+		{[]at{{1000, other}, {0, ask}, {1, ask}}, "1o1/0 2o1/0 2end@1000:quiet 3o1/0 3end@1000:quiet 1end@1000:capture_over"},
+	} {
+		l := &list{}
+		for _, f := range c.frames {
+			l.add(f.second, f.frame)
+		}
+		if got := summary(t, NewFlows(l, Options{})); !slices.Equal(got, strings.Fields(c.want)) {
+			t.Errorf("events\n got %s\nwant %s", strings.Join(got, " "), c.want)
+		}
 	}
 }

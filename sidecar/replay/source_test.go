@@ -217,7 +217,7 @@ func TestDamagedCaptures(t *testing.T) {
 		{"three bytes", "capture x: not a capture: only 3 bytes", []byte("abc")},
 		{"text", "capture x: not a capture: it begins with 74 68 69 73", []byte("this is not a capture file")},
 		{"version", "pcap version 9 is not read", damage(good, 4, 9)},
-		{"link type", "capture x: link type 105 is not read", damage(good, 20, 105)},
+		{"link type", "capture x: link type 147 is not read", damage(good, 20, 147)},
 		{"huge record", "packet 2, byte 100: a record of 2147483647 bytes", damage(good, 24+16+60+8, 0xff, 0xff, 0xff, 0x7f)},
 		{"byte-order mark", "packet 1, byte 0: the section header has the byte-order mark", damage(ng, 8, 0)},
 		{"section length", "the section header has the impossible length 8", damage(ng, 4, 8, 0, 0, 0)},

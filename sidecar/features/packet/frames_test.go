@@ -9,6 +9,7 @@ import (
 // Frames of the tests, written by hand. Spaces and line breaks are for the eye.
 const (
 	ethHead = "0200000000aa 0200000000bb "
+	macs    = "0200000000aa 0200000000bb 0200000000cc " // the three addresses of 802.11
 	// 10.0.0.1:40000 > 192.0.2.7:443, SYN, window 64240, MSS and timestamps.
 	ip4Syn = "45 00 0038 1234 4000 40 06 5c84 0a000001 c0000207 " + tcpSyn
 	tcpSyn = "9c40 01bb 00000001 00000000 90 02 faf0 fa18 0000 02 04 05b4 08 0a 0000 0001 0000 0000 01 01"

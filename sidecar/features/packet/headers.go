@@ -31,6 +31,9 @@ type Headers struct {
 	// where that says 0, as senders that offload segmentation leave it (see
 	// FillLength).
 	Length int32
+	// VLAN holds the identifiers of up to three VLAN tags, the outermost first;
+	// 0 where there is none.
+	VLAN [3]uint16
 	// Payload is the length in bytes of what the transport carries, by the
 	// headers and whether captured or not. In a first fragment it counts that
 	// fragment alone, in later ones it is Missing, as it is where the headers
@@ -63,7 +66,7 @@ type Headers struct {
 // no error: see Headers.TransLen.
 func Parse(h *Headers, link Link, frame []byte) error {
 	*h = Headers{Length: Missing, Payload: Missing, Window: Missing, header: Missing}
-	off, err := network(link, frame)
+	off, err := network(link, frame, &h.VLAN)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package packet
 import "encoding/binary"
 
 // Link names what a frame begins with. Values are those of the LINKTYPE_
-// registry of tcpdump, but for Look.
+// registry of tcpdump, but for Look and Content.
 type Link uint32
 
 // The links that Parse reads.
@@ -12,11 +12,25 @@ const (
 	// Ethernet. Its value, 0, is LINKTYPE_NULL in captures: see LinkOf.
 	Look      Link = 0
 	Ethernet  Link = 1
+	PPP       Link = 9 // with or without the address and control bytes of HDLC
+	FDDI      Link = 10
+	PPPSerial Link = 50 // PPP in HDLC, or Cisco HDLC
+	PPPoE     Link = 51 // session stage, without Ethernet
 	RawIP     Link = 101
+	CiscoHDLC Link = 104
+	WiFi      Link = 105 // IEEE 802.11
 	Loopback  Link = 108 // 4 bytes of address family, in either byte order
 	LinuxSLL  Link = 113 // Linux cooked capture
+	Radiotap  Link = 127 // in front of IEEE 802.11
+	NFLOG     Link = 239 // Linux netfilter log
 	LinuxSLL2 Link = 276 // Linux cooked capture, version 2
 )
+
+// Content is the link of a frame that begins with what an EtherType names, as in
+// GRE.
+func Content(etherType uint16) Link { return content | Link(etherType) }
+
+const content Link = 1 << 16 // link types of captures have 16 bits
 
 // LinkOf translates the link type of a capture file. It is false where Parse
 // cannot read such frames.
@@ -28,37 +42,23 @@ func LinkOf(linktype uint32) (Link, bool) {
 		return RawIP, true
 	}
 	switch l := Link(linktype); l {
-	case Ethernet, RawIP, Loopback, LinuxSLL, LinuxSLL2:
+	case Ethernet, PPP, FDDI, PPPSerial, PPPoE, RawIP, CiscoHDLC, WiFi, Loopback, LinuxSLL, Radiotap, NFLOG, LinuxSLL2:
 		return l, true
 	}
 	return 0, false
 }
 
-// EtherTypes (IANA "IEEE 802 Numbers") and PPP protocols (RFC 1661, 5072).
-const (
-	etherIPv4  = 0x0800
-	etherIPv6  = 0x86dd
-	etherVLAN  = 0x8100 // IEEE 802.1Q
-	etherQinQ  = 0x88a8 // IEEE 802.1ad
-	etherQinQ1 = 0x9100 // QinQ before 802.1ad
-	etherPPPoE = 0x8864 // session stage, RFC 2516
-	pppIPv4    = 0x0021
-	pppIPv6    = 0x0057
-)
-
-// maxTags bounds the VLAN tags of one frame.
-const maxTags = 8
-
-// network returns the offset of the IP header, which may lie beyond the frame.
-func network(link Link, frame []byte) (int, error) {
+// network returns the offset of the IP header, which may lie beyond the frame,
+// and takes note of VLANs.
+func network(link Link, frame []byte, vlan *[3]uint16) (int, error) {
 	switch link {
 	case Look:
 		if looksRaw(frame) {
 			return 0, nil
 		}
-		return ethernet(frame)
+		return above(frame, 0, bridged, vlan)
 	case Ethernet:
-		return ethernet(frame)
+		return above(frame, 0, bridged, vlan)
 	case RawIP:
 		return 0, nil
 	case Loopback:
@@ -66,100 +66,97 @@ func network(link Link, frame []byte) (int, error) {
 		// IP header, which Parse reads next, tells enough.
 		return 4, nil
 	case LinuxSLL:
-		return etherType(frame, 14)
+		return etherType(frame, 14, vlan)
 	case LinuxSLL2:
 		if len(frame) < 20 {
 			return 0, ErrTruncated
 		}
-		return above(frame, 20, binary.BigEndian.Uint16(frame))
+		return above(frame, 20, binary.BigEndian.Uint16(frame), vlan)
+	case CiscoHDLC:
+		return etherType(frame, 2, vlan)
+	case PPPSerial:
+		if len(frame) > 0 && frame[0] != 0xff { // Cisco's addresses are 0x0f and 0x8f
+			return etherType(frame, 2, vlan)
+		}
+		return above(frame, 0, pppFrame, vlan)
+	case PPP:
+		return above(frame, 0, pppFrame, vlan)
+	case PPPoE:
+		return above(frame, 0, etherPPPoE, vlan)
+	case FDDI:
+		return above(frame, 13, llc, vlan)
+	case WiFi:
+		return wifi(frame, 0, vlan)
+	case Radiotap:
+		if len(frame) < 4 {
+			return 0, ErrTruncated
+		}
+		return wifi(frame, int(binary.LittleEndian.Uint16(frame[2:])), vlan)
+	case NFLOG:
+		return nflog(frame)
+	}
+	if link&content != 0 {
+		return above(frame, 0, uint16(link), vlan)
 	}
 	return 0, ErrNotIP
 }
 
-func ethernet(frame []byte) (int, error) { return etherType(frame, 12) }
-
-// etherType reads the type at off and goes on behind it.
-func etherType(frame []byte, off int) (int, error) {
+// etherType reads the type at off and goes on from there.
+func etherType(frame []byte, off int, vlan *[3]uint16) (int, error) {
 	if len(frame) < off+2 {
 		return 0, ErrTruncated
 	}
-	return above(frame, off+2, binary.BigEndian.Uint16(frame[off:]))
+	return above(frame, off+2, binary.BigEndian.Uint16(frame[off:]), vlan)
 }
 
-// above skips what stands between a link-layer header that ends at off and
-// names typ as its content, and the IP header.
-func above(frame []byte, off int, typ uint16) (int, error) {
-	for range maxTags {
-		switch typ {
-		case etherIPv4, etherIPv6:
-			return off, nil
-		case etherVLAN, etherQinQ, etherQinQ1:
-			if len(frame) < off+4 {
-				return 0, ErrTruncated
-			}
-			typ = binary.BigEndian.Uint16(frame[off+2:])
-			off += 4
-		case etherPPPoE:
-			if len(frame) < off+8 {
-				return 0, ErrTruncated
-			}
-			switch binary.BigEndian.Uint16(frame[off+6:]) {
-			case pppIPv4, pppIPv6:
-				return off + 8, nil
-			}
-			return 0, ErrNotIP
-		default:
-			return 0, ErrNotIP
+// wifi finds the content of an IEEE 802.11 frame at off: of a data frame that is
+// not encrypted. Of several packets in one frame (A-MSDU) it finds the first.
+func wifi(frame []byte, off int, vlan *[3]uint16) (int, error) {
+	const data, noData, qos = 0x08, 0x40, 0x80 // in the first byte
+	const bothDS, protected, order = 0x03, 0x40, 0x80
+	if len(frame) < off+24 {
+		return 0, ErrTruncated
+	}
+	b := frame[off:]
+	if b[0]&0x0f != data || b[0]&noData != 0 || b[1]&protected != 0 {
+		return 0, ErrNotIP
+	}
+	size := 24
+	if b[1]&bothDS == bothDS {
+		size += 6 // a fourth address
+	}
+	if b[0]&qos != 0 {
+		if len(b) < size+2 {
+			return 0, ErrTruncated
+		}
+		several := b[size]&0x80 != 0
+		size += 2
+		if b[1]&order != 0 {
+			size += 4 // HT control
+		}
+		if several {
+			size += 14 // addresses and length of the first
 		}
 	}
-	return 0, ErrMalformed
+	return above(frame, off+size, llc, vlan)
 }
 
-// looksRaw tells a frame that begins with an IP header from Ethernet. Many MAC
-// addresses begin like an IPv6 header, and an IP address can look like an
-// EtherType: where both readings are plausible the IPv4 checksum decides, and
-// without one Ethernet, whose reading asks for more.
-func looksRaw(frame []byte) bool {
-	if !plausibleIP(frame) {
-		return false
-	}
-	if frame[0]>>4 == 4 && headerSum(frame) == 0 {
-		return true
-	}
-	off, err := ethernet(frame)
-	if err != nil || off >= len(frame) || !plausibleIP(frame[off:]) {
-		return true
-	}
-	inner := frame[off:]
-	offloaded := binary.BigEndian.Uint16(inner[10:]) == 0
-	return inner[0]>>4 == 4 && headerSum(inner) != 0 && !offloaded
-}
-
-// plausibleIP reports whether b could begin with a whole IP header.
-func plausibleIP(b []byte) bool {
-	if len(b) < 20 {
-		return false
-	}
-	switch b[0] >> 4 {
-	case 4:
-		size := int(b[0]&15) * 4
-		total := int(binary.BigEndian.Uint16(b[2:]))
-		return size >= 20 && size <= len(b) && (total == 0 || total >= size)
-	case 6:
-		if len(b) < 40 || len(b) > 40+int(binary.BigEndian.Uint16(b[4:])) {
-			return false
+// nflog finds the packet in a message of Linux's netfilter log: a header of 4
+// bytes, then fields in the byte order of the host, of which all that run Linux
+// and capture are taken to be little-endian.
+func nflog(frame []byte) (int, error) {
+	const payload = 9
+	for off := 4; ; {
+		if len(frame) < off+4 {
+			return 0, ErrTruncated
 		}
-		switch b[6] {
-		case TCP, UDP, ICMPv6, SCTP, extHopByHop, extRouting, extFragment, extAuth, extOptions,
-			4, 41, 47, 50: // IPv4, IPv6, GRE, ESP
-			return true
+		n := int(binary.LittleEndian.Uint16(frame[off:]))
+		if binary.LittleEndian.Uint16(frame[off+2:])&0x7fff == payload {
+			return off + 4, nil
 		}
+		if n < 4 {
+			return 0, ErrMalformed
+		}
+		off += (n + 3) &^ 3
 	}
-	return false
-}
-
-// headerSum is the Internet checksum over the IPv4 header at b, which
-// plausibleIP has accepted: 0 when it is right.
-func headerSum(b []byte) uint16 {
-	return ^fold(sum(0, b[:int(b[0]&15)*4]))
 }

@@ -79,6 +79,7 @@ func BenchmarkParse(b *testing.B) {
 	}{
 		{"raw IPv4 TCP", RawIP, ip4Syn},
 		{"Ethernet VLAN IPv6 UDP", Ethernet, ethHead + "8100 0064 86dd" + ip6Udp},
+		{"MPLS in VLAN", Ethernet, ethHead + "8100 0064 8847 00010040 00012140" + ip4Syn},
 		{"look", Look, ethHead + "0800" + ip4Syn},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -3,6 +3,7 @@ package packet
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -94,6 +95,38 @@ var parseCases = []struct {
 	{"old QinQ", Ethernet, ethHead + "9100 0064 8100 00c8 0800" + ip4Syn, synWant.at(22)},
 	{"PPPoE", Ethernet, ethHead + "8864 11 00 0001 003a 0021" + ip4Syn, synWant.at(22)},
 	{"PPPoE IPv6 in VLAN", Ethernet, ethHead + "8100 0007 8864 11 00 0001 0036 0057" + ip6Udp, udpWant.at(26)},
+	{"MPLS, two labels", Ethernet, ethHead + "8847 00010040 00012140" + ip4Syn, synWant.at(22)},
+	{"MPLS in VLAN, IPv6", Ethernet, ethHead + "8100 0064 8848 00012140" + ip6Udp, udpWant.at(22)},
+	{"MPLS pseudowire with control word", Ethernet, ethHead + "8847 00012140 00000000" + ethHead + "0800" + ip4Syn, synWant.at(36)},
+	{"MPLS pseudowire without", Ethernet, ethHead + "8847 00012140" + "aa" + ethHead[2:] + "0800" + ip4Syn, synWant.at(32)},
+	{"MPLS without a bottom", Ethernet, ethHead + "8847" + strings.Repeat("00010040", 12), want{err: ErrMalformed}},
+	{"MPLS, cut", Ethernet, ethHead + "8847 00010040", want{err: ErrTruncated}},
+	{"LLC and SNAP", Ethernet, ethHead + "0040 aaaa03 000000 0800" + ip4Syn, synWant.at(22)},
+	{"LLC of spanning tree", Ethernet, ethHead + "0026 424203 0000000000", want{err: ErrNotIP}},
+	{"provider backbone bridge", Ethernet, ethHead + "88e7 40000001" + ethHead + "8100 0064 0800" + ip4Syn, synWant.at(36)},
+	{"VN-Tag in front of VLAN", Ethernet, ethHead + "8926 00010002 8100 0064 0800" + ip4Syn, synWant.at(24)},
+	{"FabricPath", Ethernet, ethHead + "8903 0001" + ethHead + "0800" + ip4Syn, synWant.at(30)},
+	{"NSH", Ethernet, ethHead + "894f 0fc2 01 01 00000001" + ip4Syn, synWant.at(22)},
+	{"NSH with Ethernet", Ethernet, ethHead + "894f 0fc2 01 03 00000001" + ethHead + "0800" + ip4Syn, synWant.at(36)},
+	{"PPP", PPP, "0021" + ip4Syn, synWant.at(2)},
+	{"PPP with address and control", PPP, "ff03 0057" + ip6Udp, udpWant.at(4)},
+	{"PPP, compressed protocol", PPP, "21" + ip4Syn, synWant.at(1)},
+	{"PPP with MPLS", PPP, "0281 00012140" + ip4Syn, synWant.at(6)},
+	{"PPP of LCP", PPP, "c021 01010004", want{err: ErrNotIP}},
+	{"PPP in HDLC", PPPSerial, "ff03 0021" + ip4Syn, synWant.at(4)},
+	{"Cisco HDLC as PPP in HDLC", PPPSerial, "0f00 0800" + ip4Syn, synWant.at(4)},
+	{"Cisco HDLC", CiscoHDLC, "0f00 86dd" + ip6Udp, udpWant.at(4)},
+	{"PPPoE without Ethernet", PPPoE, "1100 0001 003a 0021" + ip4Syn, synWant.at(8)},
+	{"FDDI", FDDI, "50" + ethHead + "aaaa03 000000 0800" + ip4Syn, synWant.at(21)},
+	{"802.11", WiFi, "0801 0000" + macs + "0000 aaaa03 000000 0800" + ip4Syn, synWant.at(32)},
+	{"802.11 between access points, QoS", WiFi, "8803 0000" + macs + "0000 0200000000dd 0000 aaaa03 000000 0800" + ip4Syn, synWant.at(40)},
+	{"802.11, several in one", WiFi, "8801 0000" + macs + "0000 8000" + ethHead + "0040 aaaa03 000000 86dd" + ip6Udp, udpWant.at(48)},
+	{"802.11, encrypted", WiFi, "0841 0000" + macs + "0000 aaaa03 000000 0800" + ip4Syn, want{err: ErrNotIP}},
+	{"802.11 beacon", WiFi, "8000 0000" + macs + "0000", want{err: ErrNotIP}},
+	{"radiotap", Radiotap, "0000 0a00 00000000 0000 0801 0000" + macs + "0000 aaaa03 000000 0800" + ip4Syn, synWant.at(42)},
+	{"radiotap, cut", Radiotap, "0000 ff00 00000000", want{err: ErrTruncated}},
+	{"netfilter log", NFLOG, "02 00 0001 0800 0100 0800 0100 0500 0a00 6c 000000 3c00 0900" + ip4Syn, synWant.at(24)},
+	{"netfilter log without a packet", NFLOG, "02 00 0001 0000 0100", want{err: ErrMalformed}},
 	{"cooked", LinuxSLL, "0000 0001 0006 0200000000aa 0000 0800" + ip4Syn, synWant.at(16)},
 	{"cooked VLAN", LinuxSLL, "0000 0001 0006 0200000000aa 0000 8100 0064 0800" + ip4Syn, synWant.at(20)},
 	{"cooked 2", LinuxSLL2, "86dd 0000 00000002 0001 00 06 0200000000aa0000" + ip6Udp, udpWant.at(20)},
@@ -231,13 +264,16 @@ func TestFillLength(t *testing.T) {
 
 func TestLinkOf(t *testing.T) {
 	for linktype, want := range map[uint32]Link{0: Loopback, 1: Ethernet, 12: RawIP, 14: RawIP,
-		101: RawIP, 108: Loopback, 113: LinuxSLL, 228: RawIP, 229: RawIP, 276: LinuxSLL2} {
+		101: RawIP, 108: Loopback, 113: LinuxSLL, 228: RawIP, 229: RawIP, 276: LinuxSLL2,
+		9: PPP, 10: FDDI, 50: PPPSerial, 51: PPPoE, 104: CiscoHDLC, 105: WiFi, 127: Radiotap, 239: NFLOG} {
 		if got, ok := LinkOf(linktype); !ok || got != want {
 			t.Errorf("LinkOf(%d) = %d, %v; want %d", linktype, got, ok, want)
 		}
 	}
-	if _, ok := LinkOf(127); ok {
-		t.Error("LinkOf(127) claims to read radiotap")
+	for _, linktype := range []uint32{147, 1<<16 | 0x0800} { // of a user, and none of captures
+		if _, ok := LinkOf(linktype); ok {
+			t.Errorf("LinkOf(%d) claims to read it", linktype)
+		}
 	}
 }
 
@@ -259,5 +295,21 @@ func TestTupleReverse(t *testing.T) {
 	}
 	if (Tuple{}).SrcAddr().IsValid() {
 		t.Error("a tuple without addresses has a source")
+	}
+}
+
+// TestVLAN: tags are kept, the outermost first, as far as there is room.
+func TestVLAN(t *testing.T) {
+	for frame, want := range map[string][3]uint16{
+		ethHead + "0800" + ip4Syn:                                                          {},
+		ethHead + "8100 2064 0800" + ip4Syn:                                                {100},
+		ethHead + "88a8 0064 8100 0fff 0800" + ip4Syn:                                      {100, 4095},
+		ethHead + "8100 0001 8100 0002 8100 0003 8100 0004 0800" + ip4Syn:                  {1, 2, 3},
+		ethHead + "8100 0007 8847 00012140 00000000" + ethHead + "8100 0008 0800" + ip4Syn: {7, 8},
+	} {
+		var h Headers
+		if err := Parse(&h, Ethernet, unhex(t, frame)); err != nil || h.VLAN != want {
+			t.Errorf("%s: %v, %v, want %v", frame, h.VLAN, err, want)
+		}
 	}
 }

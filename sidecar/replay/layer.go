@@ -1,0 +1,55 @@
+package replay
+
+import "serveflow/sidecar/features/packet"
+
+// layer is one IP packet in a frame: the outermost, or one in a tunnel.
+type layer struct {
+	link    packet.Link
+	frame   []byte
+	wireLen int // length on the wire, from where frame begins
+	depth   uint8
+	headers packet.Headers
+}
+
+func (l *layer) parse() error {
+	if err := packet.Parse(&l.headers, l.link, l.frame); err != nil {
+		return err
+	}
+	l.headers.FillLength(l.wireLen)
+	return nil
+}
+
+// end returns where the IP packet ends in the frame, before any padding.
+func (l *layer) end() int {
+	if l.headers.Length == packet.Missing {
+		return len(l.frame)
+	}
+	return min(len(l.frame), l.headers.NetOff+int(l.headers.Length))
+}
+
+// wireEnd returns where the IP packet ends on the wire.
+func (l *layer) wireEnd() int {
+	if l.headers.Length == packet.Missing {
+		return l.wireLen
+	}
+	return min(l.wireLen, l.headers.NetOff+int(l.headers.Length))
+}
+
+// complete says whether enough was captured to tell the packet's flow: the
+// fixed part of the transport header, as Zeek asks for.
+func (l *layer) complete() bool {
+	need := 0
+	switch t := &l.headers.Tuple; t.Proto {
+	case packet.TCP:
+		need = 20
+	case packet.SCTP:
+		need = 12
+	case packet.UDP, packet.ICMP, packet.ICMPv6:
+		need = 8
+	case 0, 43, 44, 51, 60, 135, 139, 140:
+		// In IPv6 these are extension headers, and the frame is cut before
+		// the transport's.
+		return t.Version != 6
+	}
+	return l.headers.TransLen >= need
+}

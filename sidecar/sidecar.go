@@ -52,6 +52,7 @@ type Sidecar struct {
 	eve     *eve.Sink      // nil if the configuration names no socket for EVE
 	pool    *shard.Pool
 	server  *ingest.Server
+	adrift  *adrift
 	stop    sync.Once
 	stopped error // what Stop returned
 }
@@ -141,6 +142,7 @@ func (s *Sidecar) start(o Options) error {
 		}
 	}
 	s.watch()
+	s.adrift = s.watchDrift()
 	return nil
 }
 
@@ -229,6 +231,9 @@ func (s *Sidecar) Reopen() (err error) {
 func (s *Sidecar) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		var errs []error
+		if s.adrift != nil {
+			s.adrift.end()
+		}
 		if s.server != nil {
 			errs = append(errs, s.server.Stop())
 		}

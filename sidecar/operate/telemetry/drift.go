@@ -23,14 +23,27 @@ func (m *Metrics) ReadDrift(read func() []Drift) {
 	m.drift = read
 }
 
-func (c *collector) collectDrift(ch chan<- prometheus.Metric) {
-	c.metrics.mu.Lock()
-	read := c.metrics.drift
-	c.metrics.mu.Unlock()
+// Drift is what the metrics show of drift now.
+func (m *Metrics) Drift() []Drift {
+	m.mu.Lock()
+	read := m.drift
+	m.mu.Unlock()
 	if read == nil {
-		return
+		return nil
 	}
-	for _, d := range read() {
+	return read()
+}
+
+// Warn has /healthz show these warnings from now on, one a line. A sidecar that warns
+// is healthy.
+func (m *Metrics) Warn(warnings []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.warnings = warnings
+}
+
+func (c *collector) collectDrift(ch chan<- prometheus.Metric) {
+	for _, d := range c.metrics.Drift() {
 		ch <- prometheus.MustNewConstMetric(c.driftFlows, prometheus.GaugeValue, float64(d.Flows), d.Cascade)
 		for _, i := range d.PSI {
 			ch <- prometheus.MustNewConstMetric(c.driftPSI, prometheus.GaugeValue, i.Value, d.Cascade, i.Of)

@@ -26,7 +26,7 @@ const (
 )
 
 // Handler serves GET /metrics and GET /healthz. The latter answers 200 while
-// health returns nil, else 503 with the error's text. It serves nothing else:
+// health returns nil, with a line for each warning, else 503 with the error's text. It serves nothing else:
 // no profiles.
 func (m *Metrics) Handler(health func() error) http.Handler {
 	mux := http.NewServeMux()
@@ -43,6 +43,12 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 			return
 		}
 		io.WriteString(w, "ok\n")
+		m.mu.Lock()
+		warnings := m.warnings
+		m.mu.Unlock()
+		for _, text := range warnings {
+			fmt.Fprintln(w, "warning: "+text)
+		}
 	})
 	return mux
 }

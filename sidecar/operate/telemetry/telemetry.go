@@ -43,6 +43,7 @@ type Metrics struct {
 	readings []reading
 	load     func() int
 	drift    func() []Drift
+	warnings []string   // for /healthz
 	servings []*Serving // the newest last
 	past     decided    // with bundles that are no longer served
 }

@@ -1,0 +1,82 @@
+package sidecar
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/decide/drift"
+	"serveflow/sidecar/operate/telemetry"
+)
+
+// lookEvery is how often a sidecar looks at its drift.
+const lookEvery = time.Minute
+
+// adrift says once in the log, and on /healthz as long as it is so, that the traffic
+// is no longer what the bundle was calibrated on.
+type adrift struct {
+	sidecar *Sidecar
+	serving *bundle.Bundle
+	watches map[string]*drift.Watch // by cascade
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+func (s *Sidecar) watchDrift() *adrift {
+	a := &adrift{sidecar: s, stop: make(chan struct{})}
+	a.running.Go(func() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				a.look(now, s.pool.Bundle(), s.Metrics.Drift())
+			case <-a.stop:
+				return
+			}
+		}
+	})
+	return a
+}
+
+// look takes how far the flows of the bundle's cascades are now from those that it
+// was calibrated on.
+func (a *adrift) look(now time.Time, serving *bundle.Bundle, measured []telemetry.Drift) {
+	if a.serving != serving { // another window
+		a.serving, a.watches = serving, map[string]*drift.Watch{}
+	}
+	var warnings []string
+	for _, d := range measured {
+		w := a.watches[d.Cascade]
+		if w == nil {
+			w = new(drift.Watch)
+			a.watches[d.Cascade] = w
+		}
+		var indexes []drift.Index
+		for _, i := range d.PSI {
+			indexes = append(indexes, drift.Index{Of: i.Of, PSI: i.Value})
+		}
+		beyond, news := w.Look(now, indexes)
+		if len(beyond) == 0 {
+			continue
+		}
+		var far []string
+		for _, i := range beyond {
+			far = append(far, fmt.Sprintf("%s %.2f", i.Of, i.PSI))
+		}
+		text := fmt.Sprintf("drift: for an hour the %s flows have been unlike those that %s was calibrated on (serveflow_drift_psi above %v: %s), and what it promises may not hold: docs/drift.md says how to read it; use a bundle that was trained on such traffic, or train one",
+			d.Cascade, serving.Name(), drift.Alert, strings.Join(far, ", "))
+		warnings = append(warnings, text)
+		if news {
+			a.sidecar.options.Log.Warn().Msg(text)
+		}
+	}
+	a.sidecar.Metrics.Warn(warnings)
+}
+
+func (a *adrift) end() {
+	close(a.stop)
+	a.running.Wait()
+}

@@ -16,6 +16,9 @@
 // What the package promises:
 //   - Nobody else with this package writes to the file while it is open. A file
 //     that is removed is made anew.
+//   - A file that is not this log's is neither written to nor cut, and nothing but the
+//     file that is open is rotated: of a symbolic link, that is what it leads to. What
+//     is reached by way of /dev or /proc is another process's, and is only written to.
 //   - Every line in the file is whole. A line cut short by a crash is removed
 //     when the file is opened next; one cut short by a full disk is completed
 //     when there is room again; one cut short by a connection that broke begins
@@ -69,6 +72,10 @@ type Options struct {
 	Buffer int
 	// MaxLine is more than a line can be long, in bytes. 0: 64 KiB.
 	MaxLine int
+	// IsLine says whether text is the beginning of a line of this log, or all of it.
+	// A file that has no such line is somebody else's, which is not written to. nil:
+	// whatever begins with a brace.
+	IsLine func(text []byte) bool
 	// OnError, if set, is told when writing begins to fail, and with a
 	// *RecoveredError when it works again. It is not told of the failures in
 	// between. It must not call the log.
@@ -124,6 +131,9 @@ func open(path string, o Options, opener opener) (*File, error) {
 	}
 	if o.MaxLine == 0 {
 		o.MaxLine = defaultMaxLine
+	}
+	if o.IsLine == nil {
+		o.IsLine = func(text []byte) bool { return text[0] == '{' }
 	}
 	f := &File{
 		path: path,

@@ -172,6 +172,110 @@ func TestForeignFile(t *testing.T) {
 	}
 }
 
+// A file whose lines are another's is neither written to nor cut, torn or not.
+func TestAnothersFile(t *testing.T) {
+	isLine := func(text []byte) bool { return bytes.HasPrefix(text, []byte(`{"flow":`)) }
+	path := filepath.Join(t.TempDir(), "a.log")
+	for _, content := range []string{
+		"{\"ts\":1}\n{\"ts\":2}\n", "{\"ts\":1}\n{\"ts\":2", "{\n  \"settings\": true\n}", "{\"flow\":1}\nDo not forget: mi",
+	} {
+		must(t, os.WriteFile(path, []byte(content), 0o640))
+		if _, err := Open(path, Options{Name: "test log", IsLine: isLine}); err == nil || !strings.Contains(err.Error(), "is not a test log") {
+			t.Errorf("%q: %v", content, err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != content {
+			t.Errorf("%q became %q", content, b)
+		}
+	}
+	// What was passed on does not make it another's.
+	must(t, os.WriteFile(path, []byte("passed on\n{\"flow\":1}\n{\"flow\":2"), 0o640))
+	l := mustOpen(t, path, Options{IsLine: isLine}, nil)
+	if l.Repaired() != 9 {
+		t.Errorf("%d bytes repaired", l.Repaired())
+	}
+}
+
+// Of a symbolic link, what it leads to is rotated, and the link stays.
+func TestRotationOfLink(t *testing.T) {
+	dir, home := t.TempDir(), t.TempDir()
+	line := int64(len(numbered(100, 1)))
+	link, file := filepath.Join(dir, "link.log"), filepath.Join(home, "a.log")
+	must(t, os.Symlink("step", link))
+	must(t, os.Symlink(file, filepath.Join(dir, "step")))
+	l := mustOpen(t, link, Options{MaxBytes: line, Keep: 2}, nil)
+	for i := range 3 {
+		l.write(numbered(100+i, 1))
+		must(t, l.Flush())
+	}
+	must(t, l.Close())
+	inOrder(t, flows(t, file+".2", file+".1", file), 100, 3)
+	if to, err := os.Readlink(link); err != nil || to != "step" {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 2 {
+		t.Errorf("beside the link: %v", entries)
+	}
+}
+
+// A file that a process has open by another way, as by its standard output, is only
+// written to.
+func TestForeignIsNotRotated(t *testing.T) {
+	line := int64(len(numbered(100, 1)))
+	path := filepath.Join(t.TempDir(), "out")
+	out, err := os.Create(path)
+	must(t, err)
+	defer out.Close()
+	_, err = out.WriteString("{whatever was printed")
+	must(t, err)
+	link := filepath.Join(t.TempDir(), "stdout")
+	must(t, os.Symlink(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), link))
+	for _, name := range []string{link, fmt.Sprintf("/dev/fd/%d", out.Fd())} {
+		l := mustOpen(t, name, Options{MaxBytes: line, Keep: 2}, nil)
+		l.write(numbered(100, 3))
+		must(t, l.Flush())
+		must(t, l.Reopen())
+		must(t, l.Close())
+		if s := l.Stats(); s != (Stats{Written: 3}) || l.Repaired() != 0 {
+			t.Errorf("%s: %+v, %d bytes repaired", name, s, l.Repaired())
+		}
+	}
+	b, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.HasPrefix(b, []byte("{whatever was printed{")) || countLines(b) != 6 {
+		t.Errorf("%q", b)
+	}
+	if to, err := os.Readlink(link); err != nil || !strings.HasPrefix(to, "/proc/") {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+}
+
+// A file that somebody has put in the place of ours is not rotated in its stead.
+func TestRotationFindsAnothersFile(t *testing.T) {
+	line := int64(len(numbered(100, 1)))
+	path := filepath.Join(t.TempDir(), "a.log")
+	l := mustOpen(t, path, Options{MaxBytes: line, Keep: 2}, nil)
+	l.write(numbered(100, 1))
+	must(t, l.Flush())
+	must(t, os.Rename(path, path+".moved"))
+	must(t, os.WriteFile(path, nil, 0o640))
+	l.write(numbered(101, 1))
+	must(t, l.Flush())
+	if _, err := os.Stat(path + ".1"); err == nil {
+		t.Error("a file that was never open is rotated")
+	}
+	inOrder(t, flows(t, path+".moved", path), 100, 2)
+}
+
+// A loop of links is an error and no hang.
+func TestLinkLoop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "loop")
+	must(t, os.Symlink("loop", path))
+	if _, err := Open(path, Options{}); !errors.Is(err, syscall.ELOOP) {
+		t.Error(err)
+	}
+}
+
 func TestRotation(t *testing.T) {
 	line := int64(len(numbered(100, 1)))
 	for _, keep := range []int{0, 1, 3} {

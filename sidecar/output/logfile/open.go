@@ -55,6 +55,10 @@ func dial(path string) (target, error) {
 
 // openFile opens a log to append to it.
 func openFile(path, key string) (target, error) {
+	path, foreign, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o640)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir := filepath.Dir(path)
@@ -73,11 +77,46 @@ func openFile(path, key string) (target, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if !info.Mode().IsRegular() {
+	if foreign || !info.Mode().IsRegular() {
 		return &stream{out: f}, nil
 	}
 	return f, nil
 }
+
+// Resolve returns the path of the file that a log at path is written to: that which
+// symbolic links lead to, which need not be there yet. Rotated files lie beside it.
+func Resolve(path string) (string, error) {
+	path, _, err := resolve(path)
+	return path, err
+}
+
+// resolve also says whether the way leads through /dev or /proc, as that of
+// /dev/stdout does: names there are the machine's, and the file is whoever's opened it.
+func resolve(path string) (real string, foreign bool, err error) {
+	for range maxLinks {
+		dir := filepath.Dir(path)
+		if there, err := filepath.EvalSymlinks(dir); err == nil { // else it may still be made
+			dir = there
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+		if dir == "/dev" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/") {
+			return path, true, nil
+		}
+		to, err := os.Readlink(path)
+		switch {
+		case err != nil: // no link, or nothing yet
+			return path, false, nil
+		case filepath.IsAbs(to):
+			path = to
+		default:
+			path = filepath.Join(dir, to)
+		}
+	}
+	return "", false, &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
+}
+
+// maxLinks is how many symbolic links are followed, as in path_resolution(7).
+const maxLinks = 40
 
 // lock takes a file for this process, for as long as it is open: two that write
 // to one file would cut and rotate each other's lines.
@@ -113,22 +152,35 @@ func (o *out) repair(f disk, size int64) (int64, error) {
 	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
 		return 0, err
 	}
-	var first [1]byte
-	if _, err := f.ReadAt(first[:], 0); err != nil {
+	first := make([]byte, min(size, firstBytes))
+	if _, err := f.ReadAt(first, 0); err != nil {
 		return 0, err
 	}
-	last := bytes.LastIndexByte(tail, '\n')
-	if first[0] != '{' || last < 0 && size > int64(len(tail)) {
+	whole := bytes.LastIndexByte(tail, '\n') + 1
+	torn := tail[whole:]
+	switch isLine := o.log.o.IsLine; {
+	case whole == 0 && size > int64(len(tail)), // a line that is too long
+		!isLine(first) && !isLine(lastLine(tail[:whole])),
+		len(torn) > 0 && !isLine(torn):
 		return 0, fmt.Errorf("%s is not a %s (move the file away, or set %s elsewhere)", o.log.path, o.log.o.Name, o.log.o.Key)
-	}
-	torn := len(tail) - (last + 1)
-	if torn == 0 {
+	case len(torn) == 0:
 		return size, nil
 	}
-	size -= int64(torn)
+	size -= int64(len(torn))
 	if err := f.Truncate(size); err != nil {
 		return 0, fmt.Errorf("cut off an unfinished last line: %w", err)
 	}
-	o.log.repaired.Add(int64(torn))
+	o.log.repaired.Add(int64(len(torn)))
 	return size, nil
+}
+
+// firstBytes is how much of a file's first line is looked at.
+const firstBytes = 256
+
+// lastLine is the last line of b, which ends with it; of nothing, an empty line.
+func lastLine(b []byte) []byte {
+	if len(b) == 0 {
+		return []byte{'\n'}
+	}
+	return b[bytes.LastIndexByte(b[:len(b)-1], '\n')+1:]
 }

@@ -239,12 +239,16 @@ func (o *out) fit(b []byte) []byte {
 	return b[:n]
 }
 
-// rotate renames path to path.1, path.1 to path.2 and so on, and opens path
-// anew.
+// rotate renames the open file to path.1, path.1 to path.2 and so on, and opens path
+// again.
 func (o *out) rotate() error {
-	path := o.log.path
-	// After a rotation that failed half-way there is nothing to rename.
-	if _, err := os.Lstat(path); err == nil {
+	path, err := Resolve(o.log.path)
+	if err != nil {
+		return err
+	}
+	// After a rotation that failed half-way there is nothing to rename, and what
+	// somebody else has put there is not ours to rename.
+	if there, err := os.Lstat(path); err == nil && o.has(there) {
 		if err := shift(path, o.log.o.Keep); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 
+	"serveflow/sidecar/output/logfile"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -42,6 +43,10 @@ func (d *Decided) Len() int { return len(d.flows) }
 // are passed over; a log that is not there, or is no file, is empty.
 func ReadDecided(path string) (*Decided, error) {
 	d := &Decided{flows: map[decidedFlow]struct{}{}}
+	path, err := logfile.Resolve(path) // rotated files lie beside what a link leads to
+	if err != nil {
+		return nil, err
+	}
 	left := int64(decidedBytes)
 	for name, i := path, 1; left > 0; name, i = path+"."+strconv.Itoa(i), i+1 {
 		n, err := d.readEnd(name, left)

@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"bytes"
+	"strings"
 	"sync"
 
 	"serveflow/sidecar/output/logfile"
@@ -31,6 +33,7 @@ type Options struct {
 func OpenLabelLog(path string, o Options) (*LabelLog, error) {
 	f, err := logfile.Open(path, logfile.Options{
 		Name: "label log", Key: "labels.path", MaxBytes: o.MaxBytes, Keep: o.Keep, OnError: o.OnError,
+		IsLine: isRecord,
 	})
 	if err != nil {
 		return nil, err
@@ -38,6 +41,17 @@ func OpenLabelLog(path string, o Options) (*LabelLog, error) {
 	l := &LabelLog{File: f}
 	l.scratch.New = func() any { b := make([]byte, 0, chunk+4096); return &b }
 	return l, nil
+}
+
+// isRecord says whether text is the beginning of a line that Record.Append writes.
+func isRecord(text []byte) bool {
+	const ts, sensor = `{"ts":`, `,"sensor":"`
+	if len(text) <= len(ts) {
+		return strings.HasPrefix(ts, string(text))
+	}
+	rest, ok := bytes.CutPrefix(text, []byte(ts))
+	rest = bytes.TrimLeft(rest, "-0123456789.")
+	return ok && (bytes.HasPrefix(rest, []byte(sensor)) || strings.HasPrefix(sensor, string(rest)))
 }
 
 // Write appends records. It copies what it needs, does not wait for the disk

@@ -93,3 +93,39 @@ func BenchmarkWrite(b *testing.B) {
 		b.Errorf("%d dropped", d)
 	}
 }
+
+// A file of other lines of JSON is not taken for a label log: neither written to nor
+// cut. What a crash has left of a line of ours is cut, however short.
+func TestLabelLogIsOurs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "labels.jsonl")
+	r := numbered(1, 1)[0]
+	line := r.Append(nil)
+	for _, foreign := range []string{
+		`{"ts":1700000000.0,"uid":"C1","id.orig_h":"192.0.2.1"}`, `{"timestamp":"2023-11-14T22:13:20","flow_id":1}`, `{}`, `{"tsx":1`,
+	} {
+		for _, text := range []string{foreign + "\n", foreign, foreign + "\n" + foreign[:len(foreign)-1]} {
+			if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			if l, err := OpenLabelLog(path, Options{}); err == nil {
+				l.Close()
+				t.Errorf("%q is taken for a label log", text)
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != text {
+				t.Errorf("%q became %q", text, got)
+			}
+		}
+	}
+	for cut := range len(line) {
+		if err := os.WriteFile(path, append(line[:len(line):len(line)], line[:cut]...), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		l, err := OpenLabelLog(path, Options{})
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if err := l.Close(); err != nil || l.Repaired() != int64(cut) {
+			t.Errorf("cut at %d: %d bytes repaired, %v", cut, l.Repaired(), err)
+		}
+	}
+}

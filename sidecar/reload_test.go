@@ -140,14 +140,14 @@ func TestSpread(t *testing.T) {
 		}
 		for _, refused := range []error{nil, errors.New("not sound")} {
 			during := 0
-			s.loadAnew(Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) {
+			(&service{Sidecar: s, o: Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) {
 				during = runtime.GOMAXPROCS(0)
 				if refused != nil {
 					return c, nil, refused
 				}
 				again, err := bundle.Open("../test/bundle/toy", bundle.Options{})
 				return c, again, err
-			}})
+			}}}).load()
 			if after := runtime.GOMAXPROCS(0); during != want+1 || after != want {
 				t.Errorf("GOMAXPROCS=%q, refused: %v: %d threads while it loads and %d after it, want %d and %d", said, refused, during, after, want+1, want)
 			}

@@ -6,27 +6,33 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"serveflow/sidecar/operate/sdnotify"
 	"serveflow/sidecar/operate/telemetry"
 )
 
-// drainTime is how long a sidecar that was told to stop tries to send labels.
+// drainTime is how long a sidecar that is stopping tries to send labels, and then how
+// long what runs beside it has to end.
 const drainTime = 10 * time.Second
 
-// Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
-// it drain; a second signal ends it at once. SIGHUP opens the logs anew and
-// reloads the bundle.
-// systemd is told how it is doing.
-func Serve(ctx context.Context, o Options) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+// service is a sidecar with what runs beside it.
+type service struct {
+	*Sidecar
+	o         Options
+	signals   *Signals
+	reloading atomic.Int64 // when the reload under way began, Unix time in ns; 0: none is
+}
 
+// Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
+// it drain; a second signal, a second or more after the first, ends it at once.
+// SIGHUP opens the logs again and reloads the bundle, neither of which waits for the
+// other. systemd is told how it is doing.
+func Serve(ctx context.Context, signals *Signals, o Options) error {
 	var metrics net.Listener
 	address := "" // which port, if the configuration says 0
 	if addr := o.Config.Telemetry.Listen; addr != "" {
@@ -36,93 +42,144 @@ func Serve(ctx context.Context, o Options) error {
 		}
 		address = metrics.Addr().String()
 	}
-	s, err := Start(o)
+	started, err := Start(o)
 	if err != nil {
 		if metrics != nil {
 			metrics.Close()
 		}
 		return err
 	}
-	inner, cancel := context.WithCancel(ctx)
+	s := &service{Sidecar: started, o: o, signals: signals}
+	s.Metrics.ReadReload(s.reloadTime)
+	background, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if metrics != nil {
-		go func() {
-			if err := s.Metrics.Serve(inner, metrics, s.Health); err != nil {
-				o.Log.Error().Err(err).Msg("metrics")
-			}
-		}()
-	}
-	go func() {
-		sdnotify.Watchdog(inner, func() bool { return s.Health() == nil }, func(err error) {
-			o.Log.Error().Err(err).Msg("watchdog: systemd does not take the message; trying on")
-		})
-	}()
+	beside := s.runBeside(background, metrics)
+
 	ready := o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
 		Str("labels", o.Config.Labels.Path).Str("metrics", address)
 	if o.Config.EVE.Listen != "" {
 		ready = ready.Str("eve", o.Config.EVE.Listen)
 	}
 	ready.Msg("ready")
-	if err := sdnotify.Ready(); err != nil {
-		o.Log.Warn().Err(err).Msg("systemd")
+	s.notify(sdnotify.Ready)
+	select {
+	case <-ctx.Done():
+	case sig := <-signals.stop:
+		o.Log.Info().Stringer("signal", sig).Msg("stopping: draining")
 	}
-	hangUps := make(chan struct{}, 1)
-	go func() {
-		for {
-			select {
-			case <-hangUps:
-				s.hangUp(o)
-			case <-inner.Done():
-				return
-			}
-		}
-	}()
-	for running := true; running; {
-		select {
-		case <-ctx.Done():
-			running = false
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				select {
-				case hangUps <- struct{}{}:
-				default: // one is still to be dealt with, and will do
-				}
-				continue
-			}
-			o.Log.Info().Stringer("signal", sig).Msg("stopping: draining")
-			running = false
-		}
-	}
-	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancelStop()
-	if err := errors.Join(sdnotify.Stopping(), s.stopUnless(stop, signals)); err != nil {
+	taken := time.Now()
+	s.notify(sdnotify.Stopping)
+	if err := s.drain(ctx, taken); err != nil {
 		return err
 	}
+	cancel()
+	s.join(beside)
 	o.Log.Info().Msg("stopped")
 	return nil
 }
 
-// hangUp is what SIGHUP asks for.
-func (s *Sidecar) hangUp(o Options) {
-	if err := sdnotify.Reloading(); err != nil {
-		o.Log.Warn().Err(err).Msg("systemd")
+// runBeside runs everything beside the sidecar until ctx is done.
+func (s *service) runBeside(ctx context.Context, metrics net.Listener) *errgroup.Group {
+	group := new(errgroup.Group)
+	if metrics != nil {
+		group.Go(func() error { return s.Metrics.Serve(ctx, metrics, s.Health) })
 	}
-	if err := s.Reopen(); err != nil {
-		o.Log.Error().Err(err).Msg("SIGHUP: opening the logs anew")
-	} else {
-		o.Log.Info().Msg("SIGHUP: logs opened anew")
+	group.Go(func() error {
+		sdnotify.Watchdog(ctx, func() bool { return s.Health() == nil }, func(err error) {
+			s.o.Log.Error().Err(err).Msg("watchdog: systemd does not take the message; trying on")
+		})
+		return nil
+	})
+	group.Go(func() error { return onEach(ctx, s.signals.reopen, s.reopen) })
+	if s.o.Load != nil {
+		group.Go(func() error { return onEach(ctx, s.signals.reload, s.load) })
 	}
-	if o.Load != nil {
-		s.loadAnew(o)
-	}
-	if err := sdnotify.Ready(); err != nil {
-		o.Log.Warn().Err(err).Msg("systemd")
+	return group
+}
+
+// onEach calls do for each signal until ctx is done.
+func onEach(ctx context.Context, signals <-chan os.Signal, do func()) error {
+	for {
+		select {
+		case <-signals:
+			do()
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 
-// loadAnew takes over the bundle that the configuration names now.
-func (s *Sidecar) loadAnew(o Options) {
+// join waits for what runs beside the sidecar; a bundle that is never read to its end
+// holds nothing up.
+func (s *service) join(beside *errgroup.Group) {
+	ended := make(chan error, 1)
+	go func() { ended <- beside.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			s.o.Log.Error().Err(err).Msg("beside the sidecar")
+		}
+	case <-time.After(drainTime):
+		s.o.Log.Warn().Msg("stopping: a reload has not ended")
+	}
+}
+
+var errImpatient = errors.New("stopped by a second signal before everything was drained")
+
+// drain stops the sidecar, unless another signal comes before that is done.
+func (s *service) drain(ctx context.Context, taken time.Time) error {
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(stop) }()
+	waiting, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
+	hurried := make(chan struct{})
+	go func() {
+		if s.signals.hurry(waiting, taken) {
+			close(hurried)
+		}
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case <-hurried:
+		return errImpatient
+	}
+}
+
+// notify tells systemd; that it cannot is worth no more than a line.
+func (s *service) notify(say func() error) {
+	if err := say(); err != nil {
+		s.o.Log.Warn().Err(err).Msg("systemd")
+	}
+}
+
+// reopen opens the logs again.
+func (s *service) reopen() {
+	if err := s.Reopen(); err != nil {
+		s.o.Log.Error().Err(err).Msg("SIGHUP: opening the logs again")
+	} else {
+		s.o.Log.Info().Msg("SIGHUP: logs opened again")
+	}
+}
+
+// reloadTime is how long the reload under way has taken.
+func (s *service) reloadTime() time.Duration {
+	if began := s.reloading.Load(); began != 0 {
+		return time.Since(time.Unix(0, began))
+	}
+	return 0
+}
+
+// load serves the bundle that the configuration names now.
+func (s *service) load() {
+	s.notify(sdnotify.Reloading)
+	defer s.notify(sdnotify.Ready)
+	s.reloading.Store(time.Now().UnixNano())
+	defer s.reloading.Store(0)
 	defer spread()()
+	o := s.o
 	c, b, err := o.Load()
 	applied := false
 	if err != nil {
@@ -156,25 +213,6 @@ func spread() (over func()) {
 			runtime.GOMAXPROCS(n)
 		} else {
 			runtime.SetDefaultGOMAXPROCS() // which goes on to follow the limits of a container
-		}
-	}
-}
-
-var errImpatient = errors.New("stopped by a second signal before everything was drained")
-
-// stopUnless stops the sidecar, unless another signal comes before that is
-// done.
-func (s *Sidecar) stopUnless(ctx context.Context, signals <-chan os.Signal) error {
-	done := make(chan error, 1)
-	go func() { done <- s.Stop(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case sig := <-signals:
-			if sig != syscall.SIGHUP {
-				return errImpatient
-			}
 		}
 	}
 }

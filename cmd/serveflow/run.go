@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/operate/config"
 )
 
 type runCmd struct {
@@ -17,21 +19,28 @@ func (runCmd) Help() string {
 	return `Listens on a Unix socket for taps in Zeek and Suricata, labels the flows they
 tell of, writes the labels to the label log and sends them back.
 
-SIGTERM drains and ends. SIGHUP opens the logs anew, reads the configuration
+SIGTERM drains and ends. SIGHUP opens the logs again, reads the configuration
 again and takes over its bundle, if that is sound; flows in progress finish with
 the bundle they began with. Other settings need a restart.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {
+	signals := sidecar.TakeSignals()
+	defer signals.Release()
 	// The reader of the log may go away, as journald does when it is restarted.
 	signal.Ignore(syscall.SIGPIPE)
-	c, b, err := r.load()
-	if err != nil {
+	var c config.Config
+	var b *bundle.Bundle
+	loaded, err := signals.Until(func() (err error) {
+		c, b, err = r.load()
+		return err
+	})
+	if err != nil || !loaded {
 		return err
 	}
 	log := openLog(c.Log)
 	defer log.Close()
-	return closing(b, sidecar.Serve(ctx, sidecar.Options{
+	return closing(b, sidecar.Serve(ctx, signals, sidecar.Options{
 		Config: c, Bundle: b, Load: r.load, Version: version, Log: log.Logger, LogDropped: log.Dropped,
 	}))
 }

@@ -28,12 +28,12 @@ func TestHangUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.signal(syscall.SIGHUP)
-		await(t, func() error { // that it was opened anew
+		await(t, func() error { // that it was opened again
 			_, err := os.Stat(p.labels)
 			return err
 		})
 	}
-	s.awaitLog("SIGHUP: logs opened anew")
+	s.awaitLog("SIGHUP: logs opened again")
 	c.do(c.packet(rotations*flows, 1, 53))
 	c.sync(false)
 	s.stop()
@@ -47,7 +47,7 @@ func TestHangUp(t *testing.T) {
 	}
 }
 
-// TestHangUpFails: where the label log cannot be opened anew, that is said and
+// TestHangUpFails: where the label log cannot be opened again, that is said and
 // counted, and the file that is open stays in use.
 func TestHangUpFails(t *testing.T) {
 	t.Parallel()
@@ -65,7 +65,7 @@ func TestHangUpFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.signal(syscall.SIGHUP)
-	s.awaitLog("SIGHUP: opening the logs anew", "level", "error", "error", p.labels)
+	s.awaitLog("SIGHUP: opening the logs again", "level", "error", "error", p.labels)
 	if got := s.sample()["log_errors_total"]; got != 1 {
 		t.Errorf("%v errors of the label log, want 1", got)
 	}

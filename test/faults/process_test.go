@@ -75,7 +75,10 @@ func (p *place) start() *process {
 func (p *place) command() *exec.Cmd { return exec.Command(serveflow, "run", "-c", p.config) }
 
 // run starts a command that runs the sidecar, and waits until that is ready.
-func (p *place) run(cmd *exec.Cmd) *process {
+func (p *place) run(cmd *exec.Cmd) *process { return p.runWith(cmd, func() {}) }
+
+// runWith is run, and calls started as soon as the command has.
+func (p *place) runWith(cmd *exec.Cmd, started func()) *process {
 	p.t.Helper()
 	s := &process{t: p.t, cmd: cmd, log: &logLines{}, exited: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
@@ -85,6 +88,7 @@ func (p *place) run(cmd *exec.Cmd) *process {
 	if err := s.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	started()
 	go func() {
 		s.log.read(stderr)
 		s.err = s.cmd.Wait()

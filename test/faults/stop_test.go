@@ -1,6 +1,10 @@
 package faults
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +82,66 @@ func TestStopWithTapsThatDoNotRead(t *testing.T) {
 	}
 }
 
+// TestStopTwiceAtOnce: two signals within a moment, as from timeout(1) and tini -g, are
+// one: what is not decided gets its best label before the end.
+func TestStopTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "")
+	s := p.start()
+	c := p.hello(wire.Hello{Sensor: "office", Reply: true, Capture: true})
+	const flows = 20_000
+	for id := range uint64(flows) {
+		c.do(c.packet(id, 1, 80)) // which waits for two more
+	}
+	go c.rest()
+	s.awaitMetric(`events_total{kind="packet"}`, flows)
+	for range 5 {
+		s.signal(syscall.SIGTERM)
+		time.Sleep(time.Millisecond)
+	}
+	s.stop()
+	if n := len(byFlow(t, readLabels(t, p.labels, true))); n != flows {
+		t.Errorf("%d flows are in the label log, want %d", n, flows)
+	}
+}
+
+// TestHangUpWhileStarting: SIGHUP before the bundle is loaded does not end the sidecar,
+// which reloads when it has started.
+func TestHangUpWhileStarting(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "")
+	cmd := p.command()
+	hung := make(chan error, 1)
+	s := p.runWith(cmd, func() {
+		go func() {
+			// SIGPIPE is ignored from when the others are taken, and before the bundle is loaded.
+			for until := time.Now().Add(patience); time.Now().Before(until); {
+				if ignoresPipe(cmd.Process.Pid) {
+					hung <- cmd.Process.Signal(syscall.SIGHUP)
+					return
+				}
+			}
+			hung <- errors.New("SIGPIPE is never ignored")
+		}()
+	})
+	if err := <-hung; err != nil {
+		t.Fatal(err)
+	}
+	s.awaitLog("SIGHUP: the bundle is the same")
+	s.stop()
+}
+
+func ignoresPipe(pid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		var mask uint64
+		if n, _ := fmt.Sscanf(line, "SigIgn: %x", &mask); n == 1 {
+			return mask&(1<<(syscall.SIGPIPE-1)) != 0
+		}
+	}
+	return false
+}
+
 // TestStopWhileStopping: a second signal ends the sidecar at once, with an
 // error, when somebody is in a hurry.
 func TestStopWhileStopping(t *testing.T) {
@@ -91,6 +155,7 @@ func TestStopWhileStopping(t *testing.T) {
 	s.awaitMetric(`decisions_total{reason="accepted",stage="fast"}`, 20_000)
 	s.signal(syscall.SIGTERM)
 	s.awaitLog("stopping: draining")
+	time.Sleep(1100 * time.Millisecond) // sooner it would be taken for the same one
 	begin := time.Now()
 	s.signal(syscall.SIGTERM)
 	<-s.exited

@@ -14,7 +14,7 @@ type collector struct {
 	logErrors, repaired                         *prometheus.Desc
 	eve, eveOutput                              *prometheus.Desc
 	eveWaited, eveWaiting                       *prometheus.Desc
-	reloads, reloaded                           *prometheus.Desc
+	reloads, reloaded, reloadTime               *prometheus.Desc
 	load, loads                                 *prometheus.Desc
 	driftFlows, driftPSI                        *prometheus.Desc
 	serving, compute                            *prometheus.Desc
@@ -46,10 +46,11 @@ func newCollector(m *Metrics, o Options) *collector {
 		eveWaited:  desc("eve_waited_total", "Flow records of EVE that waited for their label."),
 		eveWaiting: desc("eve_waiting", "Flow records of EVE that wait for their label now."),
 
-		reloads:  desc("reloads_total", "Reloads, by how they ended.", "result"),
-		reloaded: desc("last_reload_successful", "Whether the last reload was, or there was none."),
-		load:     desc("load_level", "How far the most loaded shard bends: 0 not at all, 1 to 4 thresholds lowered by so many steps, 5 it sheds."),
-		loads:    desc("load_transitions_total", "How often a shard began to bend more or less.", "to"),
+		reloads:    desc("reloads_total", "Reloads, by how they ended.", "result"),
+		reloadTime: desc("reload_duration_seconds", "For how long the reload under way has lasted; 0 while there is none."),
+		reloaded:   desc("last_reload_successful", "Whether the last reload was, or there was none."),
+		load:       desc("load_level", "How far the most loaded shard bends: 0 not at all, 1 to 4 thresholds lowered by so many steps, 5 it sheds."),
+		loads:      desc("load_transitions_total", "How often a shard began to bend more or less.", "to"),
 
 		driftFlows: desc("drift_flows", "Flows decided last, that drift is measured on.", "cascade"),
 		driftPSI:   desc("drift_psi", "Population stability index of the flows decided last against those that the bundle was calibrated on.", "cascade", "of"),
@@ -66,7 +67,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.bundle, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
 		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting,
-		c.reloads, c.reloaded, c.load, c.loads, c.driftFlows, c.driftPSI, c.serving, c.compute,
+		c.reloads, c.reloaded, c.reloadTime, c.load, c.loads, c.driftFlows, c.driftPSI, c.serving, c.compute,
 	} {
 		ch <- d
 	}
@@ -125,6 +126,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.reloads, total[l.reloads+i], name)
 	}
 	gauge(c.reloaded, 1-total[l.reloadFailed])
+	gauge(c.reloadTime, total[l.reloadTime])
 	gauge(c.load, c.metrics.loadLevel())
 	for i, name := range loadNames {
 		counter(c.loads, total[l.loads+i], name)

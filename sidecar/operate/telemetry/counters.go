@@ -18,6 +18,7 @@ type layout struct {
 	eve, eveWaited, eveWaiting int
 	eveWritten, eveDropped     int
 	reloads, reloadFailed      int // by result; 1: the last one was refused
+	reloadTime                 int // seconds of the reload under way
 	loads                      int // by state
 	serving, compute           int // [bucket]
 	servingNanos, computeNanos int
@@ -44,6 +45,7 @@ func newLayout(o Options) *layout {
 	take(&l.eveDropped, 1)
 	take(&l.reloads, int(reloads))
 	take(&l.reloadFailed, 1)
+	take(&l.reloadTime, 1)
 	take(&l.loads, int(loads))
 	take(&l.serving, buckets)
 	take(&l.servingNanos, 1)

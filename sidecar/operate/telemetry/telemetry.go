@@ -19,6 +19,7 @@ package telemetry
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -104,6 +105,11 @@ func (m *Metrics) Reloaded(r Reload) {
 		failed = 1
 	}
 	m.cells[m.layout.reloadFailed].Store(failed)
+}
+
+// ReadReload shows what read returns as the time that the reload under way has taken.
+func (m *Metrics) ReadReload(read func() time.Duration) {
+	m.read(m.layout.reloadTime, func() uint64 { return uint64(max(0, read()) / time.Second) })
 }
 
 // ReadLoad shows what read returns as the level of load.

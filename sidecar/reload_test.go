@@ -107,7 +107,7 @@ func TestStopTwiceAndReloadAfter(t *testing.T) {
 	if applied, err := s.Reload(open()); applied || !errors.Is(err, shard.ErrStopped) {
 		t.Errorf("a reload after the stop: %v, %v", applied, err)
 	}
-	s.loadAnew(Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) { return c, open(), nil }})
+	(&service{Sidecar: s, o: Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) { return c, open(), nil }}}).load()
 	s.pool.Closed("", []flow.Event{{Kind: flow.Closed}})
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)

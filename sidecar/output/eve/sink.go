@@ -77,7 +77,7 @@ func New(o Options) (*Sink, error) {
 	out, err := logfile.Open(o.Output, logfile.Options{
 		Name: "log of EVE records", Key: "eve.output", MaxBytes: o.MaxBytes, Keep: o.Keep,
 		Buffer: buffer, MaxLine: buffer,
-		IsLine: func(text []byte) bool { return bytes.HasPrefix(text, begin) || bytes.HasPrefix(begin, text) },
+		IsLine:  func(text []byte) bool { return bytes.HasPrefix(text, begin) || bytes.HasPrefix(begin, text) },
 		OnError: func(err error) { o.Log.Error().Err(err).Msg("EVE output") },
 	})
 	if err != nil {

@@ -11,61 +11,54 @@ import (
 )
 
 // Job is one flow on its way through a batched stage. Jobs are made once and
-// go round: from Take to the caller, to Ask, back on the caller's channel, and
+// go round: from Free to the caller, to Ask, back on the caller's channel, and
 // with Release to the next.
-type Job struct {
-	Flow    uint32 // the caller's own name for the flow
+type Job[T any] struct {
+	Note    T // the caller's
 	Verdict Verdict
 	Err     error
 
-	// Notes of the caller, for when the answer comes.
-	Packets int
-	Why     Reason
-	At      int64
-	Arrived time.Time
-	Asked   time.Time
-
-	batcher *Batcher
+	batcher *Batcher[T]
 	row     []float32
-	done    chan<- *Job
+	done    chan<- *Job[T]
 }
 
 // Release gives the job back for another flow.
-func (j *Job) Release() { j.batcher.free <- j }
+func (j *Job[T]) Release() { j.batcher.free <- j }
 
 // Batcher asks one batched stage, many flows at a time, in a goroutine of its
 // own. The number of jobs bounds its queue.
-type Batcher struct {
+type Batcher[T any] struct {
 	stage  *Stage
-	free   chan *Job
-	queue  chan *Job
+	free   chan *Job[T]
+	queue  chan *Job[T]
 	scorer model.Scorer
-	batch  []*Job
+	batch  []*Job[T]
 	rows   []float32
 	probs  []float32
 	took   atomic.Int64 // ns for a row, of late
 	done   sync.WaitGroup
 }
 
-// NewBatcher starts a batcher for stage i with so many jobs, asking for up to
+// NewBatcher starts a batcher for stage i of c with so many jobs, asking for up to
 // batch rows at once.
-func (c *Cascade) NewBatcher(i, jobs, batch int) (*Batcher, error) {
+func NewBatcher[T any](c *Cascade, i, jobs, batch int) (*Batcher[T], error) {
 	s := &c.Stages[i]
 	scorer, err := s.Model.NewScorer()
 	if err != nil {
 		return nil, fmt.Errorf("stage %q: %w", s.Name, err)
 	}
 	width := s.Plan.Width()
-	b := &Batcher{
+	b := &Batcher[T]{
 		stage: s, scorer: scorer,
-		free:  make(chan *Job, jobs),
-		queue: make(chan *Job, jobs),
-		batch: make([]*Job, 0, batch),
+		free:  make(chan *Job[T], jobs),
+		queue: make(chan *Job[T], jobs),
+		batch: make([]*Job[T], 0, batch),
 		rows:  make([]float32, batch*width),
 		probs: make([]float32, batch*len(c.Labels)),
 	}
 	for range jobs {
-		b.free <- &Job{batcher: b, row: make([]float32, width)}
+		b.free <- &Job[T]{batcher: b, row: make([]float32, width)}
 	}
 	b.done.Add(1)
 	go b.run()
@@ -74,33 +67,33 @@ func (c *Cascade) NewBatcher(i, jobs, batch int) (*Batcher, error) {
 
 // Free gives jobs that are not in use. A caller that must not wait takes one
 // only if there is one.
-func (b *Batcher) Free() <-chan *Job { return b.free }
+func (b *Batcher[T]) Free() <-chan *Job[T] { return b.free }
 
 // Depth is the number of jobs that wait to be asked.
-func (b *Batcher) Depth() int { return len(b.queue) }
+func (b *Batcher[T]) Depth() int { return len(b.queue) }
 
 // Wait is about how long a job would wait that was queued now.
-func (b *Batcher) Wait() time.Duration { return time.Duration(int64(len(b.queue)) * b.took.Load()) }
+func (b *Batcher[T]) Wait() time.Duration { return time.Duration(int64(len(b.queue)) * b.took.Load()) }
 
 // Jobs is the number of jobs there are.
-func (b *Batcher) Jobs() int { return cap(b.free) }
+func (b *Batcher[T]) Jobs() int { return cap(b.free) }
 
 // Ask queues a job for the flow whose first packets are given. It comes back
-// on done; while that is full the batcher waits.
-func (b *Batcher) Ask(j *Job, flow uint32, packets []packet.Packet, done chan<- *Job) {
-	j.Flow, j.done = flow, done
+// on done, with its note; while that is full the batcher waits.
+func (b *Batcher[T]) Ask(j *Job[T], note T, packets []packet.Packet, done chan<- *Job[T]) {
+	j.Note, j.done = note, done
 	b.stage.Plan.Encode(j.row, b.stage.uses(packets))
 	b.queue <- j
 }
 
 // Close answers what is queued and stops. Nothing may be asked after it.
-func (b *Batcher) Close() error {
+func (b *Batcher[T]) Close() error {
 	close(b.queue)
 	b.done.Wait()
 	return b.scorer.Close()
 }
 
-func (b *Batcher) run() {
+func (b *Batcher[T]) run() {
 	defer b.done.Done()
 	for j := range b.queue {
 		b.batch = append(b.batch[:0], j)
@@ -120,7 +113,7 @@ func (b *Batcher) run() {
 	}
 }
 
-func (b *Batcher) ask() {
+func (b *Batcher[T]) ask() {
 	width, classes, n := b.stage.Plan.Width(), len(b.stage.Thresholds), len(b.batch)
 	for i, j := range b.batch {
 		copy(b.rows[i*width:], j.row)

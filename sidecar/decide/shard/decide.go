@@ -21,7 +21,22 @@ type outcome struct {
 
 var none = outcome{class: cascade.Unknown, stage: -1}
 
-func (s *Shard) course(rec *flow.Record) *course {
+// trigger is why a flow's stage is asked.
+type trigger struct {
+	reason  cascade.Reason
+	at      int64     // packet time of what led to it
+	arrived time.Time // when that came in
+	asked   time.Time // when the stage was asked; zero: no stage was
+}
+
+// pending is a flow that waits for a stage's answer.
+type pending struct {
+	flow    flow.Ref
+	packets int // that the flow had when it was asked
+	trigger trigger
+}
+
+func (s *Shard) runOf(rec *flow.Record) *cascadeRun {
 	if p := s.shares[rec.Bundle]; rec.Meta {
 		return p.meta
 	} else {
@@ -32,15 +47,15 @@ func (s *Shard) course(rec *flow.Record) *course {
 // step asks the stages that have the packets they need, one after the other,
 // until one accepts, one answers later, or more packets are needed. Only the last
 // stage is asked about packets that carry no payload: silence is no evidence.
-func (s *Shard) step(r flow.Ref, rec *flow.Record) {
-	c := s.course(rec)
+func (s *Shard) step(r flow.Ref, rec *flow.Record, arrived time.Time) {
+	c := s.runOf(rec)
 	have := s.table.Packets(r)
 	for need := c.Stages[rec.Stage].Packets; len(have) >= need; need = c.Stages[rec.Stage].Packets {
 		if rec.Silent(need) && int(rec.Stage) < c.Last() {
 			rec.Stage++
 			continue
 		}
-		if !s.ask(r, rec, c, cascade.Accepted, have[need-1].Time) {
+		if !s.ask(r, rec, c, trigger{reason: cascade.Accepted, at: have[need-1].Time, arrived: arrived}) {
 			return
 		}
 	}
@@ -48,59 +63,66 @@ func (s *Shard) step(r flow.Ref, rec *flow.Record) {
 
 // finish decides a flow that will get no more packets, on what there is: the
 // last stage has the word.
-func (s *Shard) finish(r flow.Ref, why cascade.Reason, at int64) {
+func (s *Shard) finish(r flow.Ref, t trigger) {
 	rec := s.table.At(r)
-	c := s.course(rec)
+	c := s.runOf(rec)
 	if len(s.table.Packets(r)) == 0 { // not one whole packet was seen
-		s.decide(r, none, cascade.Partial, at)
+		t.reason = cascade.Partial
+		s.decide(r, none, t)
 		return
 	}
 	if rec.Silent(len(s.table.Packets(r))) {
-		s.decide(r, none, cascade.Silent, at)
+		t.reason = cascade.Silent
+		s.decide(r, none, t)
 		return
 	}
 	rec.Stage = uint8(c.Last())
-	s.ask(r, rec, c, why, at)
+	s.ask(r, rec, c, t)
 }
 
 // ask asks the flow's stage and deals with the answer. It returns true if the
 // answer is there and the flow has to go on to the next stage.
-func (s *Shard) ask(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason, at int64) bool {
-	s.asked = time.Now()
+func (s *Shard) ask(r flow.Ref, rec *flow.Record, c *cascadeRun, t trigger) bool {
+	t.asked = time.Now()
+	packets := s.table.Packets(r)
+	p := pending{r, len(packets), t}
 	if c.Stages[rec.Stage].Batched {
-		s.queue(r, rec, c, why, at)
+		s.askBatcher(p, rec, c)
 		return false
 	}
 	if rec.Stage > 0 && !rec.Lane().Source.Capture {
-		s.postpone(r, why, at)
+		if s.load.enqueue(p) {
+			s.table.SetState(r, flow.Pending)
+		} else {
+			s.shed(r, t)
+		}
 		return false
 	}
-	packets := s.table.Packets(r)
 	v, err := c.runner.Score(int(rec.Stage), packets)
-	return s.answer(r, v, err, len(packets), why, at)
+	return s.answer(p, v, err)
 }
 
-// answer deals with what the flow's stage said of it when so many packets were
-// there.
-func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, why cascade.Reason, at int64) bool {
-	rec := s.table.At(r)
-	c := s.course(rec)
+// answer deals with what the flow's stage said of it. It returns true if the flow
+// has to go on to the next stage.
+func (s *Shard) answer(p pending, v cascade.Verdict, err error) bool {
+	rec := s.table.At(p.flow)
+	c := s.runOf(rec)
 	if err != nil {
 		s.options.OnError(err)
 		v = cascade.Verdict{Class: cascade.Unknown}
 	}
 	stage := int(rec.Stage)
-	o := outcome{v.Class, v.Score, v.Margin, stage, min(packets, c.Stages[stage].Packets)}
+	o := outcome{v.Class, v.Score, v.Margin, stage, min(p.packets, c.Stages[stage].Packets)}
 	last := stage == c.Last()
-	if last && why == cascade.Accepted {
-		why = cascade.LastStage
+	if last && p.trigger.reason == cascade.Accepted {
+		p.trigger.reason = cascade.LastStage
 	}
 	switch {
 	case v.Accepted:
 	case last:
 		o.class = cascade.Unknown
-	case err == nil && !rec.Lane().Source.Capture && s.spares(c, stage+1) && c.Stages[stage].Suffices(v, s.admission.Level()):
-		why = cascade.Relaxed
+	case err == nil && !rec.Lane().Source.Capture && s.overloaded(c, stage+1) && s.load.admission.suffices(&c.Stages[stage], v):
+		p.trigger.reason = cascade.Relaxed
 	default:
 		if err == nil {
 			keep(rec, rec.Stage, v)
@@ -108,19 +130,28 @@ func (s *Shard) answer(r flow.Ref, v cascade.Verdict, err error, packets int, wh
 		rec.Stage++
 		return true
 	}
-	s.decide(r, o, why, at)
+	s.decide(p.flow, o, p.trigger)
 	return false
 }
 
-// queue asks a batched stage, which answers through complete.
-func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reason, at int64) {
+// overloaded says whether a stage has so much to do that flows are better kept
+// from it: thresholds are loosened for no flow that could be asked about soon.
+func (s *Shard) overloaded(c *cascadeRun, stage int) bool {
+	if b := c.batchers[stage]; b != nil {
+		return b.Depth() > few
+	}
+	return s.load.len > few
+}
+
+// askBatcher asks a batched stage, which answers through complete.
+func (s *Shard) askBatcher(p pending, rec *flow.Record, c *cascadeRun) {
 	b := c.batchers[rec.Stage]
 	capture := rec.Lane().Source.Capture
-	var j *cascade.Job
-	if !capture && b.Wait() > s.admission.Deadline() {
-		s.shed(r, at)
+	if !capture && b.Wait() > s.load.admission.Deadline() {
+		s.shed(p.flow, p.trigger)
 		return
 	}
+	var j *cascade.Job[pending]
 	for j == nil {
 		select {
 		case j = <-b.Free():
@@ -128,7 +159,7 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 		default:
 		}
 		if !capture {
-			s.shed(r, at)
+			s.shed(p.flow, p.trigger)
 			return
 		}
 		select {
@@ -137,10 +168,8 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 			s.complete(done)
 		}
 	}
-	packets := s.table.Packets(r)
-	j.Packets, j.Why, j.At, j.Asked, j.Arrived = len(packets), why, at, s.asked, s.arrived
-	s.table.SetState(r, flow.Pending)
-	b.Ask(j, uint32(r), packets, s.answered)
+	s.table.SetState(p.flow, flow.Pending)
+	b.Ask(j, p, s.table.Packets(p.flow), s.answered)
 	// What a capture's flow is told must not depend on how fast a model
 	// was: packets that come meanwhile would make it so.
 	for capture && int(rec.Stage) < c.Last() && rec.State == flow.Pending {
@@ -149,25 +178,53 @@ func (s *Shard) queue(r flow.Ref, rec *flow.Record, c *course, why cascade.Reaso
 }
 
 // complete takes the answer of a batched stage.
-func (s *Shard) complete(j *cascade.Job) {
-	r := flow.Ref(j.Flow)
-	v, err, packets, why, at := j.Verdict, j.Err, j.Packets, j.Why, j.At
-	s.asked, s.arrived = j.Asked, j.Arrived
+func (s *Shard) complete(j *cascade.Job[pending]) {
+	p, v, err := j.Note, j.Verdict, j.Err
 	j.Release()
-	s.table.SetState(r, flow.Waiting)
-	s.resume(r, v, err, packets, why, at)
+	s.table.SetState(p.flow, flow.Waiting)
+	s.resume(p, v, err)
+}
+
+// askNext asks the slow stage of trees about the flow that has waited longest.
+func (s *Shard) askNext() time.Time {
+	p := s.load.dequeue()
+	p.trigger.asked = time.Now()
+	s.table.SetState(p.flow, flow.Waiting)
+	rec := s.table.At(p.flow)
+	packets := s.table.Packets(p.flow)
+	p.packets = len(packets)
+	v, err := s.runOf(rec).runner.Score(int(rec.Stage), packets)
+	s.resume(p, v, err)
+	return p.trigger.asked
 }
 
 // resume deals with an answer that a flow had to wait for.
-func (s *Shard) resume(r flow.Ref, v cascade.Verdict, err error, packets int, why cascade.Reason, at int64) {
-	if !s.answer(r, v, err, packets, why, at) {
+func (s *Shard) resume(p pending, v cascade.Verdict, err error) {
+	if !s.answer(p, v, err) {
 		return
 	}
-	if rec := s.table.At(r); rec.Ended {
-		s.finish(r, cascade.FlowEnd, rec.Last)
+	if rec := s.table.At(p.flow); rec.Ended {
+		s.finish(p.flow, trigger{reason: cascade.FlowEnd, at: rec.Last, arrived: p.trigger.arrived})
 	} else {
-		s.step(r, rec)
+		s.step(p.flow, rec, p.trigger.arrived)
 	}
+}
+
+// shed decides a flow with the best label it has: there is no time for more.
+// If it has none, it ended before the first stage had all its packets; then that
+// is asked about those there are, as the last would have been.
+func (s *Shard) shed(r flow.Ref, t trigger) {
+	s.load.admission.Shed(time.Now())
+	rec := s.table.At(r)
+	if c := s.runOf(rec); rec.Guess == -1 && !c.Stages[0].Batched {
+		if v, err := c.runner.Score(0, s.table.Packets(r)); err != nil {
+			s.options.OnError(err)
+		} else {
+			keep(rec, 0, v)
+		}
+	}
+	t.reason = cascade.Shed
+	s.decideBestSoFar(r, t)
 }
 
 // keep notes what a stage said as the flow's best label so far.
@@ -178,29 +235,32 @@ func keep(rec *flow.Record, stage uint8, v cascade.Verdict) {
 	}
 }
 
-// guess decides a flow that no stage is to be asked about again: the best
+// decideBestSoFar decides a flow that no stage is to be asked about again: the best
 // label so far, if there is one.
-func (s *Shard) guess(r flow.Ref, why cascade.Reason, at int64) {
+func (s *Shard) decideBestSoFar(r flow.Ref, t trigger) {
 	o := none
 	if rec := s.table.At(r); rec.Guess != -1 {
 		stage := int(rec.GuessStage)
-		packets := min(len(s.table.Packets(r)), s.course(rec).Stages[stage].Packets)
+		packets := min(len(s.table.Packets(r)), s.runOf(rec).Stages[stage].Packets)
 		o = outcome{max(int(rec.Guess), cascade.Unknown), rec.Score, rec.Margin, stage, packets}
 	}
-	s.decide(r, o, why, at)
+	s.decide(r, o, t)
 }
 
 // decide is the end of a flow's way: it is told to the log and to the tap,
-// once. at is the packet time of what led to it.
-func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
+// once.
+func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 	rec, now := s.table.At(r), time.Now()
+	if t.asked.IsZero() {
+		t.asked = now
+	}
 	l, p := rec.Lane(), s.shares[rec.Bundle]
 	p.flows--
-	latency := l.Waited(rec, at, s.wall(now))
+	latency := l.Waited(rec, t.at, s.wall(now))
 	label, services, stage, number := bundle.UnknownLabel, "", "", -1
 	if o.stage >= 0 {
-		c := s.course(rec)
-		c.count(o, why, s.table.Packets(r))
+		c := s.runOf(rec)
+		c.count(o, t.reason, s.table.Packets(r))
 		stage, number = c.Stages[o.stage].Name, c.first+o.stage
 		if o.class >= 0 {
 			label, services = c.Labels[o.class], p.services[o.class]
@@ -210,7 +270,7 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 	s.records = append(s.records, sink.Record{
 		Start: rec.First, Sensor: l.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
-		LatencyUS: latency, Model: p.model, Reason: why.String(), Services: services, Compute: now.Sub(s.asked),
+		LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services, Compute: now.Sub(t.asked),
 	})
 	if l.Source.Reply != nil {
 		if s.replyTo != l.Source {
@@ -219,8 +279,8 @@ func (s *Shard) decide(r flow.Ref, o outcome, why cascade.Reason, at int64) {
 		}
 		s.replies = append(s.replies, wire.Label{
 			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,
-			LatencyUS: latency, Model: p.model, Reason: why.String(), Services: services,
+			LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services,
 		})
 	}
-	p.decided.Decision(number, int(why), o.class, time.Duration(latency)*time.Microsecond, now.Sub(s.arrived))
+	p.decided.Decision(number, int(t.reason), o.class, time.Duration(latency)*time.Microsecond, now.Sub(t.arrived))
 }

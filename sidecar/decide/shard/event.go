@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"time"
+
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/features/packet"
@@ -17,18 +19,18 @@ func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
 		} else {
 			h.FillLength(int(e.WireLen))
 		}
-		s.packetOf(l, e, h, frame)
+		s.packetOf(l, e, h, frame, b.Arrived)
 	case flow.Meta:
-		s.packetOf(l, e, nil, b.Bytes(e))
+		s.packetOf(l, e, nil, b.Bytes(e), b.Arrived)
 	case flow.End:
-		s.end(l, e)
+		s.end(l, e, b.Arrived)
 	case flow.Clock: // the lane's clock was all there is to it
 	}
 }
 
 // packetOf takes a packet of a flow: its frame, whose headers h are nil where they
 // cannot be read, or the bytes of payload that META has.
-func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes []byte) {
+func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes []byte, arrived time.Time) {
 	key := flow.Key{Sensor: l.Source.SensorID, ID: e.ID}
 	r := s.table.Find(key)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
@@ -36,14 +38,14 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes [
 		r = flow.None
 	}
 	if r == flow.None {
-		if r = s.open(l, key, e, h); r == flow.None {
+		if r = s.open(l, key, e, h, arrived); r == flow.None {
 			return
 		}
 	}
 	rec := s.table.At(r)
 	s.table.Touch(r, l)
 	if rec.State == flow.Waiting {
-		s.lapse(r, e.Time)
+		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Decided {
@@ -74,7 +76,7 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes [
 	}
 	s.count(rec, e)
 	if rec.State == flow.Waiting {
-		s.step(r, rec)
+		s.step(r, rec, arrived)
 	}
 }
 
@@ -96,14 +98,14 @@ func (s *Shard) count(rec *flow.Record, e *flow.Event) {
 
 // open begins a flow. It returns None for a flow that is not to be followed:
 // one that was decided and forgotten, or decided before the sidecar was started.
-func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers) flow.Ref {
+func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
 	partial := e.Index() > 1
 	if partial && (s.table.Forgot(key) || s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID)) {
 		s.options.Metrics.Drop(telemetry.DropLate)
 		return flow.None
 	}
 	if s.table.Full() {
-		s.evict(l)
+		s.evict(arrived)
 	}
 	r := s.table.Open(key, l)
 	rec := s.table.At(r)
@@ -124,9 +126,9 @@ func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Header
 	s.options.Metrics.FlowOpened()
 	switch {
 	case partial:
-		s.decide(r, none, cascade.Partial, e.Time)
-	case s.course(rec) == nil, !p.service.Bundle.Serves(rec.Tuple.Proto):
-		s.decide(r, none, cascade.Unserved, e.Time)
+		s.decide(r, none, trigger{reason: cascade.Partial, at: e.Time, arrived: arrived})
+	case s.runOf(rec) == nil, !p.service.Bundle.Serves(rec.Tuple.Proto):
+		s.decide(r, none, trigger{reason: cascade.Unserved, at: e.Time, arrived: arrived})
 	}
 	return r
 }
@@ -163,7 +165,7 @@ func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
 	return packet.Originator
 }
 
-func (s *Shard) end(l *flow.Lane, e *flow.Event) {
+func (s *Shard) end(l *flow.Lane, e *flow.Event, arrived time.Time) {
 	r := s.table.Find(flow.Key{Sensor: l.Source.SensorID, ID: e.ID})
 	if r == flow.None {
 		return
@@ -172,18 +174,18 @@ func (s *Shard) end(l *flow.Lane, e *flow.Event) {
 	rec := s.table.At(r)
 	rec.Ended = true
 	if rec.State == flow.Waiting {
-		s.lapse(r, e.Time)
+		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Waiting {
-		s.finish(r, cascade.FlowEnd, e.Time)
+		s.finish(r, trigger{reason: cascade.FlowEnd, at: e.Time, arrived: arrived})
 	}
 }
 
 // closed ends a flow that a log of the IDS has told the end of, once all its
 // packets that are wanted have been seen. Until then it does nothing, and is
 // told again.
-func (s *Shard) closed(source *flow.Source, e *flow.Event) {
+func (s *Shard) closed(source *flow.Source, e *flow.Event, arrived time.Time) {
 	r := s.table.Find(flow.Key{Sensor: source.SensorID, ID: e.ID})
 	if r == flow.None {
 		return
@@ -193,22 +195,22 @@ func (s *Shard) closed(source *flow.Source, e *flow.Event) {
 		rec.Ended = true
 		return
 	}
-	c := s.course(rec)
+	c := s.runOf(rec)
 	seen, last := rec.OrigPkts+rec.RespPkts, uint64(c.Stages[c.Last()].Packets)
 	if seen < min(e.Index(), last) {
 		return
 	}
 	rec.Ended = true
 	if rec.State == flow.Waiting {
-		s.finish(r, cascade.FlowEnd, e.Time)
+		s.finish(r, trigger{reason: cascade.FlowEnd, at: e.Time, arrived: arrived})
 	}
 }
 
 // evict makes room for one more flow.
-func (s *Shard) evict(l *flow.Lane) {
+func (s *Shard) evict(arrived time.Time) {
 	r := s.table.Spare()
 	for r == flow.None { // every flow waits for a model: take what it answers
-		if s.later.len > 0 {
+		if s.load.len > 0 {
 			s.askNext()
 		} else {
 			s.complete(<-s.answered)
@@ -216,7 +218,7 @@ func (s *Shard) evict(l *flow.Lane) {
 		r = s.table.Spare()
 	}
 	if rec := s.table.At(r); rec.State == flow.Waiting {
-		s.guess(r, cascade.Evicted, rec.Lane().Now())
+		s.decideBestSoFar(r, trigger{reason: cascade.Evicted, at: rec.Lane().Now(), arrived: arrived})
 	}
 	s.table.Remove(r)
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/tap/wire"
 )
@@ -55,7 +54,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	inputs := make([]chan<- *flow.Batch, o.Shards)
+	inputs := make([]Input, o.Shards)
 	for i := range inputs {
 		each := o.Each
 		each.Service, each.Metrics = service, o.Metrics.NewShard()
@@ -71,7 +70,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 			return nil, errors.Join(err, service.Close())
 		}
 		p.shards = append(p.shards, one)
-		inputs[i] = one.in
+		inputs[i] = Input{one.in, one.captures}
 	}
 	p.Router = NewRouter(inputs, p.stop, o.Each.Quiet+o.Each.Forget)
 	service.Counted.Begin()

@@ -18,15 +18,18 @@ type Tap struct {
 // Router brings events to the shard that their flow belongs to. It is for many
 // goroutines.
 type Router struct {
-	inputs   []chan<- *flow.Batch
+	inputs   []Input
 	stop     <-chan struct{}
 	registry registry
 }
 
+// Input is where a shard takes batches: those of captures wait for the others.
+type Input struct{ Live, Captures chan<- *flow.Batch }
+
 // NewRouter returns a router to shards that take batches until stop is closed;
 // what is sent later is dropped. Sensors without connections are remembered for
 // as long as retention.
-func NewRouter(inputs []chan<- *flow.Batch, stop <-chan struct{}, retention time.Duration) *Router {
+func NewRouter(inputs []Input, stop <-chan struct{}, retention time.Duration) *Router {
 	return &Router{inputs: inputs, stop: stop, registry: registry{retention: retention}}
 }
 
@@ -146,8 +149,12 @@ func (s *Stream) batch(shard int) *flow.Batch {
 }
 
 func (s *Stream) send(shard int) {
+	in := s.router.inputs[shard].Live
+	if s.source.Capture {
+		in = s.router.inputs[shard].Captures
+	}
 	select {
-	case s.router.inputs[shard] <- s.pending[shard]:
+	case in <- s.pending[shard]:
 	case <-s.router.stop:
 	}
 	s.pending[shard] = nil

@@ -89,7 +89,7 @@ func stageNames(b *bundle.Bundle) (names []string) {
 // Share is a shard's own part of a service.
 type Share struct {
 	service      *Service
-	packet, meta *course
+	packet, meta *cascadeRun
 	decided      *telemetry.Decisions
 	model        string   // the bundle's name and version
 	services     []string // names that agree with each class's label, as bundle.Manifest.Services has them
@@ -108,10 +108,10 @@ func (s *Shard) Prepare(v *Service) (*Share, error) {
 	v.held.Add(1)
 	stages := 0
 	var err error
-	if p.packet, err = newCourse(v.Bundle.Packet, v.Batchers.Packet, v.packet, &stages); err == nil {
-		p.meta, err = newCourse(v.Bundle.Meta, v.Batchers.Meta, v.meta, &stages)
+	if p.packet, err = newCascadeRun(v.Bundle.Packet, v.Batchers.Packet, v.packet, &stages); err == nil {
+		p.meta, err = newCascadeRun(v.Bundle.Meta, v.Batchers.Meta, v.meta, &stages)
 	}
-	for _, c := range []*course{p.packet, p.meta} {
+	for _, c := range []*cascadeRun{p.packet, p.meta} {
 		if err == nil && c != nil {
 			err = c.runner.Warm()
 		}

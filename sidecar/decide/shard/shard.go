@@ -49,24 +49,19 @@ type Options struct {
 
 // Shard is one share of the flows. Make it with New, then call Run.
 type Shard struct {
-	in            chan *flow.Batch
+	in            chan *flow.Batch // of live taps and of logs
+	captures      chan *flow.Batch
 	next          chan *Share
-	answered      chan *cascade.Job
+	answered      chan *cascade.Job[pending]
 	options       Options
 	quiet, forget int64               // microseconds
 	shares        [MaxServices]*Share // by flow.Record.Bundle
 	newest        uint8               // the share that new flows go to
-	later         later
-	admission     cascade.Admission
-	load          telemetry.Load
-	level         atomic.Int32 // of admission
-	waiting       atomic.Int64 // length of later
+	load          load
 	table         *flow.Table
 	lanes         map[*flow.Source]*flow.Lane
 	headers       packet.Headers
 	start         time.Time
-	arrived       time.Time    // when what is being dealt with came in
-	asked         time.Time    // when the last stage was asked
 	beat          atomic.Int64 // ns from start to the last tick
 	records       []sink.Record
 	replies       []wire.Label
@@ -77,6 +72,10 @@ type Shard struct {
 // that brings the next one has to wait.
 const queueBatches = 64
 
+// captureShare is how often captures, which can wait, get a turn while there are
+// live events.
+const captureShare = 8
+
 // minAnswers is how many answers of batched stages may wait for a shard at least.
 const minAnswers = 256
 
@@ -86,16 +85,17 @@ const tickEvery = 50 * time.Millisecond
 // New returns a shard that has still to be run.
 func New(o Options) (*Shard, error) {
 	s := &Shard{
-		in:        make(chan *flow.Batch, queueBatches),
-		next:      make(chan *Share, 1),
-		answered:  make(chan *cascade.Job, max(o.Service.Batchers.jobs(), minAnswers)),
-		options:   o,
-		quiet:     o.Quiet.Microseconds(),
-		forget:    o.Forget.Microseconds(),
-		admission: cascade.NewAdmission(o.Deadline),
-		table:     flow.NewTable(o.MaxFlows, o.Service.Bundle.Packets()),
-		lanes:     map[*flow.Source]*flow.Lane{},
-		start:     time.Now(),
+		in:       make(chan *flow.Batch, queueBatches),
+		captures: make(chan *flow.Batch, queueBatches),
+		next:     make(chan *Share, 1),
+		answered: make(chan *cascade.Job[pending], max(o.Service.Batchers.jobs(), minAnswers)),
+		options:  o,
+		quiet:    o.Quiet.Microseconds(),
+		forget:   o.Forget.Microseconds(),
+		load:     load{admission: newAdmission(o.Deadline)},
+		table:    flow.NewTable(o.MaxFlows, o.Service.Bundle.Packets()),
+		lanes:    map[*flow.Source]*flow.Lane{},
+		start:    time.Now(),
 	}
 	p, err := s.Prepare(o.Service)
 	if err != nil {
@@ -106,7 +106,7 @@ func New(o Options) (*Shard, error) {
 }
 
 // Depth is the number of batches that wait.
-func (s *Shard) Depth() int { return len(s.in) }
+func (s *Shard) Depth() int { return len(s.in) + len(s.captures) }
 
 // Beat is when the shard last looked at its clocks, which it does many times a
 // second while it is alive. No change of the system's clock moves it.
@@ -117,13 +117,26 @@ func (s *Shard) Beat() time.Time { return s.start.Add(time.Duration(s.beat.Load(
 func (s *Shard) Run(stop <-chan struct{}) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	for {
+	for turn := 0; ; {
 		var idle <-chan struct{} // nil: there is nothing to catch up with
-		if s.later.len > 0 {
+		if s.load.len > 0 {
 			idle = always
+		}
+		// Live batches go first, but for one in captureShare.
+		if turn++; turn%captureShare != 0 {
+			select {
+			case b := <-s.in:
+				s.batch(b)
+				s.adjustLoad()
+				s.flush()
+				continue
+			default:
+			}
 		}
 		select {
 		case b := <-s.in:
+			s.batch(b)
+		case b := <-s.captures:
 			s.batch(b)
 		case <-stop:
 			s.drain()
@@ -135,11 +148,11 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 		case <-tick.C:
 			s.tick()
 		case <-idle:
-			if len(s.in) == 0 {
+			if s.Depth() == 0 {
 				s.catchUp()
 			}
 		}
-		s.bend()
+		s.adjustLoad()
 		s.flush()
 	}
 }
@@ -152,11 +165,10 @@ var always = func() <-chan struct{} { c := make(chan struct{}); close(c); return
 func (s *Shard) wall(t time.Time) int64 { return t.Sub(s.start).Microseconds() }
 
 func (s *Shard) tick() {
-	s.arrived = time.Now()
-	s.asked = s.arrived
+	now := time.Now()
 	for source, l := range s.lanes {
-		l.Tick(s.wall(s.arrived))
-		s.expire(l)
+		l.Tick(s.wall(now))
+		s.expire(l, now)
 		if l.Over() {
 			delete(s.lanes, source)
 		}
@@ -164,15 +176,14 @@ func (s *Shard) tick() {
 	s.handOver()
 	s.retire()
 	s.options.Metrics.SetFlows(s.table.Len())
-	s.beat.Store(int64(s.arrived.Sub(s.start)))
+	s.beat.Store(int64(now.Sub(s.start)))
 }
 
 func (s *Shard) batch(b *flow.Batch) {
 	defer b.Release()
-	s.arrived = b.Arrived
 	if b.Aside {
 		for i := range b.Events {
-			s.closed(b.Source, &b.Events[i])
+			s.closed(b.Source, &b.Events[i], b.Arrived)
 		}
 		return
 	}
@@ -185,11 +196,11 @@ func (s *Shard) batch(b *flow.Batch) {
 	for i := range b.Events {
 		e := &b.Events[i]
 		l.Packet(e.Time)
-		s.expire(l)
+		s.expire(l, b.Arrived)
 		s.event(l, b, e)
 	}
 	if b.Barrier != nil {
-		s.barrier(l, b.Barrier)
+		s.barrier(l, b.Barrier, b.Arrived)
 	}
 	if b.Gone {
 		l.Orphan(s.table, s.wall(time.Now()))
@@ -201,9 +212,9 @@ func (s *Shard) batch(b *flow.Batch) {
 const disorder = 1_000_000 // µs
 
 // expire decides what has gone quiet on a lane and forgets what is stale. What
-// a capture's flow is told depends on the times of its own packets, see lapse;
+// a capture's flow is told depends on the times of its own packets, see expireIfIdle;
 // those of other flows only say when to look.
-func (s *Shard) expire(l *flow.Lane) {
+func (s *Shard) expire(l *flow.Lane, now time.Time) {
 	after := s.quiet
 	if l.Source.Capture {
 		after += disorder
@@ -213,7 +224,7 @@ func (s *Shard) expire(l *flow.Lane) {
 		if r == flow.None {
 			break
 		}
-		s.finish(r, cascade.Timeout, s.table.At(r).Last+s.quiet)
+		s.finish(r, trigger{reason: cascade.Timeout, at: s.table.At(r).Last + s.quiet, arrived: now})
 	}
 	for {
 		r := l.Stale(s.table, s.forget)
@@ -224,39 +235,39 @@ func (s *Shard) expire(l *flow.Lane) {
 	}
 }
 
-// lapse decides a flow that is waiting if it is a capture's and was quiet for
+// expireIfIdle decides a flow that is waiting if it is a capture's and was quiet for
 // too long by the time that something happens to it.
-func (s *Shard) lapse(r flow.Ref, at int64) bool {
+func (s *Shard) expireIfIdle(r flow.Ref, at int64, arrived time.Time) bool {
 	rec := s.table.At(r)
 	if !rec.Lane().Source.Capture || at-rec.Last < s.quiet {
 		return false
 	}
-	s.finish(r, cascade.Timeout, rec.Last+s.quiet)
+	s.finish(r, trigger{reason: cascade.Timeout, at: rec.Last + s.quiet, arrived: arrived})
 	return true
 }
 
 // barrier passes a SYNC: nothing that came before it may be left undecided
 // that could be decided.
-func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier) {
-	s.settle(l)
+func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier, arrived time.Time) {
+	s.drainPending(l)
 	if b.Final {
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
 			s.table.At(r).Ended = true
-			if !s.lapse(r, l.Now()) {
-				s.finish(r, cascade.FlowEnd, l.Now())
+			if !s.expireIfIdle(r, l.Now(), arrived) {
+				s.finish(r, trigger{reason: cascade.FlowEnd, at: l.Now(), arrived: arrived})
 			}
 		}
-		s.settle(l)
+		s.drainPending(l)
 		l.End(s.table)
 	}
 	s.flush()
 	b.Arrive()
 }
 
-// settle waits for the models that flows of the lane have asked.
-func (s *Shard) settle(l *flow.Lane) {
+// drainPending waits for the models that flows of the lane have asked.
+func (s *Shard) drainPending(l *flow.Lane) {
 	for l.Pending() > 0 {
-		if s.later.len > 0 {
+		if s.load.len > 0 {
 			s.askNext()
 		} else {
 			s.complete(<-s.answered)
@@ -266,13 +277,16 @@ func (s *Shard) settle(l *flow.Lane) {
 
 // drain empties the shard: there will be no more events.
 func (s *Shard) drain() {
-	for len(s.in) > 0 {
-		s.batch(<-s.in)
+	for _, in := range []chan *flow.Batch{s.in, s.captures} {
+		for len(in) > 0 {
+			s.batch(<-in)
+		}
 	}
+	now := time.Now()
 	for _, l := range s.lanes {
-		s.settle(l)
+		s.drainPending(l)
 		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
-			s.guess(r, cascade.Evicted, l.Now())
+			s.decideBestSoFar(r, trigger{reason: cascade.Evicted, at: l.Now(), arrived: now})
 		}
 	}
 	s.flush()

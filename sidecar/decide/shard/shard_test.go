@@ -166,7 +166,7 @@ func (r *rig) batch(fill func(*flow.Batch)) {
 	fill(b)
 	r.shard.batch(b)
 	if !r.slow {
-		for r.shard.later.len > 0 {
+		for r.shard.load.len > 0 {
 			r.shard.catchUp()
 		}
 	}
@@ -434,13 +434,13 @@ func TestFastStagesGoFirst(t *testing.T) {
 			r.orig(id, 1, 100)
 			r.end(id)
 		}
-		s.bend()
+		s.adjustLoad()
 		s.flush()
 	}
 	age := func(by time.Duration) { // of the flows that wait
-		for i := range s.later.len {
-			task := &s.later.tasks[(s.later.first+i)%maxLater]
-			task.since = task.since.Add(-by)
+		for i := range s.load.len {
+			task := &s.load.tasks[(s.load.first+i)%maxSlow]
+			task.trigger.asked = task.trigger.asked.Add(-by)
 		}
 	}
 	decided := func(want int) {
@@ -451,22 +451,21 @@ func TestFastStagesGoFirst(t *testing.T) {
 	}
 	some(few)
 	age(2 * deadline)
-	some(0) // few flows are no load, however long they wait
-	decided(0)
-	if s.Level() != 0 || s.Waiting() != few {
+	some(0) // few flows are no load: past the deadline they are asked about
+	decided(few)
+	if s.Level() != 0 || s.Waiting() != 0 {
 		t.Fatalf("level %d, %d wait", s.Level(), s.Waiting())
 	}
-
-	for s.later.len > 0 {
-		s.catchUp()
+	for _, rec := range r.records {
+		if rec.Stage != "slow" {
+			t.Fatalf("%+v", rec)
+		}
 	}
-	s.flush()
-	decided(few)
 
 	some(100)
-	for s.Level() < cascade.Loosest {
-		s.later.tasks[s.later.first].since = time.Now().Add(-deadline / 2)
-		s.bend()
+	for s.Level() < loosest {
+		s.load.tasks[s.load.first].trigger.asked = time.Now().Add(-deadline * 3 / 8)
+		s.adjustLoad()
 		time.Sleep(time.Millisecond)
 	}
 	before := len(r.records)
@@ -482,25 +481,30 @@ func TestFastStagesGoFirst(t *testing.T) {
 
 	age(2 * deadline)
 	some(0)
-	decided(few + 10 + 100 - few) // but for some, which are no load
-	for _, rec := range r.records[few+10:] {
+	decided(few + 10 + 100)
+	for _, rec := range r.records[few+10+100-few:] { // some, which are no load
+		if rec.Reason != "flow_end" || rec.Stage != "slow" {
+			t.Fatalf("%+v", rec)
+		}
+	}
+	for _, rec := range r.records[few+10 : few+10+100-few] {
 		if rec.Reason != "shed" || rec.Stage != "fast" || rec.Label != "a" {
 			t.Fatalf("%+v", rec)
 		}
 	}
-	if s.Level() != cascade.Shedding {
+	if s.Level() != shedding {
 		t.Errorf("level %d", s.Level())
 	}
 
 	r.slow = false
 	some(0)
-	for s.later.len > 0 {
+	for s.load.len > 0 {
 		s.catchUp()
 	}
 	s.flush()
 	decided(int(id))
 	for until := time.Now().Add(2 * time.Second); s.Level() > 0; time.Sleep(time.Millisecond) {
-		if s.bend(); time.Now().After(until) {
+		if s.adjustLoad(); time.Now().After(until) {
 			t.Fatalf("still at level %d", s.Level())
 		}
 	}
@@ -522,33 +526,131 @@ func TestShedBeforeTheFirstStage(t *testing.T) {
 		r.orig(id, 1, 3+int(id)%2*99) // the fast stage is sure of half of them
 		r.end(id)
 	}
-	for i := range r.shard.later.len {
-		r.shard.later.tasks[i].since = time.Now().Add(-2 * deadline)
+	for i := range r.shard.load.len {
+		r.shard.load.tasks[i].trigger.asked = time.Now().Add(-2 * deadline)
 	}
-	r.shard.bend()
+	r.shard.adjustLoad()
 	r.shard.flush()
-	if len(r.records) != flows-few {
-		t.Fatalf("%d flows were shed, want %d", len(r.records), flows-few)
+	if len(r.records) != flows {
+		t.Fatalf("%d flows were decided, want %d", len(r.records), flows)
 	}
-	for _, rec := range r.records {
+	for _, rec := range r.records[:flows-few] {
 		if rec.Reason != "shed" || rec.Label != "a" || rec.Stage != "fast" || rec.Packets != 1 {
 			t.Errorf("%+v", rec)
 		}
 	}
 }
 
+// TestComputeLatency: it counts from the arrival of what triggered the decision,
+// whichever flows are answered meanwhile.
+func TestComputeLatency(t *testing.T) {
+	r := newRig(t, testBundle(t, true, false), 100, true)
+	arrived := time.Now().Add(-time.Hour)
+	send := func(id uint64) {
+		for index := range uint64(3) {
+			b := flow.NewBatch(r.source, arrived)
+			e := b.Add()
+			e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(index), index+1, packet.RawIP
+			b.Keep(e, frame(1, 2, 1000, 53, 100))
+			r.shard.batch(b)
+		}
+	}
+	for id := range uint64(4) { // as many as there are jobs
+		send(id)
+	}
+	arrived = time.Now()
+	send(4)
+	r.sync(false)
+	if len(r.records) != 5 {
+		t.Fatalf("%d flows are decided", len(r.records))
+	}
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "serveflow_compute_latency_seconds" {
+			if sum := f.GetMetric()[0].GetHistogram().GetSampleSum(); sum < 4*3600 || sum > 4*3600+60 {
+				t.Errorf("four flows an hour and one less than a minute: %v s", sum)
+			}
+			return
+		}
+	}
+	t.Error("no histogram")
+}
+
+// TestLiveFlowsBesideACaptureFlood: batches of captures come without end, and a
+// live flow is decided about as soon as it may wait.
+func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 1<<12, false)
+	r.shard.load.admission = newAdmission(20 * time.Millisecond)
+	flood := &flow.Source{Sensor: "flood", SensorID: 1, Capture: true}
+	stop, over := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for id := uint64(0); ; {
+			b := flow.NewBatch(flood, time.Now())
+			for !b.Full() {
+				id++
+				e := b.Add()
+				e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(id), 1, packet.RawIP
+				b.Keep(e, frame(1, 2, 1000, 53, 1))
+			}
+			select {
+			case r.shard.captures <- b:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	go func() { over <- r.shard.Run(stop) }()
+	for len(r.shard.captures) < queueBatches/2 {
+		time.Sleep(time.Millisecond)
+	}
+	const flows = 10
+	began := time.Now()
+	for id := range uint64(flows) {
+		b := flow.NewBatch(r.source, began)
+		for index := range uint64(3) {
+			e := b.Add()
+			e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(index), index+1, packet.RawIP
+			b.Keep(e, frame(1, 2, 1000, 53, 100))
+		}
+		r.shard.in <- b
+	}
+	live := func() (n int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range r.records {
+			if r.records[i].Sensor == "s" {
+				n++
+			}
+		}
+		return n
+	}
+	for live() < flows && time.Since(began) < 10*time.Second {
+		time.Sleep(time.Millisecond)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("%d of %d live flows were decided in %v", live(), flows, took)
+	}
+	close(stop)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTooManyForSlowStages: the flows that wait are bounded.
 func TestTooManyForSlowStages(t *testing.T) {
-	r := newRig(t, testBundle(t, false, false), 2*maxLater, false)
+	r := newRig(t, testBundle(t, false, false), 2*maxSlow, false)
 	r.slow = true
-	for id := range uint64(maxLater + 5) {
+	for id := range uint64(maxSlow + 5) {
 		r.orig(id, 1, 100)
 		r.end(id)
 	}
-	if n := len(r.records); n == 0 || r.shard.Waiting() > maxLater {
+	if n := len(r.records); n == 0 || r.shard.Waiting() > maxSlow {
 		t.Errorf("%d flows wait, %d are decided", r.shard.Waiting(), n)
 	}
-	if !r.sync(false) || len(r.records) != maxLater+5 {
+	if !r.sync(false) || len(r.records) != maxSlow+5 {
 		t.Errorf("%d flows are decided after the barrier", len(r.records))
 	}
 }

@@ -19,8 +19,8 @@ func TestStarted(t *testing.T) {
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if s := Started(other.Process.Pid); s == "" || s == mine {
-		t.Errorf("another process was started at %q, this one at %q", s, mine)
+	if s := Started(other.Process.Pid); s == "" {
+		t.Error("another process is not seen")
 	}
 	other.Process.Kill()
 	other.Wait()

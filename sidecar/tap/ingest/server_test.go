@@ -27,7 +27,7 @@ import (
 // shards stands for the shards: it counts events, labels each flow's first
 // packet, and passes barriers.
 type shards struct {
-	inputs []chan<- *flow.Batch
+	inputs []shard.Input
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	events map[wire.FlowID]int
@@ -42,7 +42,7 @@ func newShards(n int) *shards {
 	close(s.hold)
 	for i := range n {
 		in := make(chan *flow.Batch, 4)
-		s.inputs = append(s.inputs, in)
+		s.inputs = append(s.inputs, shard.Input{Live: in, Captures: in})
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
@@ -87,7 +87,7 @@ func (s *shards) batch(i int, b *flow.Batch) {
 
 func (s *shards) close() {
 	for _, in := range s.inputs {
-		close(in)
+		close(in.Live)
 	}
 	s.wg.Wait()
 }

@@ -1,16 +1,20 @@
-package cascade
+package shard
 
-import "time"
+import (
+	"time"
 
-// Admission says how far slow stages must be spared. Whoever asks them tells it
+	"serveflow/sidecar/decide/cascade"
+)
+
+// admission says how far slow stages must be spared. Whoever asks them tells it
 // how long flows wait for them, and the level follows: up in quick steps while
 // the wait is a good part of the deadline, down in slower ones when it has been
 // short for a while, so that it does not swing.
 //
-// At level 0 every stage is asked as the bundle says. At levels 1 to Loosest a
+// At level 0 every stage is asked as the bundle says. At levels 1 to loosest a
 // stage before the last is believed sooner, so that fewer flows go on to the
-// next. At Shedding, flows have already missed the deadline.
-type Admission struct {
+// next. At shedding, flows have already missed the deadline.
+type admission struct {
 	deadline time.Duration
 	level    int
 	stepped  time.Time // when the level last changed
@@ -22,8 +26,8 @@ var loosened = [...]float32{1, .9, .75, .6, .4, .4}
 
 // The highest level at which nothing is shed, and the one at which something is.
 const (
-	Loosest  = len(loosened) - 2
-	Shedding = len(loosened) - 1
+	loosest  = len(loosened) - 2
+	shedding = len(loosened) - 1
 )
 
 // How the level moves.
@@ -33,27 +37,27 @@ const (
 	afterShed = 500 * time.Millisecond // before the first step down
 )
 
-// NewAdmission returns an Admission at level 0. A flow is to wait for a slow
+// newAdmission returns an admission at level 0. A flow is to wait for a slow
 // stage for deadline at most.
-func NewAdmission(deadline time.Duration) Admission { return Admission{deadline: deadline} }
+func newAdmission(deadline time.Duration) admission { return admission{deadline: deadline} }
 
 // Deadline is how long a flow is to wait for a slow stage at most.
-func (a *Admission) Deadline() time.Duration { return a.deadline }
+func (a *admission) Deadline() time.Duration { return a.deadline }
 
 // Level is the level.
-func (a *Admission) Level() int { return a.level }
+func (a *admission) Level() int { return a.level }
 
 // Observe notes how long flows wait for slow stages now, and returns the level.
-func (a *Admission) Observe(now time.Time, wait time.Duration) int {
+func (a *admission) Observe(now time.Time, wait time.Duration) int {
 	if wait >= a.deadline/8 {
 		a.strained = now
 	}
 	switch {
-	case wait > a.deadline/4 && a.level < Loosest && now.Sub(a.stepped) >= stepUp:
+	case wait > a.deadline/4 && a.level < loosest && now.Sub(a.stepped) >= stepUp:
 		a.step(now, a.level+1)
 	case a.level > 0:
 		calm := stepDown
-		if a.level == Shedding {
+		if a.level == shedding {
 			calm = afterShed
 		}
 		if now.Sub(a.strained) >= calm && now.Sub(a.stepped) >= calm {
@@ -64,19 +68,19 @@ func (a *Admission) Observe(now time.Time, wait time.Duration) int {
 }
 
 // Shed notes that a flow was shed.
-func (a *Admission) Shed(now time.Time) {
+func (a *admission) Shed(now time.Time) {
 	a.strained = now
-	if a.level != Shedding {
-		a.step(now, Shedding)
+	if a.level != shedding {
+		a.step(now, shedding)
 	}
 }
 
-func (a *Admission) step(now time.Time, level int) { a.level, a.stepped = level, now }
+func (a *admission) step(now time.Time, level int) { a.level, a.stepped = level, now }
 
-// Suffices says whether a verdict that the stage does not accept is good enough
-// at a level. A class that is never accepted is not accepted under load either,
+// suffices says whether a verdict that a stage does not accept is good enough at
+// the level. A class that is never accepted is not accepted under load either,
 // nor is a novel flow.
-func (s *Stage) Suffices(v Verdict, level int) bool {
+func (a *admission) suffices(s *cascade.Stage, v cascade.Verdict) bool {
 	t := s.Thresholds[v.Class]
-	return level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*loosened[level]
+	return a.level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*loosened[a.level]
 }

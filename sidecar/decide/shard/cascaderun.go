@@ -8,10 +8,13 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
+// batcher asks a batched stage about flows of all shards.
+type batcher = cascade.Batcher[pending]
+
 // Batchers are the batched stages of a bundle, shared by all shards: one for
 // each stage of a cascade, nil where the stage is not batched.
 type Batchers struct {
-	Packet, Meta []*cascade.Batcher
+	Packet, Meta []*batcher
 }
 
 // NewBatchers starts a batcher with so many jobs for every batched stage.
@@ -25,17 +28,17 @@ func NewBatchers(packet, meta *cascade.Cascade, jobs, batch int) (b Batchers, er
 	return b, nil
 }
 
-func newBatchers(c *cascade.Cascade, jobs, batch int) ([]*cascade.Batcher, error) {
+func newBatchers(c *cascade.Cascade, jobs, batch int) ([]*batcher, error) {
 	if c == nil {
 		return nil, nil
 	}
-	all := make([]*cascade.Batcher, len(c.Stages))
+	all := make([]*batcher, len(c.Stages))
 	for i, stage := range c.Stages {
 		if !stage.Batched {
 			continue
 		}
 		var err error
-		if all[i], err = c.NewBatcher(i, jobs, batch); err != nil {
+		if all[i], err = cascade.NewBatcher[pending](c, i, jobs, batch); err != nil {
 			return all, err
 		}
 	}
@@ -44,24 +47,24 @@ func newBatchers(c *cascade.Cascade, jobs, batch int) ([]*cascade.Batcher, error
 
 // Depth is the number of flows that wait for a batched stage.
 func (b Batchers) Depth() (n int) {
-	b.each(func(one *cascade.Batcher) { n += one.Depth() })
+	b.each(func(one *batcher) { n += one.Depth() })
 	return n
 }
 
 // Close stops the batchers, after the last shard has returned.
 func (b Batchers) Close() error {
 	var errs []error
-	b.each(func(one *cascade.Batcher) { errs = append(errs, one.Close()) })
+	b.each(func(one *batcher) { errs = append(errs, one.Close()) })
 	return errors.Join(errs...)
 }
 
 func (b Batchers) jobs() (n int) {
-	b.each(func(one *cascade.Batcher) { n += one.Jobs() })
+	b.each(func(one *batcher) { n += one.Jobs() })
 	return n
 }
 
-func (b Batchers) each(do func(*cascade.Batcher)) {
-	for _, all := range [][]*cascade.Batcher{b.Packet, b.Meta} {
+func (b Batchers) each(do func(*batcher)) {
+	for _, all := range [][]*batcher{b.Packet, b.Meta} {
 		for _, one := range all {
 			if one != nil {
 				do(one)
@@ -70,21 +73,21 @@ func (b Batchers) each(do func(*cascade.Batcher)) {
 	}
 }
 
-// course is one cascade as a shard runs it.
-type course struct {
+// cascadeRun is one cascade as a shard runs it.
+type cascadeRun struct {
 	*cascade.Cascade
 	runner   *cascade.Runner
-	batchers []*cascade.Batcher
+	batchers []*batcher
 	first    int // number of its first stage among the stages of all cascades
 	window   *drift.Window
 	counter  *drift.Counter // of the window, nil with it
 }
 
-func newCourse(c *cascade.Cascade, b []*cascade.Batcher, w *drift.Window, stages *int) (_ *course, err error) {
+func newCascadeRun(c *cascade.Cascade, b []*batcher, w *drift.Window, stages *int) (_ *cascadeRun, err error) {
 	if c == nil {
 		return nil, nil
 	}
-	made := &course{Cascade: c, batchers: b, first: *stages, window: w}
+	made := &cascadeRun{Cascade: c, batchers: b, first: *stages, window: w}
 	*stages += len(c.Stages)
 	if w != nil {
 		if made.counter, err = w.NewCounter(); err != nil {
@@ -99,7 +102,7 @@ func newCourse(c *cascade.Cascade, b []*cascade.Batcher, w *drift.Window, stages
 
 // count counts a decided flow for drift, unless it is not the cascade that
 // decided it but load, or what the tap did not see.
-func (c *course) count(o outcome, why cascade.Reason, packets []packet.Packet) {
+func (c *cascadeRun) count(o outcome, why cascade.Reason, packets []packet.Packet) {
 	switch why {
 	case cascade.Accepted, cascade.LastStage, cascade.FlowEnd, cascade.Timeout:
 		if c.counter != nil {
@@ -109,13 +112,13 @@ func (c *course) count(o outcome, why cascade.Reason, packets []packet.Packet) {
 }
 
 // handOver gives what was counted to the window.
-func (c *course) handOver() {
+func (c *cascadeRun) handOver() {
 	if c != nil && c.counter != nil {
 		c.window.Take(c.counter)
 	}
 }
 
-func (c *course) close() error {
+func (c *cascadeRun) close() error {
 	if c == nil {
 		return nil
 	}

@@ -1,15 +1,17 @@
-package cascade
+package shard
 
 import (
 	"testing"
 	"time"
+
+	"serveflow/sidecar/decide/cascade"
 )
 
-const deadline = 40 * time.Millisecond
+const tight = 40 * time.Millisecond
 
 // drive observes one wait every millisecond for a while, and returns the levels
 // that were seen, each once for a row of the same.
-func drive(a *Admission, now *time.Time, wait, during time.Duration) (levels []int) {
+func drive(a *admission, now *time.Time, wait, during time.Duration) (levels []int) {
 	for end := now.Add(during); now.Before(end); *now = now.Add(time.Millisecond) {
 		if l := a.Observe(*now, wait); len(levels) == 0 || l != levels[len(levels)-1] {
 			levels = append(levels, l)
@@ -31,23 +33,23 @@ func equal(t *testing.T, what string, got []int, want ...int) {
 }
 
 func TestAdmission(t *testing.T) {
-	a, now := NewAdmission(deadline), time.Unix(1000, 0)
+	a, now := newAdmission(tight), time.Unix(1000, 0)
 	equal(t, "idle", drive(&a, &now, 0, time.Second), 0)
-	equal(t, "busy", drive(&a, &now, deadline/4, time.Second), 0)
+	equal(t, "busy", drive(&a, &now, tight/4, time.Second), 0)
 	began := now
-	equal(t, "overloaded", drive(&a, &now, deadline/2, 45*time.Millisecond), 1, 2, 3, 4)
-	if steps := now.Sub(began); steps > deadline+10*time.Millisecond {
+	equal(t, "overloaded", drive(&a, &now, tight/2, 45*time.Millisecond), 1, 2, 3, 4)
+	if steps := now.Sub(began); steps > tight+10*time.Millisecond {
 		t.Errorf("thresholds were as loose as they get after %v only", steps)
 	}
-	equal(t, "still", drive(&a, &now, deadline/2, 5*time.Second), 4)
-	equal(t, "neither nor", drive(&a, &now, deadline/6, 5*time.Second), 4)
+	equal(t, "still", drive(&a, &now, tight/2, 5*time.Second), 4)
+	equal(t, "neither nor", drive(&a, &now, tight/6, 5*time.Second), 4)
 	equal(t, "a moment of calm", drive(&a, &now, 0, 200*time.Millisecond), 4)
-	equal(t, "and a stir", drive(&a, &now, deadline/6, time.Millisecond), 4)
+	equal(t, "and a stir", drive(&a, &now, tight/6, time.Millisecond), 4)
 	equal(t, "which began it anew", drive(&a, &now, 0, 240*time.Millisecond), 4)
 
 	a.Shed(now)
 	began = now
-	equal(t, "shedding", drive(&a, &now, deadline, 100*time.Millisecond), 5)
+	equal(t, "shedding", drive(&a, &now, tight, 100*time.Millisecond), 5)
 	equal(t, "over", drive(&a, &now, 0, 2*time.Second), 5, 4, 3, 2, 1, 0)
 	now = began.Add(100 * time.Millisecond)
 	a.Shed(now)
@@ -61,7 +63,7 @@ func TestAdmission(t *testing.T) {
 }
 
 func TestSuffices(t *testing.T) {
-	s := Stage{Thresholds: []float32{.8, 2}}
+	s := cascade.Stage{Thresholds: []float32{.8, 2}}
 	for _, c := range []struct {
 		class      int
 		confidence float32
@@ -69,10 +71,14 @@ func TestSuffices(t *testing.T) {
 		want       bool
 	}{
 		{0, .79, 0, false}, {0, .79, 1, true}, {0, .7, 1, false}, {0, .61, 2, true},
-		{0, .5, 3, true}, {0, .33, Loosest, true}, {0, .33, Shedding, true}, {0, .3, Shedding, false},
-		{1, 1, Shedding, false},
+		{0, .5, 3, true}, {0, .33, loosest, true}, {0, .33, shedding, true}, {0, .3, shedding, false},
+		{1, 1, shedding, false},
 	} {
-		if got := s.Suffices(Verdict{Class: c.class, Confidence: c.confidence}, c.level); got != c.want {
+		a := admission{level: c.level}
+		if a.suffices(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence, Novel: true}) {
+			t.Errorf("%+v: a novel flow suffices", c)
+		}
+		if got := a.suffices(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence}); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}

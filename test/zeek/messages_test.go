@@ -2,9 +2,11 @@ package zeek
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -71,6 +73,9 @@ func TestPack(t *testing.T) {
 			})
 		}
 	}
+	add("hello 8.0.10 dmz-1 4711 1 0123abc", func(e *wire.Encoder) error {
+		return e.Hello(&wire.Hello{Engine: "zeek", EngineVersion: "8.0.10", Sensor: "dmz-1", PID: 4711, Capture: true, Run: "0123abc", Reply: true})
+	})
 	// Lengths on both sides of every change of format.
 	flows := []string{"C", "CHhAvVGS1DHFjwGM9", strings.Repeat("C", 31), strings.Repeat("C", 32)}
 	for i, n := range []int{0, 1, 40, 127, 128, 255, 256, 1500, 2048} {
@@ -91,6 +96,20 @@ func TestPack(t *testing.T) {
 		if got != want[i] {
 			t.Errorf("%s\n got %s\nwant %s", lines[i], got, want[i])
 		}
+	}
+}
+
+// TestRunName wants another name each time.
+func TestRunName(t *testing.T) {
+	names := dialogue(t, []string{"run", "run"})
+	for _, name := range names {
+		text, err := hex.DecodeString(name)
+		if err != nil || !regexp.MustCompile(`^[0-9a-f]{32}$`).Match(text) {
+			t.Errorf("the name of a run: %q", text)
+		}
+	}
+	if names[0] == names[1] {
+		t.Errorf("two runs have the name %s", names[0])
 	}
 }
 

@@ -36,6 +36,7 @@ void Flows::Start(const std::string& sensor, bool wait) {
     settings.hello.sensor = sensor;
     settings.hello.pid = getpid();
     settings.hello.capture = capture;
+    settings.hello.run = capture ? RunName() : "";
     Configure();
     if ( started )
         return;

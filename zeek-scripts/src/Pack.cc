@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 namespace serveflow {
 
@@ -89,22 +90,32 @@ void Append(std::string& out, size_t most, F write) {
 
 } // namespace
 
+std::string RunName() {
+    static const char digits[] = "0123456789abcdef";
+    std::random_device random;
+    std::string name;
+    while ( name.size() < 32 )
+        for ( auto bits = random(), i = 0U; i < 8; i++, bits >>= 4 )
+            name += digits[bits & 15];
+    return name;
+}
+
 void PackHello(std::string& out, const Hello& h) {
     Append(out, 256 + 4 * max_text, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(0);
         w.Uint(1);
         w.Byte(h.run.empty() ? 0x87 : 0x88);
+        if ( ! h.run.empty() ) {
+            w.Text("run");
+            w.Text(h.run);
+        }
         w.Text("engine");
         w.Text(h.engine);
         w.Text("engine_version");
         w.Text(h.engine_version);
         w.Text("sensor");
         w.Text(h.sensor);
-        if ( ! h.run.empty() ) {
-            w.Text("run");
-            w.Text(h.run);
-        }
         w.Text("pid");
         w.Uint(static_cast<uint64_t>(h.pid));
         w.Text("mode");

@@ -22,6 +22,9 @@ struct Hello {
     bool reply = true;    // wants LABELs
 };
 
+// RunName returns a name for a run over a capture that no other run has.
+std::string RunName();
+
 // A flow's name: a text, or a number where the text is empty.
 struct FlowName {
     std::string_view text;

@@ -2,7 +2,6 @@
 
 #include "Tap.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,19 +14,6 @@ namespace {
 
 constexpr double capture_patience = 30; // seconds
 constexpr std::chrono::seconds live_farewell{2};
-
-// RunName is a name that no other run has.
-std::string RunName() {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t random[16];
-    std::string name;
-    if ( getrandom(random, sizeof random, 0) == sizeof random )
-        for ( uint8_t b : random ) {
-            name += digits[b >> 4];
-            name += digits[b & 15];
-        }
-    return name;
-}
 
 } // namespace
 

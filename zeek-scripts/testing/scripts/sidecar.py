@@ -73,6 +73,8 @@ def describe(m):
     kind, *f = m
     if kind == 0:
         hello = {k: v for k, v in f[1].items() if k not in ("pid", "engine_version")}
+        if "run" in hello:
+            hello["run"] = f"{len(hello['run'])} digits"
         return f"HELLO {f[0]} {hello}"
     if kind == 1:
         return f"PACKET {f[0]} {f[1]} dir={f[2]} {f[3]}+{f[4]} wire={f[5]} link={f[6]} {f[7].hex()}"

@@ -1,7 +1,8 @@
 // Packs and reads messages as it is told on standard input, for the Go tests in
 // test/zeek, which know what the bytes have to be. Bytes are written in hex.
 //
-//     hello VERSION SENSOR PID CAPTURE
+//     hello VERSION SENSOR PID CAPTURE [RUN]
+//     run
 //     packet FLOW TS DIR ORIG_PKTS RESP_PKTS WIRE_LEN RAW
 //     end FLOW TS
 //     sync TOKEN FINAL
@@ -78,9 +79,11 @@ int main() {
         in >> what;
         if ( what == "hello" ) {
             Hello h;
-            in >> h.engine_version >> h.sensor >> h.pid >> h.capture;
+            in >> h.engine_version >> h.sensor >> h.pid >> h.capture >> h.run;
             PackHello(out, h);
         }
+        else if ( what == "run" )
+            out = RunName();
         else if ( what == "packet" ) {
             PacketInfo p;
             int dir = 0;

@@ -54,6 +54,10 @@ fuzz: ## run each fuzz target for FUZZTIME, one on each processor at a time
 		{ grep -q "^    context deadline exceeded$$" <<<"$$out" && ! grep -q "Failing input" <<<"$$out"; } || { echo "$$out"; exit 1; }; \
 		grep "^fuzz: " <<<"$$out" | tail -1 | sed "s|^fuzz|$$0 $$1|"'
 
+.PHONY: evaluation
+evaluation: ## print the shipped bundles' figures on networks that nobody trained on (SERVEFLOW_DATA)
+	go test -count=1 -v -run '^TestForeign$$' ./test -foreign
+
 .PHONY: bench
 bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench
 	@mkdir -p build; manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \

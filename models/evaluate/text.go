@@ -124,7 +124,7 @@ func (o *OpenSet) write(t io.Writer) {
 		fmt.Fprintf(t, "\nalarm\tgiven\tright\taccepted early\twrong on\n")
 	}
 	for _, a := range o.All.Alarms.Labels {
-		fmt.Fprintf(t, "%s\t%5d\t%5d\t%5d\t%s\n", a.Label, a.Given, a.Right, a.Accepted, most(a.WrongOn, 4))
+		fmt.Fprintf(t, "%s\t%5d\t%5d\t%5d\t%s\n", a.Label, a.Given, a.Right, a.Accepted, Most(a.WrongOn, 4))
 	}
 }
 
@@ -142,7 +142,7 @@ func (r *Report) writeKinds(t io.Writer) {
 			heading("background")
 		}
 		fmt.Fprintf(t, "%s\t%5d\t%5d\t%s  %s\t%s\t%s\t%s\n", k.Label, k.Flows, k.Captures, percent(k.Right), bar(k.Right),
-			percent(k.RightByCapture), percent(k.Unknown), most(k.Given, 3))
+			percent(k.RightByCapture), percent(k.Unknown), Most(k.Given, 3))
 	}
 }
 
@@ -174,8 +174,8 @@ func (s Share) byFlow() string {
 
 func percent(share float64) string { return fmt.Sprintf("%5.1f %%", 100*share) }
 
-// most names the most frequent, with their counts.
-func most(count map[string]int, n int) string {
+// Most names the most frequent, with their counts.
+func Most(count map[string]int, n int) string {
 	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), strings.Compare(a, b))
 	})

@@ -39,6 +39,9 @@ func foreignFigures(of []*evaluate.Report) {
 		for _, r := range of {
 			cells = append(cells, cell(r))
 		}
+		if strings.Join(cells[1:], "") == "" {
+			return // the bundle has no label for any of these kinds, or no alarms
+		}
 		fmt.Printf("| %s |\n", strings.Join(cells, " | "))
 	}
 	share := func(name string, of func(*evaluate.Report) evaluate.Share) {
@@ -50,11 +53,20 @@ func foreignFigures(of []*evaluate.Report) {
 	share("flows of kinds that it knows: right", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.KnownRight })
 	share("… `unknown` or background", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.KnownNone })
 	share("… another label", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.KnownWrong })
-	row("macro F1 over these kinds", func(r *evaluate.Report) string { return fmt.Sprintf("%.3f", r.Macro) })
+	row("macro F1 over these kinds", func(r *evaluate.Report) string {
+		if r.OpenSet.All.KnownRight.Flows == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%.3f", r.Macro)
+	})
+	alarms := of[1].OpenSet.All.Alarms.Given > 0 || of[0].OpenSet.All.Alarms.Given > 0
 	share("background: a label all the same", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.Background })
 	share("labels given that are right", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.Precision })
 	share("… in real mixtures", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.Natural.Precision })
 	share("`accepted` labels that are wrong", func(r *evaluate.Report) evaluate.Share { return r.OpenSet.All.AcceptWrong })
+	if !alarms {
+		return
+	}
 	row("false alarms of 10,000 ordinary flows, in real mixtures", func(r *evaluate.Report) string {
 		a := &r.OpenSet.Natural.Alarms
 		return fmt.Sprintf("%.1f (%.1f), in %d of %d captures", a.Per10000, a.Per10000ByCapture, a.CapturesFalse, a.Captures)

@@ -13,8 +13,8 @@ import (
 // TestReasons wants every reason of a decision in each list of them.
 func TestReasons(t *testing.T) {
 	for _, list := range []struct{ file, from, to string }{
-		{"docs/architecture.md", "## What triggered a decision", "The label is"},
-		{"docs/protocol.md", "Reasons: ", "\n\n"},
+		{"docs/labels.md", "## The reason", "The label is"},
+		{"docs/protocol-messages.md", "Reasons: ", "\n\n"},
 		{"zeek-scripts/scripts/types.zeek", "What triggered the decision:", "reason: string"},
 		{"suricata-lua/eve-schema.json", `"what triggered the decision"`, "]"},
 	} {

@@ -2,7 +2,7 @@
 
 Every contender labels the same flows, or scores the same rows, in turn and in
 several rounds. What counts is CPU time: user and system time of its process and
-of those that it starts. docs/performance.md says what is in it and what not.
+of those that it starts. docs/measurements/performance.md says what is in it and what not.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def make(peers, rows):
 
 
 def write(r, out):
-    """The report for people, in Markdown: as it stands in docs/performance.md."""
+    """The report for people, in Markdown: as it stands in docs/measurements/performance.md."""
     versions = ", ".join(f"{name} {version}" for name, version in r["versions"].items())
     rounds = f"medians of {r['rounds']} rounds (least–most)" if r["rounds"] > 1 else "one round"
     print(f"{r['bundle']} on {r['flows']:,} flows, {rounds}.", file=out)

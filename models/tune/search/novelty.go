@@ -9,7 +9,7 @@ import (
 // Lost is the share of the flows that a candidate has right which may be taken
 // for novel: of all together and of each class, and both where every flow counts
 // the same and where every session does. All four are kept, so that of other
-// sessions that are like these less than 1 % are lost (docs/evaluation.md).
+// sessions that are like these less than 1 % are lost (docs/measurements/evaluation.md).
 const Lost = .02
 
 // novelty returns, for each class, the least strangeness up to which flows have to

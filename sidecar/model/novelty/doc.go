@@ -15,6 +15,6 @@
 //
 // Boosting splits for the difference between classes, so that every class leaves
 // most leaves of its own trees to the others. A flow of another origin is not sent
-// the way of the class by every tree, though the sum may be. docs/evaluation.md
+// the way of the class by every tree, though the sum may be. docs/measurements/evaluation.md
 // has what it is measured against.
 package novelty

@@ -3,8 +3,8 @@
 //
 // A connection is a stream of msgpack arrays without framing of its own. The
 // first element of an array is the message's type; the others are its fields
-// in a fixed order. docs/protocol.md is the specification, with byte examples
-// that this package's tests read from that page.
+// in a fixed order. docs/protocol.md and the pages that it names are the
+// specification, with byte examples that this package's tests read from there.
 //
 // A Decoder reads one end of a connection into a Message that is used again
 // for each call, an Encoder writes the other:

@@ -11,7 +11,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// example is one fenced block of docs/protocol.md.
+// example is one fenced block of docs/protocol-examples.md.
 type example struct {
 	bytes []byte
 	lines []exampleLine
@@ -24,7 +24,7 @@ type exampleLine struct {
 
 func examples(t *testing.T) []example {
 	t.Helper()
-	page, err := os.ReadFile("../../../docs/protocol.md")
+	page, err := os.ReadFile("../../../docs/protocol-examples.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,11 +132,14 @@ func checkComment(t *testing.T, l exampleLine) {
 
 // The limits and codes the page names are those of the package.
 func TestProtocolPageNumbers(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/protocol.md")
-	if err != nil {
-		t.Fatal(err)
+	text := ""
+	for _, name := range []string{"protocol.md", "protocol-messages.md"} {
+		page, err := os.ReadFile("../../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += strings.Join(strings.Fields(string(page)), " ") + " "
 	}
-	text := strings.Join(strings.Fields(string(page)), " ")
 	for what, n := range map[string]int{
 		"1 to %d bytes of ASCII":             MaxFlowID,
 		"| str | %d bytes;":                  MaxText,

@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/tomltext"
 	"serveflow/sidecar/output/sink"
 )
 
@@ -121,6 +122,9 @@ func Open(path string) (*Labels, error) {
 func open(path string) (*Labels, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
+		return nil, err
+	}
+	if err := tomltext.Check(text); err != nil {
 		return nil, err
 	}
 	var f file

@@ -14,6 +14,7 @@ import (
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
+	"serveflow/sidecar/operate/tomltext"
 )
 
 // CandidatesFile is the name of the file that describes a directory of
@@ -62,6 +63,9 @@ type Candidate struct {
 // maxCandidates bounds candidates.toml, which lists the training captures.
 const maxCandidates = 64 << 20
 
+// maxModels bounds the models of a directory, together.
+const maxModels = 8 << 30
+
 // ReadCandidates reads and checks a directory of candidates.
 func ReadCandidates(dir string) (*Candidates, error) {
 	c, err := readCandidates(os.DirFS(dir))
@@ -86,6 +90,9 @@ func readCandidates(fsys fs.FS) (*Candidates, error) {
 		return nil, err
 	}
 	c := &Candidates{digest: bundle.Digest(text)}
+	if err := tomltext.Check(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", CandidatesFile, err)
+	}
 	meta, err := toml.Decode(string(text), c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", CandidatesFile, err)
@@ -97,7 +104,7 @@ func readCandidates(fsys fs.FS) (*Candidates, error) {
 	if err := errors.Join(append(errs, c.check()...)...); err != nil {
 		return nil, err
 	}
-	c.data, err = bundle.ReadFiles(fsys, c.Files)
+	c.data, err = bundle.ReadFiles(fsys, c.Files, maxModels)
 	return c, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"slices"
 
 	"serveflow/sidecar/decide/cascade"
@@ -53,6 +54,7 @@ const GoldenSuffix = ".golden.json"
 const (
 	maxManifest = 1 << 20
 	maxFile     = 256 << 20
+	maxTotal    = 512 << 20
 	// goldenTolerance is how far a probability may be from its golden row:
 	// the models compute in different widths of float.
 	goldenTolerance = 1e-5
@@ -70,7 +72,7 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
 	}
-	files, err := ReadFiles(fsys, m.Files)
+	files, err := ReadFiles(fsys, m.Files, maxTotal)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +156,12 @@ func (b *Bundle) Close() error {
 	return errors.Join(errs...)
 }
 
-// ReadFiles reads the listed files and checks their digests.
-func ReadFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error) {
+// ReadFiles reads the listed files, which may have so many bytes together, and checks
+// their digests.
+func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]byte, error) {
+	if total := sizes(fsys, digests); total > most {
+		return nil, fmt.Errorf("the files have %d MiB together, and may have %d", total>>20, most>>20)
+	}
 	files := make(map[string][]byte, len(digests))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(digests)) {
@@ -177,6 +183,17 @@ func ReadFiles(fsys fs.FS, digests map[string]string) (map[string][]byte, error)
 	return files, errors.Join(errs...)
 }
 
+// sizes is how large the files are together, as far as they are there. A sparse one
+// takes as much memory as any.
+func sizes(fsys fs.FS, digests map[string]string) (total int64) {
+	for name := range digests {
+		if info, err := fs.Stat(fsys, name); err == nil {
+			total += min(info.Size(), math.MaxInt64-total)
+		}
+	}
+	return total
+}
+
 // Digest is the digest of a file as manifests write it.
 func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -184,6 +201,13 @@ func Digest(data []byte) string {
 }
 
 func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	// Asked before opening, which may wait or wind a tape, and after it, when the name
+	// may lead elsewhere.
+	if info, err := fs.Stat(fsys, name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: no regular file", name)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
@@ -192,6 +216,9 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: no regular file", name)
 	}
 	var data bytes.Buffer
 	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // as it is most likely

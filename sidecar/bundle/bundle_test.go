@@ -1,15 +1,21 @@
 package bundle
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"serveflow/models"
 )
@@ -153,7 +159,23 @@ func TestRefuses(t *testing.T) {
 		{"digest", manifest("sha256:", "sha1:"), "write sha256: and 64"},
 		{"a file that is missing", func(_ *testing.T, f fstest.MapFS) { delete(f, "fast.txt") }, "fast.txt"},
 		{"a file that was changed", func(t *testing.T, f fstest.MapFS) { edit(t, f, "fast.txt", "tree", "treE") }, "was changed or cut"},
-		{"a file outside", manifest("[files]", "[files]\n\"../x\" = \"sha256:"+strings.Repeat("0", 64)+"\""), "not a path inside the bundle"},
+		{"a file outside", manifest("[files]", "[files]\n\"../x\" = \"sha256:"+strings.Repeat("0", 64)+"\""), `files: "../x": no stage names it; leave it out`},
+		{"a model outside", func(_ *testing.T, f fstest.MapFS) {
+			f[ManifestFile].Data = bytes.ReplaceAll(f[ManifestFile].Data, []byte("fast.txt"), []byte("../fast.txt"))
+		}, "not a path inside the bundle"},
+		{"a file that nothing needs", manifest("[files]", "[files]\n\"spare\" = \"sha256:"+strings.Repeat("0", 64)+"\""), `files: "spare": no stage names it; leave it out`},
+		{"a control character in a file's name", manifest("[files]", "[files]\n\"a\\u001b[31m\" = \"sha256:"+strings.Repeat("0", 64)+"\""), "a name has no control characters"},
+		{"a label that no message can carry", manifest(`labels = [`, `labels = ["a\u009bb", `), "no control characters"},
+		{"a task with an escape sequence", manifest("task = \"", "task = \"\\u001b]0;owned\\u0007"), "task: "},
+		{"a task of two lines", manifest("task = \"", "task = \"one\\ntwo"), "task: "},
+		{"a version that no message can carry", manifest(`version = "`, `version = "`+strings.Repeat("1", 300)), "version: with the name it has "},
+		{"a target that is no number", manifest("[files]", "[calibration]\ntarget_error = nan\n[files]"), "calibration.target_error: NaN"},
+		{"a target without headers that is no number", manifest("[files]", "[calibration]\nmeta_target_error = nan\n[files]"), "calibration.meta_target_error: NaN"},
+		{"a delta that is no number", manifest("[files]", "[calibration]\ndelta = nan\n[files]"), "calibration.delta: NaN"},
+		{"a recall that is no number", manifest("[files]", "[[calibration.alarm]]\nlabel = \"dns\"\nrecall = nan\n[files]"), "recall: NaN"},
+		{"a proof that is no number", manifest("[files]", "[[calibration.alarm]]\nlabel = \"dns\"\nproven = nan\n[files]"), "calibration.alarm[0]: NaN"},
+		{"a threshold that is no number", manifest("thresholds = [", "thresholds = [nan, "), "thresholds"},
+		{"a deep key", manifest("[features]", strings.Repeat("a.", 10_000)+"a = 1\n[features]"), "nested more than 16 deep"},
 		{"a model that is none", func(t *testing.T, f fstest.MapFS) {
 			f["fast.txt"] = &fstest.MapFile{Data: []byte("forged")}
 			sign(t, f, "fast.txt")
@@ -285,6 +307,65 @@ func TestOpen(t *testing.T) {
 		if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, want)
 		}
+	}
+}
+
+// A bundle's files are read only if they are files, and none is waited for.
+func TestOpenReadsFilesAlone(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"a FIFO":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a device":    func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a link to a FIFO": func(path string) error {
+			return errors.Join(unix.Mkfifo(path+".fifo", 0o600), os.Symlink(path+".fifo", path))
+		},
+	} {
+		for _, file := range []string{ManifestFile, "fast.txt", "fast.txt" + GoldenSuffix} {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(toy)); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, file)
+			if err := errors.Join(os.Remove(path), change(path)); err != nil {
+				t.Fatal(err)
+			}
+			refused := make(chan error, 1)
+			go func() {
+				_, err := Open(dir, Options{})
+				refused <- err
+			}()
+			select {
+			case err := <-refused:
+				if err == nil || !strings.Contains(err.Error(), file+": no regular file") {
+					t.Errorf("%s for %s: %v", name, file, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s for %s: it waits", name, file)
+			}
+		}
+	}
+}
+
+// Files are measured together before one of them is read; holes count.
+func TestOpenMeasuresFirst(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(toy)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"fast.txt", "slow.txt", "fast.txt" + GoldenSuffix} {
+		if err := os.Truncate(filepath.Join(dir, file), 200<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Open(dir, Options{})
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "the files have 600 MiB together") {
+		t.Error(err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
+		t.Errorf("it took %d MiB to refuse them", took>>20)
 	}
 }
 

@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/tomltext"
+	"serveflow/sidecar/tap/wire"
 )
 
 // ManifestFile is the name of the manifest in a bundle.
@@ -138,6 +141,9 @@ var protocols = map[string]uint8{"tcp": packet.TCP, "udp": packet.UDP, "icmp": p
 var kinds = []string{"lightgbm", "onnx"}
 
 func parseManifest(text []byte) (*Manifest, error) {
+	if err := tomltext.Check(text); err != nil {
+		return nil, err
+	}
 	m := new(Manifest)
 	meta, err := toml.Decode(string(text), m)
 	if err != nil {
@@ -160,13 +166,18 @@ func (m *Manifest) check() (errs []error) {
 		bad("name", "%q: use lower-case letters, digits and dashes, at most 64", m.Name)
 	}
 	if !versionForm.MatchString(m.Version) {
-		bad("version", "%q: use three numbers, as in 1.0.0", m.Version)
+		bad("version", "%q: use three numbers, as in 1.0.0", clip(m.Version))
+	} else if name := m.Name + "@" + m.Version; len(name) > wire.MaxText {
+		bad("version", "with the name it has %d bytes, and taps take %d", len(name), wire.MaxText)
+	}
+	if len(m.Task) > maxTask || !wire.IsText(m.Task) {
+		bad("task", "%q: write one line of at most %d bytes, without control characters", clip(m.Task), maxTask)
 	}
 	seen := map[string]bool{}
 	for i, l := range m.Labels {
 		switch {
-		case l == "" || len(l) > 64 || strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			bad(fmt.Sprintf("labels[%d]", i), "%q: a label has 1 to 64 bytes and no control characters", l)
+		case l == "" || len(l) > 64 || !wire.IsText(l):
+			bad(fmt.Sprintf("labels[%d]", i), "%q: a label has 1 to 64 bytes of UTF-8 and no control characters", clip(l))
 		case l == UnknownLabel:
 			bad(fmt.Sprintf("labels[%d]", i), "%q is what a flow is called that no stage is sure of: choose another name", l)
 		case seen[l]:
@@ -196,13 +207,13 @@ func (m *Manifest) check() (errs []error) {
 	if len(m.Packet.Stage)+len(m.Meta.Stage) == 0 {
 		bad("packet.stage", "no stage: give at least one [[packet.stage]] or [[meta.stage]]")
 	}
-	if e := m.Calibration.TargetError; e < 0 || e >= 1 {
+	if e := m.Calibration.TargetError; !isShare(e) {
 		bad("calibration.target_error", "%v: a share from 0 to 1", e)
 	}
-	if e := m.Calibration.MetaTargetError; e < 0 || e >= 1 {
+	if e := m.Calibration.MetaTargetError; !isShare(e) {
 		bad("calibration.meta_target_error", "%v: a share from 0 to 1", e)
 	}
-	if d := m.Calibration.Delta; d < 0 || d >= 1 {
+	if d := m.Calibration.Delta; !isShare(d) {
 		bad("calibration.delta", "%v: a probability from 0 to 1", d)
 	}
 	if b := m.Calibration.Budget; !(b >= 0 && b <= 10_000) {
@@ -212,10 +223,26 @@ func (m *Manifest) check() (errs []error) {
 		if !slices.Contains(m.Alarms, a.Label) {
 			bad(fmt.Sprintf("calibration.alarm[%d]", i), "%q is not among the alarms", a.Label)
 		}
+		if r := a.Recall; !(r >= 0 && r <= 1) {
+			bad(fmt.Sprintf("calibration.alarm[%d].recall", i), "%v: a share from 0 to 1", r)
+		}
+		for _, n := range []float64{a.Observed, a.Proven} {
+			if !(n >= 0 && n <= 10_000) {
+				bad(fmt.Sprintf("calibration.alarm[%d]", i), "%v: a number of 10,000 flows", n)
+			}
+		}
 	}
-	for name, digest := range m.Files {
+	used := m.used()
+	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
+		digest := m.Files[name]
+		if !used[name] {
+			bad("files", "%q: no stage names it; leave it out", clip(name))
+		}
+		if !wire.IsText(name) {
+			bad("files", "%q: a name has no control characters", clip(name))
+		}
 		if !digestForm.MatchString(digest) {
-			bad("files."+name, "%q: write sha256: and 64 hexadecimal digits", digest)
+			bad("files."+clip(name), "%q: write sha256: and 64 hexadecimal digits", digest)
 		}
 	}
 	m.checkStages("packet", m.Packet.Stage, bad)
@@ -223,6 +250,36 @@ func (m *Manifest) check() (errs []error) {
 	m.checkReference("packet", &m.Packet, bad)
 	m.checkReference("meta", &m.Meta, bad)
 	return errs
+}
+
+// maxTask is how long the line on a bundle's task may be, in bytes.
+const maxTask = 1024
+
+// isShare is false for NaN, too.
+func isShare(e float64) bool { return e >= 0 && e < 1 }
+
+// clip cuts what an error shows.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// companions are files of a bundle that no stage names: what people read about it.
+var companions = []string{"DATASHEET.md", "costs.json"}
+
+// used are the files that stages name, and their companions.
+func (m *Manifest) used() map[string]bool {
+	names := map[string]bool{}
+	for _, name := range companions {
+		names[name] = true
+	}
+	for _, s := range slices.Concat(m.Packet.Stage, m.Meta.Stage) {
+		names[s.Model], names[s.Model+GoldenSuffix], names[s.Profile] = true, true, true
+	}
+	return names
 }
 
 // CheckRoles returns one error for each name among alarms, and for background,

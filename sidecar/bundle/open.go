@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"serveflow/models"
 )
@@ -39,5 +42,23 @@ func find(name string) (fs.FS, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("bundle %s is not a directory", name)
 	}
-	return os.DirFS(name), nil
+	return folder{os.DirFS(name), name}, nil
 }
+
+// folder is a directory in which opening a file never waits, as it would for the
+// writer of a FIFO.
+type folder struct {
+	fs.FS
+	path string
+}
+
+// Open implements fs.FS.
+func (f folder) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return os.OpenFile(filepath.Join(f.path, name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+}
+
+// Stat implements fs.StatFS; it opens nothing.
+func (f folder) Stat(name string) (fs.FileInfo, error) { return fs.Stat(f.FS, name) }

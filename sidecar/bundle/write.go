@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/BurntSushi/toml"
+
+	"serveflow/sidecar/operate/tomltext"
 )
 
 // Write writes a bundle of these files into dir, which is made if it is not
@@ -90,6 +92,9 @@ func clear(dir string, stay map[string]string) error {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if err != nil {
 		return fmt.Errorf("%s has files and no %s: name a new directory, or one with a bundle to replace", dir, ManifestFile)
+	}
+	if err := tomltext.Check(text); err != nil {
+		return fmt.Errorf("%s in %s: %w", ManifestFile, dir, err)
 	}
 	old := new(Manifest)
 	if _, err := toml.Decode(string(text), old); err != nil {

@@ -17,7 +17,7 @@ func TestWriteOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer from.Close()
-	files := map[string][]byte{"DATASHEET.md": []byte("slow.txt"), "copy.txt": []byte("slow.txt")}
+	files := map[string][]byte{"DATASHEET.md": []byte("slow.txt"), "costs.json": []byte("slow.txt")}
 	own := func(name string, s []Stage) (stages []Stage) {
 		for _, one := range s {
 			for _, suffix := range []string{"", GoldenSuffix} {
@@ -77,7 +77,7 @@ func TestShippedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := ReadFiles(fsys, b.Manifest.Files)
+		files, err := ReadFiles(fsys, b.Manifest.Files, maxTotal)
 		if err != nil {
 			t.Fatal(err)
 		}

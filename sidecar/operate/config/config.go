@@ -21,6 +21,8 @@ import (
 	"os"
 	"reflect"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Config is what "serveflow run" can be told.
@@ -161,11 +163,17 @@ const maxFile = 64 << 10
 
 // Load reads the file at path over the defaults.
 func Load(path string) (Config, error) {
-	f, err := os.Open(path)
+	// Not to wait for whoever writes to a FIFO.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	} else if !info.Mode().IsRegular() {
+		return Config{}, fmt.Errorf("reading the configuration: %s is no regular file, and a reload could not read it again", path)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected messages in testdata")
@@ -186,5 +188,27 @@ func TestEdits(t *testing.T) {
 		if got := edits(c.a, c.b); got != c.n {
 			t.Errorf("edits(%q, %q) = %d, want %d", c.a, c.b, got, c.n)
 		}
+	}
+}
+
+// A configuration is a file that a reload can read again: nothing is waited for.
+func TestLoadReadsFilesAlone(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "serveflow.toml")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{fifo, t.TempDir(), "/dev/zero"} {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// Keys that the parser would take minutes and gigabytes for are refused at once.
+func TestDeepKeys(t *testing.T) {
+	begin := time.Now()
+	_, err := Parse([]byte(strings.Repeat("a.", 20_000)+"a = 1"), "x")
+	if err == nil || !strings.Contains(err.Error(), "x: line 1: nested more than") || time.Since(begin) > time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"serveflow/sidecar/operate/tomltext"
 )
 
 // Parse reads a TOML document over the defaults. Errors begin with name. A
@@ -15,6 +17,9 @@ import (
 // *KeyError, all of them joined in the order of their lines.
 func Parse(data []byte, name string) (Config, error) {
 	c := Default()
+	if err := tomltext.Check(data); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, err)
+	}
 	var top map[string]toml.Primitive
 	md, err := toml.Decode(string(data), &top)
 	if err != nil {

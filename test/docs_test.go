@@ -98,6 +98,10 @@ func TestDocumentedCommands(t *testing.T) {
 				}
 			case "serveflow":
 				checkServeflow(t, c)
+			case "go":
+				if len(c.args) > 2 && c.args[1] == "run" && strings.HasPrefix(c.args[2], "./") && !exists(filepath.Join(root, c.args[2])) {
+					t.Errorf("%s:%d: there is no program %s", c.page, c.line, c.args[2])
+				}
 			}
 		}
 	}
@@ -175,6 +179,32 @@ func TestLinks(t *testing.T) {
 				t.Errorf("%s: %v", page, err)
 			}
 		}
+	}
+}
+
+// TestMetricNames checks that documents speak of metrics that docs/metrics.md lists,
+// which a test of package telemetry holds to the program.
+func TestMetricNames(t *testing.T) {
+	listed, err := os.ReadFile(filepath.Join(root, "docs/metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`(?:^|[^a-z_])(serveflow_[a-z_]+[a-z])`)
+	found := 0
+	for _, page := range append(pages(t), filepath.Join(root, "zeek-scripts/README.md"), filepath.Join(root, "suricata-lua/README.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !regexp.MustCompile("`" + m[1] + `[` + "`{]").Match(listed) {
+				t.Errorf("%s speaks of %s, which docs/metrics.md does not list", page, m[1])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("%d names of metrics were found", found)
 	}
 }
 

@@ -2,7 +2,7 @@ package groundtruth
 
 import "serveflow/sidecar/features/packet"
 
-// By says what told the label of a flow, or why it has none.
+// By says where the label of a flow is from, or why it has none.
 type By uint8
 
 // What tells a label, and, from NoLog on, why there is none.
@@ -143,12 +143,12 @@ const mostAnswers = 16
 
 // dns asks the answers by which the originator may have found the responder.
 func (v *votes) dns(l *Labels, t packet.Tuple, start int64) {
-	told := l.answers.of(l.ends(t.Src, t.Dst))
-	n := told.upto(start - 1) // a row of dns.log has the time of the question
-	told = told[max(0, n-mostAnswers):n]
+	answers := l.answers.of(l.ends(t.Src, t.Dst))
+	n := answers.upto(start - 1) // a row of dns.log has the time of the question
+	answers = answers[max(0, n-mostAnswers):n]
 	found := false
-	for i := len(told) - 1; i >= 0; i-- {
-		e := told[i].value
+	for i := len(answers) - 1; i >= 0; i-- {
+		e := answers[i].value
 		if e.until < start {
 			continue
 		}

@@ -1,5 +1,5 @@
 // Package groundtruth tells the label of single flows from what a person has: Zeek's
-// logs of the same traffic and a few rules, or a list of flows. It is behind the
+// logs of the same traffic and a few rules, or a list of flows. It serves the
 // flag --labels of serveflow extract, tune and eval.
 //
 //	known, err := groundtruth.Open("labels.toml")
@@ -38,7 +38,7 @@
 //
 //   - the lines of the lists of flows;
 //   - the server's name in TLS or QUIC;
-//   - if that has none, the name for which the flow's originator was last told the
+//   - if that has none, the name for which the flow's originator last learned the
 //     address of its responder, by a DNS answer that is no older than an hour, or
 //     its TTL if that is longer (as in Bermudez et al., "DNS to the Rescue", IMC
 //     2012); the question must have come from the address that the flow begins at,

@@ -168,7 +168,7 @@ func open(path string) (*Labels, error) {
 // Digest is of all that was read: the same digest, the same labels.
 func (l *Labels) Digest() string { return l.digest }
 
-// hash is seeded anew for each Labels, so that nobody can make ids collide.
+// hash has a seed of its own in each Labels, so that nobody can make ids collide.
 func (l *Labels) hash(b []byte) uint64 { return maphash.Bytes(l.seed, b) }
 
 // community is what flows between two ends are found by.

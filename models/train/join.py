@@ -7,8 +7,9 @@
 Of a data set of --captures every flow has the label of its capture; of one of
 --flows a list says that of single flows. The output directory gets manifest.csv, which names
 the captures with their split and source, and labels.toml, for the flag --labels
-of serveflow extract, tune and eval. Labels of --captures may be renamed, those of
-one program as in remote-desktop/xrdp=rdp, and left out, as in tls-relay=.
+of serveflow extract, tune and eval. Labels may be renamed, those of one program
+or detail as in remote-desktop/xrdp=rdp or other/LLMNR=dns, and left out, as in tls-relay= or,
+of all details that begin so, other/TLS-*=.
 """
 
 import argparse
@@ -33,6 +34,15 @@ def captures_of(manifest):
         yield {"file": str(path), "split": row["split"], "source": row.get("source", "")}
 
 
+def called(names, label, detail):
+    """What a label is called in the bundle, by its detail before itself."""
+    of_detail = f"{label}/{detail}"
+    for pattern, name in names.items():
+        if of_detail == pattern or pattern.endswith("*") and "/" in pattern and of_detail.startswith(pattern[:-1]):
+            return name
+    return names.get(label, label)
+
+
 def flows_of(program, manifest, names):
     """The flows of captures that have one label each, as they are called in the bundle."""
     said = subprocess.run(
@@ -42,8 +52,7 @@ def flows_of(program, manifest, names):
     program_of = {Path(row["file"]).name.removesuffix(".zst"): row.get("program") for row in rows(manifest)}
     for line in said.stdout.splitlines():
         flow = json.loads(line)
-        of_program = f"{flow['truth']}/{program_of[flow['capture'].removesuffix('.zst')]}"
-        label = names.get(of_program, names.get(flow["truth"], flow["truth"]))
+        label = called(names, flow["truth"], program_of[flow["capture"].removesuffix(".zst")])
         yield {"label": label, "community_id": flow["community_id"], "start": flow["ts"]}
 
 
@@ -67,7 +76,10 @@ def main():
         for manifest in [*args.captures, *(m for m, _ in args.flows)]:
             listed.writerows(captures_of(manifest))
         every = [flow for manifest in args.captures for flow in flows_of(args.program, manifest, names)]
-        every += [{k: flow[k] for k in FLOW_COLUMNS} for _, path in args.flows for flow in rows(path)]
+        for _, path in args.flows:
+            for flow in rows(path):
+                flow["label"] = called(names, flow["label"], flow.get("detail"))
+                every.append({k: flow[k] for k in FLOW_COLUMNS})
         known.writerows(flow for flow in every if flow["label"])
     (args.output / "labels.toml").write_text('flows = ["flows.csv"]\n')
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.tree import DecisionTreeClassifier
 
+import join
 import lighttext
 import network
 import table
@@ -215,6 +216,21 @@ class Candidates(unittest.TestCase):
         x = rng.random((5, 2))
         np.testing.assert_allclose(network.forward(net, x), network.forward(again, x), atol=1e-6)
         self.assertEqual(again.columns, ["a", "b"])
+
+
+class Joined(unittest.TestCase):
+    def test_labels_are_called_by_their_detail(self):
+        names = {"other/TLS-*": "", "other/LLMNR": "dns", "bulk-tls": "web", "remote-desktop/xrdp": "rdp"}
+        for label, detail, want in [
+            ("other", "TLS-aborted", ""),
+            ("other", "LLMNR", "dns"),
+            ("other", "NTP", "other"),
+            ("bulk-tls", None, "web"),
+            ("remote-desktop", "xrdp", "rdp"),
+            ("remote-desktop", "x11vnc", "remote-desktop"),
+            ("web", "TLS-aborted", "web"),
+        ]:
+            self.assertEqual(join.called(names, label, detail), want)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@
 //     then: until it does, late packets, as the last ACK and retransmissions,
 //     belong to it. (Zeek also ends a flow 3 s after a FIN that is the first
 //     packet of an end of a flow in mid-stream, but only where a script handles
-//     connection_partial_close, which none does by default.)
+//     connection_partial_close, which none does by default.) Where one end sent
+//     a FIN and then a RST, and the other end neither, Zeek looks every 6 s from
+//     the FIN on whether the flow has been quiet for more than 5 s.
 //   - A SYN that is not a retransmission of the flow's own first packet, or
 //     that comes when an end has closed, begins a new flow: the old one ends.
 //

@@ -9,8 +9,10 @@ const (
 	unanswered = 5 * second   // tcp_attempt_delay
 	lingering  = 5 * second   // tcp_close_delay
 
-	lookupLook  = 10 * second // dns_session_timeout: how often it looks
-	lookupQuiet = 9 * second  // and what it then takes for over
+	lookupLook  = 10 * second  // dns_session_timeout: how often it looks
+	lookupQuiet = 9 * second   // and what it then takes for over
+	halfLook    = 6 * second   // tcp_session_timer: how often it looks at a flow of which one end has closed
+	halfQuiet   = 5*second + 1 // more than tcp_connection_linger: what it then takes for over
 )
 
 // lists are where open flows wait to end.
@@ -19,33 +21,48 @@ type lists struct {
 	tcp           waiting // TCP flows that packets keep open
 	closing       waiting // TCP flows that were closed
 	lookups       waiting // flows of DNS, to Zeek
+	halves        waiting // TCP flows of which one end sent a FIN and then a RST, to Zeek
 	overdue       waiting // flows whose packet is older than the clock by more than their time
 	single, other waiting // flows of other protocols: one end was heard, or both
 }
 
-// waiting is a list of flows in the order in which their time is up. Flows are
-// added at the end only, and the clock never goes back, so one constant per
-// list keeps it sorted.
+// waiting is a list of flows in the order in which their time is up. Most flows are
+// added at the end: the clock never goes back, and one constant per list keeps it
+// sorted.
 type waiting struct {
 	after       int64 // µs from being added until the time is up
 	whole       bool  // up when the second is over: Suricata 7 compares whole seconds
 	fixed       bool  // these run from what brought the flow here, not from its newest packet
+	quiet       int64 // the flow stays for as long again if its newest packet is younger; 0: it does not
 	first, last *flow
 }
 
 // add puts fl, which is in no list, at the end.
 func (w *waiting) add(fl *flow, clock int64) {
-	fl.due = clock + w.after
+	due := clock + w.after
 	if w.whole {
-		fl.due += second - fl.due%second
+		due += second - due%second
 	}
-	fl.list, fl.prev, fl.next = w, w.last, nil
-	if w.last != nil {
-		w.last.next = fl
+	w.insert(fl, due)
+}
+
+// insert puts fl, which is in no list, behind those whose time is up no later.
+func (w *waiting) insert(fl *flow, due int64) {
+	before, after := w.last, (*flow)(nil)
+	for before != nil && before.due > due {
+		before, after = before.prev, before
+	}
+	fl.list, fl.due, fl.prev, fl.next = w, due, before, after
+	if before != nil {
+		before.next = fl
 	} else {
 		w.first = fl
 	}
-	w.last = fl
+	if after != nil {
+		after.prev = fl
+	} else {
+		w.last = fl
+	}
 }
 
 // remove takes fl out.

@@ -32,7 +32,9 @@ type tcpState struct {
 	shook  uint8   // steps of the handshake that were seen
 	fin    [2]bool // by direction
 	alone  bool    // one end sent a FIN when the other had not been heard
-	rst    bool
+	rst    bool    // from an end that had not sent a FIN before, or to Suricata from any
+	broken bool    // an end sent a FIN and then a RST
+	finned int64   // time of the first FIN, µs since the epoch
 }
 
 const (
@@ -79,9 +81,17 @@ func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 	if h := &l.headers; h.Tuple.Proto == packet.TCP {
 		t := &fl.tcp
 		t.opened = t.opened || dir == packet.Responder
-		t.fin[dir] = t.fin[dir] || h.TCPFlags&flagFIN != 0
-		t.alone = t.alone || h.TCPFlags&flagFIN != 0 && fl.pkts[1-dir] == 0
-		t.rst = t.rst || h.TCPFlags&flagRST != 0
+		if h.TCPFlags&flagRST != 0 {
+			t.rst = t.rst || !t.fin[dir]
+			t.broken = t.broken || t.fin[dir]
+		}
+		if h.TCPFlags&flagFIN != 0 {
+			if !t.fin[0] && !t.fin[1] {
+				t.finned = fl.last
+			}
+			t.fin[dir] = true
+			t.alone = t.alone || fl.pkts[1-dir] == 0
+		}
 		t.shake(dir, h.TCPFlags)
 	}
 	return dir

@@ -63,16 +63,17 @@ func (f *Flows) Next(ev *Event) error {
 		}
 		if fl := f.soonest(); fl != nil {
 			switch {
-			case fl.due <= f.clock && fl.list == &f.lookups && f.clock-fl.last < lookupQuiet:
-				f.lookups.remove(fl)
-				f.lookups.add(fl, f.clock) // looked at again after as long
+			case fl.due <= f.clock && f.clock-fl.last < fl.list.quiet:
+				again := fl.list
+				again.remove(fl)
+				again.add(fl, f.clock)
 				continue
 			case fl.due <= f.clock:
 				f.end(ev, fl, f.cause(fl), fl.due)
 				return nil
 			case f.err != nil:
 				cause := CaptureOver
-				if fl.list == &f.closing {
+				if fl.list == &f.closing || fl.list == &f.halves {
 					cause = f.cause(fl)
 				}
 				f.end(ev, fl, cause, f.clock)
@@ -124,8 +125,8 @@ func (f *Flows) take(ev *Event) {
 	if fl == nil {
 		fl = f.begin(key, reverse, l)
 	}
-	dir := fl.count(reverse, l)
 	fl.last = max(fl.last, f.rec.Time)
+	dir := fl.count(reverse, l)
 	f.wait(fl)
 
 	h := l.headers
@@ -206,6 +207,8 @@ func (f *Flows) wait(fl *flow) {
 	switch {
 	case fl.key.Proto == packet.TCP && rules.closed(fl):
 		to = &f.closing
+	case fl.key.Proto == packet.TCP && fl.tcp.broken:
+		to = &f.halves
 	case fl.key.Proto == packet.TCP && rules.opened(fl):
 		to = &f.tcp
 	case fl.key.Proto == packet.TCP:
@@ -224,13 +227,18 @@ func (f *Flows) wait(fl *flow) {
 	if rules == Zeek && fl.last+to.after <= f.clock {
 		to = &f.overdue
 	}
+	if to == &f.halves { // Zeek has looked at it since the first FIN
+		looks := (f.clock-fl.tcp.finned)/to.after + 1
+		to.insert(fl, fl.tcp.finned+looks*to.after)
+		return
+	}
 	to.add(fl, f.clock)
 }
 
 // soonest returns the flow whose time is up first, nil if none is open.
 func (f *Flows) soonest() *flow {
 	var first *flow
-	for _, w := range [...]*waiting{&f.overdue, &f.attempts, &f.closing, &f.lookups, &f.single, &f.other, &f.tcp} {
+	for _, w := range [...]*waiting{&f.overdue, &f.attempts, &f.closing, &f.halves, &f.lookups, &f.single, &f.other, &f.tcp} {
 		if fl := w.first; fl != nil && (first == nil || fl.due < first.due) {
 			first = fl
 		}
@@ -243,9 +251,9 @@ func (f *Flows) cause(fl *flow) EndCause {
 	switch {
 	case fl.list == &f.attempts && fl.pkts[packet.Responder] == 0:
 		return Unanswered
-	case fl.list != &f.closing:
+	case fl.list != &f.closing && fl.list != &f.halves:
 		return Quiet
-	case fl.tcp.rst:
+	case fl.tcp.rst || fl.tcp.broken:
 		return Reset
 	}
 	return Closed

@@ -88,6 +88,10 @@ func TestFlows(t *testing.T) {
 		{"the first packet of the other end is a FIN", []at{
 			{0, a("PA", 100, 10)}, {1, b("FA", 500, 0)}, {4.5, a("PA", 110, 10)}, {20, a("PA", 120, 10)},
 		}, "1o1/0 1r1/1 1o2/1 1o3/1 1end@20:capture_over"},
+		{"FIN and RST of one end: looked at 6 s after the FIN, and 6 s after that", []at{
+			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("FA", 101, 0)}, {2, a("R", 102, 0)},
+			{6.9, b("PA", 500, 10)}, {8, ask}, {12.9, b("PA", 510, 10)}, {25, ask},
+		}, "1o1/0 1r1/1 1o2/1 1o3/1 1r3/2 2o1/0 1r3/3 1end@14:reset 2o2/0 2end@25:capture_over"},
 		{"half-closed stays open", []at{
 			{0, a("S", 100, 0)}, {0, b("SA", 499, 0)}, {1, a("FA", 101, 0)}, {200, b("PA", 500, 10)}, {600, ask},
 		}, "1o1/0 1r1/1 1o2/1 1r2/2 1end@500:quiet 2o1/0 2end@600:capture_over"},

@@ -45,7 +45,8 @@ func (r Rules) lists() lists {
 		attempts: waiting{after: unanswered, fixed: true},
 		tcp:      waiting{after: tcpQuiet},
 		closing:  waiting{after: lingering, fixed: true},
-		lookups:  waiting{after: lookupLook, fixed: true},
+		lookups:  waiting{after: lookupLook, fixed: true, quiet: lookupQuiet},
+		halves:   waiting{after: halfLook, fixed: true, quiet: halfQuiet},
 		single:   waiting{after: otherQuiet},
 		other:    waiting{after: otherQuiet},
 	}
@@ -83,7 +84,7 @@ func (r Rules) opened(fl *flow) bool {
 func (r Rules) closed(fl *flow) bool {
 	t := &fl.tcp
 	if r == Suricata {
-		return t.shook != 0 && (t.rst || t.fin[0] && t.fin[1])
+		return t.shook != 0 && (t.rst || t.broken || t.fin[0] && t.fin[1])
 	}
 	return t.rst || t.fin[0] && t.fin[1] || t.alone
 }

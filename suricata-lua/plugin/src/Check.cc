@@ -122,8 +122,7 @@ bool Trial::Packet(const void* packet) {
     else
         wrong = Contradicted(packet, flow);
     if ( wrong ) {
-        field.store(wrong);
-        verdict.store(Failed);
+        Fail(wrong);
         return false;
     }
     auto proto = Read<uint8_t>(packet, layout.packet.proto);

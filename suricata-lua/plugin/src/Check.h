@@ -31,6 +31,12 @@ public:
     // not there, whatever the layout says. False: do not touch the packet.
     bool Packet(const void* packet);
 
+    // Fail ends it by what was contradicted, also after it was passed.
+    void Fail(const char* what) {
+        field.store(what);
+        verdict.store(Failed);
+    }
+
     // Field is what was contradicted, after Failed.
     const char* Field() const { return field.load(); }
 

@@ -85,12 +85,15 @@ bool Labels::Find(uint64_t flow, Entry& entry) {
     return false;
 }
 
-void Labels::Over(uint64_t flow) {
+bool Labels::Over(uint64_t flow) {
     size_t n = At(flow);
     std::lock_guard<std::mutex> hold(locks[n % stripes]);
     for ( Entry& e : table[n] )
-        if ( e.flow == flow )
+        if ( e.flow == flow && e.label ) {
             e.over = true;
+            return true;
+        }
+    return false;
 }
 
 } // namespace serveflow

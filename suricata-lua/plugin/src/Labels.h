@@ -45,8 +45,9 @@ public:
     // Find and Over may be called by any thread.
     bool Find(uint64_t flow, Entry& entry);
 
-    // Over says that the flow has ended: its label is wanted once or twice more.
-    void Over(uint64_t flow);
+    // Over says that the flow has ended: its label is wanted once or twice more. False:
+    // it has none.
+    bool Over(uint64_t flow);
 
     // Kept and Refused count LABELs; refused are those with one text too many.
     uint64_t Kept() const { return kept.load(std::memory_order_relaxed); }

@@ -131,6 +131,7 @@ void Sender::Turn(Line& line) {
     {
         std::lock_guard<std::mutex> hold(w.lock);
         w.introduced = true;
+        w.CloseDue();
         link.Lost(w.dropped);
         w.dropped = 0;
         if ( ! w.messages.empty() && link.Adopt(w.messages, w.count, w.newest) )

@@ -2,6 +2,7 @@
 
 #include "Tap.h"
 
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,7 @@ Worker* Tap::Start() {
         if ( ! sender ) {
             // Known no sooner than that threads begin.
             capture = settings.waits && ! engine.time_is_live();
+            closes = labels && ! capture;
             Sender::Settings s;
             s.link.socket = settings.socket;
             s.link.hello.engine = "suricata";
@@ -90,10 +92,14 @@ void Tap::Finish(Worker& worker) {
 
 bool Tap::Try(const void* packet) {
     bool sound = trial.Packet(packet);
+    SayFailed();
+    return sound;
+}
+
+void Tap::SayFailed() {
     if ( trial.State() == Trial::Failed && ! failed.exchange(true) )
         Say(Level::Error, std::string("this Suricata does not keep ") + trial.Field() +
                               " where it was expected: no flow will be labelled");
-    return sound;
 }
 
 void Tap::Packet(Worker& worker, const void* packet) {
@@ -102,11 +108,17 @@ void Tap::Packet(Worker& worker, const void* packet) {
     uint32_t size = 0;
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
-    if ( ! ip || ! Look(ip, size, frame) || frame.icmp_error )
+    if ( ! ip ) {
+        // A packet that has a flow has such a header; of which version, only time tells.
+        auto proto = Read<uint8_t>(packet, layout.packet.proto);
+        if ( proto == IPPROTO_TCP || proto == IPPROTO_UDP )
+            trial.Fail("the packet's IP header");
+        return SayFailed();
+    }
+    if ( ! Look(ip, size, frame) || frame.icmp_error )
         return;
     auto* flow = Read<void*>(packet, layout.packet.flow);
-    if ( WorkerOf(flow) != &worker )
-        engine.set_storage(flow, storage, &worker);
+    Mark(flow, worker, 0);
     auto raw = std::min({frame.size + Need().payload_bytes.load(std::memory_order_relaxed),
                          Need().raw_bytes.load(std::memory_order_relaxed), size});
     PacketInfo p;
@@ -117,20 +129,45 @@ void Tap::Packet(Worker& worker, const void* packet) {
     p.wire_len = size;
     p.raw = {reinterpret_cast<const char*>(ip), raw};
     worker.Packet(p);
+    if ( closes && frame.protocol == IPPROTO_TCP && frame.transport > 0 && frame.transport + 14 <= size )
+        Close(worker, flow, p, ip + frame.transport);
 }
 
-// End tells of the end of a flow. One that had all the packets that are wanted is
-// decided without.
+// Mark keeps in the flow which worker its packets come to, and by which sides it was
+// closed, in the bits of the pointer that are always 0.
+uintptr_t Tap::Mark(void* flow, Worker& worker, uintptr_t sides) {
+    auto before = reinterpret_cast<uintptr_t>(engine.storage(flow, storage));
+    auto after = reinterpret_cast<uintptr_t>(&worker) | (before & both_sides) | sides;
+    if ( after != before )
+        engine.set_storage(flow, storage, reinterpret_cast<void*>(after));
+    return after & both_sides;
+}
+
+// Close sees a connection that ends before all packets that are wanted came: its label
+// is to be there when Suricata writes the record of the flow, which live does not wait.
+void Tap::Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* tcp) {
+    constexpr uint8_t fin = 0x01;
+    constexpr uint8_t rst = 0x04;
+    if ( (tcp[13] & (fin | rst)) == 0 )
+        return;
+    uint16_t from = static_cast<uint16_t>(tcp[0] << 8 | tcp[1]);
+    uintptr_t side = from == Read<uint16_t>(flow, layout.flow.sp) ? 1 : 2;
+    if ( Mark(flow, worker, (tcp[13] & rst) != 0 ? both_sides : side) == both_sides )
+        worker.Closing(p.flow.number, p.ts_us);
+}
+
+// End tells of the end of a flow that has no label yet. It may have had all packets that
+// are wanted by Suricata's count: ICMP errors that tell about it are in that.
 void Tap::End(const void* flow) {
     if ( trial.State() == Trial::Failed || ! sender )
         return;
+    Worker* worker = WorkerOf(flow);
+    if ( ! worker )
+        return; // nothing was sent of it
     auto id = FlowID(layout, flow);
-    if ( labels )
-        labels->Over(id);
-    if ( FlowPackets(layout, flow) > Need().packets.load(std::memory_order_relaxed) )
+    if ( labels && labels->Over(id) )
         return;
-    if ( Worker* worker = WorkerOf(flow) )
-        worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
+    worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 
 bool Tap::Label(const void* flow, bool over, Labels::Entry& entry) {

@@ -59,9 +59,16 @@ public:
     uint64_t Labelled() const { return labels ? labels->Kept() : 0; }
 
 private:
+    static constexpr uintptr_t both_sides = 3;
+
     const serveflow::Wanted& Need() const { return sender->Need(); }
     bool Try(const void* packet);
-    Worker* WorkerOf(const void* flow) const { return static_cast<Worker*>(engine.storage(flow, storage)); }
+    void SayFailed();
+    Worker* WorkerOf(const void* flow) const {
+        return reinterpret_cast<Worker*>(reinterpret_cast<uintptr_t>(engine.storage(flow, storage)) & ~both_sides);
+    }
+    uintptr_t Mark(void* flow, Worker& worker, uintptr_t sides);
+    void Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* tcp);
     Worker::Deadline Until();
 
     const Engine& engine;
@@ -73,6 +80,7 @@ private:
     std::unique_ptr<Labels> labels;
     std::unique_ptr<Sender> sender; // made with the first worker
     bool capture = false;
+    bool closes = false;       // tells of the end of connections before Suricata does
     int working = 0;           // workers
     int storage = -1;          // in flows: their worker
     Worker::Deadline finish{}; // of all of them

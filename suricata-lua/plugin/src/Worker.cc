@@ -9,6 +9,8 @@ namespace serveflow {
 namespace {
 
 constexpr size_t largest = max_flow + 96; // of a message, without what it has of the packet
+constexpr std::chrono::milliseconds moment{100};
+constexpr size_t most_closing = 1 << 16;
 
 } // namespace
 
@@ -55,6 +57,25 @@ void Worker::End(uint64_t flow, int64_t ts_us) {
     auto before = messages.size();
     PackEnd(messages, flow, ts_us);
     Added(before);
+}
+
+void Worker::Closing(uint64_t flow, int64_t ts_us) {
+    std::unique_lock<std::mutex> hold(lock);
+    if ( closing.size() < most_closing ) // the others end with their record
+        closing.push_back({flow, ts_us, Clock::now() + moment});
+}
+
+// CloseDue ends the flows whose moment is over. The lock is held.
+void Worker::CloseDue() {
+    auto now = closing.empty() ? Clock::time_point{} : Clock::now();
+    for ( ; ! closing.empty() && closing.front().at <= now; closing.pop_front() ) {
+        if ( messages.size() + largest > sender.Options().link.buffer_bytes ) {
+            dropped++;
+            continue;
+        }
+        PackEnd(messages, closing.front().flow, closing.front().ts_us);
+        count++;
+    }
 }
 
 void Worker::AwaitAnswer(Deadline deadline) {

@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <string>
 
@@ -33,6 +34,9 @@ public:
     void Packet(const PacketInfo& p);
     void End(uint64_t flow, int64_t ts_us);
 
+    // Closing sends END in a moment, after the packets that may still come.
+    void Closing(uint64_t flow, int64_t ts_us);
+
     // AwaitAnswer waits until the sidecar has said what it wants or is not there.
     void AwaitAnswer(Deadline deadline);
 
@@ -46,6 +50,7 @@ public:
 private:
     friend class Sender;
 
+    void CloseDue();
     bool Room(std::unique_lock<std::mutex>& hold, size_t bytes);
     void Added(size_t before);
     bool Ask(std::unique_lock<std::mutex>& hold, Deadline deadline);
@@ -57,6 +62,12 @@ private:
     std::string messages;
     uint64_t count = 0;
     uint64_t dropped = 0;
+    struct Ending {
+        uint64_t flow;
+        int64_t ts_us;
+        Clock::time_point at;
+    };
+    std::deque<Ending> closing;
     int64_t newest = 0;      // packets' clock
     uint64_t asked = 0;      // SYNCs,
     Deadline until;          // when the last one is of no use any more,

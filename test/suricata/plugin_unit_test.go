@@ -1,0 +1,170 @@
+package suricata
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"serveflow/sidecar/tap/wire"
+	"serveflow/test/engine"
+)
+
+// compile makes a program out of a file in suricata-lua/plugin/test and the parts of the
+// plugin that know nothing of Suricata, with sanitizers.
+func compile(t testing.TB, root, name string, flags ...string) (program string) {
+	t.Helper()
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip("SKIPPED: no g++ here")
+	}
+	program = filepath.Join(t.TempDir(), name)
+	plugin, shared := filepath.Join(root, "suricata-lua/plugin"), filepath.Join(root, "zeek-scripts/src")
+	args := append([]string{"-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread", "-I", filepath.Join(plugin, "src"), "-I", shared,
+		"-o", program, filepath.Join(plugin, "test", name+".cc")}, flags...)
+	for _, part := range []string{"Frame", "Labels", "Sender", "Worker"} {
+		args = append(args, filepath.Join(plugin, "src", part+".cc"))
+	}
+	for _, part := range []string{"Pack", "Unpack", "Link"} {
+		args = append(args, filepath.Join(shared, part+".cc"))
+	}
+	if out, err := exec.Command("g++", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// labeller is a sidecar that labels every flow that ends, once.
+func labeller(t *testing.T) (socket string, packets *atomic.Int64) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	packets = new(atomic.Int64)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go label1(conn, packets)
+		}
+	}()
+	return socket, packets
+}
+
+func label1(conn net.Conn, packets *atomic.Int64) {
+	defer conn.Close()
+	out := bufio.NewWriter(conn)
+	e, d := wire.NewEncoder(out), wire.NewDecoder(conn)
+	open := map[wire.FlowID]bool{}
+	say := func(id wire.FlowID) {
+		if open[id] {
+			e.Label(&wire.Label{Flow: id, Label: "web", Score: 0.5, Stage: "s", Packets: 3, Model: "m@1", Reason: "flow_end"})
+		}
+		delete(open, id)
+	}
+	for m := (wire.Message{}); d.Next(&m) == nil; {
+		switch m.Kind {
+		case wire.KindHello:
+			e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192})
+		case wire.KindPacket:
+			packets.Add(1)
+			open[m.Flow] = true
+			continue
+		case wire.KindEnd:
+			say(m.Flow)
+		case wire.KindSync:
+			if m.Final {
+				for id := range open {
+					say(id)
+				}
+			}
+			e.Synced(m.Token)
+		}
+		out.Flush()
+	}
+}
+
+// TestPluginThreads: many threads send through one that speaks to the sidecar, under the
+// thread sanitizer; every message arrives and every flow has its label.
+func TestPluginThreads(t *testing.T) {
+	program := compile(t, engine.Root(t), "many", "-fsanitize=thread")
+	for _, mode := range []string{"capture", "live"} {
+		t.Run(mode, func(t *testing.T) {
+			const threads, flows, packets = 8, 500, 3
+			socket, arrived := labeller(t)
+			cmd := exec.Command(program, socket, mode, fmt.Sprint(threads), fmt.Sprint(flows), fmt.Sprint(packets))
+			var said strings.Builder
+			cmd.Stderr = &said
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, said.String())
+			}
+			var sent, dropped, labels, refused, found, synced int
+			if _, err := fmt.Sscanf(string(out), "sent %d dropped %d labels %d refused %d found %d synced %d", &sent, &dropped, &labels, &refused, &found, &synced); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			if dropped != 0 || refused != 0 || labels != threads*flows || found < threads*flows || arrived.Load() != threads*flows*packets {
+				t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets\n%s", out, arrived.Load(), threads*flows, packets, said.String())
+			}
+			if want := threads * flows / 100; mode == "capture" && synced != want {
+				t.Errorf("%d of %d SYNCs answered", synced, want)
+			}
+		})
+	}
+}
+
+// FuzzPlugin gives the plugin's code what a sidecar or a network may send, under the
+// address sanitizer.
+func FuzzPlugin(f *testing.F) {
+	program := compile(f, "../..", "hostile", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+	cmd := exec.Command(program)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		f.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { in.Close(); cmd.Wait() })
+	answers := bufio.NewReader(out)
+
+	var b strings.Builder
+	e := wire.NewEncoder(&b)
+	e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192})
+	e.Label(&wire.Label{Flow: wire.UintID(1 << 50), Label: "web", Score: 0.75, Stage: "s", Packets: 3, LatencyUS: -5, Model: "m@1", Reason: "accepted"})
+	e.Synced(7)
+	e.Error(wire.CodeLimit, "too many")
+	f.Add(false, []byte(b.String()))
+	f.Add(true, append([]byte{0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, make([]byte, 20)...))
+	f.Add(true, slices.Concat([]byte{0x60, 0, 0, 0, 0, 32, 44, 64}, make([]byte, 32), []byte{17, 0, 0, 1, 0, 0, 0, 1}, make([]byte, 24)))
+	f.Fuzz(func(t *testing.T, packet bool, data []byte) {
+		head := binary.LittleEndian.AppendUint32(nil, uint32(len(data)))
+		head = append(head, map[bool]byte{false: 's', true: 'p'}[packet])
+		if _, err := in.Write(append(head, data...)); err != nil {
+			t.Fatalf("%v\n%s", err, said.String())
+		}
+		if _, err := answers.ReadString('\n'); err != nil && err != io.EOF {
+			t.Fatal(err)
+		} else if err == io.EOF {
+			cmd.Wait()
+			t.Fatalf("it died:\n%s", said.String())
+		}
+	})
+}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// maxSocket is the longest path of a socket. An address holds 107 bytes; the
-// rest is for the name under which the socket is made ready beside its place.
+// maxSocket is the longest path of a socket, within the 107 bytes that an address
+// holds.
 const maxSocket = 96
 
 // maxSensor is the longest name that a tap may give its sensor.

@@ -16,6 +16,7 @@ type Listener struct {
 	path     string
 	place    os.FileInfo // of the socket
 	serving  sync.Mutex  // held by Serve
+	lock     *lock       // of its place
 }
 
 // acceptPause is how long to wait when no connection can be accepted, as when
@@ -60,7 +61,7 @@ func (l *Listener) Close() error {
 	err = errors.Join(err, l.listener.SetDeadline(time.Now().Add(backlog)))
 	l.serving.Lock()
 	defer l.serving.Unlock()
-	return errors.Join(err, l.listener.Close())
+	return errors.Join(err, l.listener.Close(), l.lock.release())
 }
 
 // Credentials are the process id and user of the other end, as they were when

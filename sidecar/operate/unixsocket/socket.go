@@ -30,10 +30,14 @@ type Socket struct {
 }
 
 // Listen makes the socket. It takes over the place of a socket that nobody
-// answers on any more, and of nothing else. The socket is bound beside its
-// place and moved there when its mode and owner are right, so that nobody can
-// connect before. A missing directory is created if its parent exists.
+// answers on any more, and of nothing else. The socket is bound in a private
+// directory and moved to its place when its mode and owner are right, so that nobody
+// can connect before. A file beside it, with .lock at the end of its name, is locked
+// for as long as the listener is open: of several processes one gets the place. A missing directory is created if its parent exists.
 func (s Socket) Listen() (*Listener, error) {
+	if len(s.Path) > maxPath {
+		return nil, fmt.Errorf("%s: the path has %d bytes and a socket's may have %d", s.Path, len(s.Path), maxPath)
+	}
 	uid, gid, err := s.owners()
 	if err != nil {
 		return nil, err
@@ -43,40 +47,63 @@ func (s Socket) Listen() (*Listener, error) {
 			return nil, fmt.Errorf("%w (create the socket's directory, or name another socket)", err)
 		}
 	}
+	lock, err := takeLock(s.Path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.bind(uid, gid)
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	l.lock = lock
+	return l, nil
+}
+
+// bind makes the socket in a directory that only this process can enter, where nobody
+// can connect to it and nobody can have put a link, and moves it to its place.
+func (s Socket) bind(uid, gid int) (*Listener, error) {
 	if err := s.Free(); err != nil {
 		return nil, err
 	}
-	beside := fmt.Sprintf("%s.%d", s.Path, os.Getpid())
-	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	private, err := os.MkdirTemp(filepath.Dir(s.Path), ".serveflow-")
+	if err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: beside, Net: "unix"})
+	defer os.Remove(private)
+	dir, err := os.Open(private)
 	if err != nil {
-		return nil, listenError(s.Path, err)
+		return nil, err
+	}
+	defer dir.Close()
+	// By the descriptor, since the name of a socket has little room.
+	name := fmt.Sprintf("/proc/self/fd/%d/s", dir.Fd())
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	if err != nil {
+		return nil, err
 	}
 	l.SetUnlinkOnClose(false)
-	place, err := s.moveIn(beside, uid, gid)
+	place, err := s.moveIn(filepath.Join(private, "s"), uid, gid)
 	if err != nil {
-		return nil, errors.Join(err, l.Close(), os.Remove(beside))
+		return nil, errors.Join(err, l.Close(), os.Remove(filepath.Join(private, "s")))
 	}
 	return &Listener{listener: l, path: s.Path, place: place}, nil
 }
 
-// moveIn readies the socket beside its place and moves it there.
-func (s Socket) moveIn(beside string, uid, gid int) (os.FileInfo, error) {
-	if err := os.Chmod(beside, s.Mode); err != nil {
+// moveIn readies the socket and moves it to its place.
+func (s Socket) moveIn(from string, uid, gid int) (os.FileInfo, error) {
+	if err := os.Chmod(from, s.Mode); err != nil {
 		return nil, err
 	}
 	if uid >= 0 || gid >= 0 {
-		if err := os.Lchown(beside, uid, gid); err != nil {
+		if err := os.Lchown(from, uid, gid); err != nil {
 			return nil, err
 		}
 	}
-	place, err := os.Lstat(beside)
+	place, err := os.Lstat(from)
 	if err != nil {
 		return nil, err
 	}
-	return place, os.Rename(beside, s.Path)
+	return place, os.Rename(from, s.Path)
 }
 
 // Free returns nil if the socket's place is empty or holds a socket that nobody
@@ -130,13 +157,6 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// maxPath is the longest path a socket can have (sun_path in unix(7)), less
-// room for the process id of the name beside it.
-const maxPath = 107 - len(".4194304")
-
-func listenError(path string, err error) error {
-	if len(path) > maxPath {
-		return fmt.Errorf("%w: the path has %d bytes and a socket's may have %d", err, len(path), maxPath)
-	}
-	return err
-}
+// maxPath is the longest path that a client can connect to: sun_path in unix(7), less
+// the zero byte at its end.
+const maxPath = 107

@@ -61,11 +61,14 @@ func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
 				t.Errorf("made %v, %v", info.Mode(), err)
 			}
 			entries, _ := os.ReadDir(filepath.Dir(path))
-			if len(entries) != 1 {
-				t.Errorf("left behind: %v", entries)
+			if len(entries) != 2 || entries[1].Name() != "s.sock.lock" {
+				t.Errorf("beside it: %v", entries)
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)
+			}
+			if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 0 {
+				t.Errorf("left over: %v", entries)
 			}
 			if _, err := os.Lstat(path); err == nil {
 				t.Error("the socket is still there")
@@ -114,7 +117,7 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	other, err := Socket{Path: path, Mode: 0o660}.Listen()
+	other, err := net.Listen("unix", path) // another program's, which knows no lock
 	if err != nil {
 		t.Fatal(err)
 	}

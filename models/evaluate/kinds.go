@@ -3,6 +3,7 @@ package evaluate
 import (
 	_ "embed" // of kinds.toml
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -15,9 +16,10 @@ var kindsText string
 
 // vocabulary is the text of kinds.toml.
 type vocabulary struct {
-	Right map[string][]string `toml:"right"`
-	Near  map[string][]string `toml:"near"`
-	Alarm struct {
+	Right  map[string][]string `toml:"right"`
+	Merged map[string][]string `toml:"merged"`
+	Near   map[string][]string `toml:"near"`
+	Alarm  struct {
 		Kinds  []string `toml:"kinds"`
 		Labels []string `toml:"labels"`
 	} `toml:"alarm"`
@@ -75,7 +77,9 @@ func newJudge(m *bundle.Manifest) *judge {
 }
 
 // right says whether a label is that of a kind.
-func right(label string, k kind) bool { return label == k.name || k.in(kinds.Right[label]) }
+func (j *judge) right(label string, k kind) bool {
+	return label == k.name || k.in(kinds.Right[label]) || k.in(kinds.Merged[label]) && !slices.Contains(j.labels, k.name)
+}
 
 // isKnown says whether the bundle has a label that is right for the kind. All
 // other kinds are background.
@@ -83,7 +87,7 @@ func (j *judge) isKnown(k kind) bool {
 	known, asked := j.known[k]
 	if !asked {
 		for _, l := range j.labels {
-			known = known || right(l, k)
+			known = known || j.right(l, k)
 		}
 		j.known[k] = known
 	}
@@ -109,7 +113,7 @@ func (j *judge) of(k kind, label string) verdict {
 		known: j.isKnown(k), none: label == bundle.UnknownLabel || label == j.background,
 		alarm: j.alarms[label], ordinary: !k.in(kinds.Alarm.Kinds),
 	}
-	v.right = !v.none && right(label, k) || v.none && !v.known
+	v.right = !v.none && j.right(label, k) || v.none && !v.known
 	v.near = !v.none && !v.right && k.in(kinds.Near[label])
 	return v
 }
@@ -148,7 +152,7 @@ func (j *judge) scores(flows []flowResult) Scores {
 	byLabel := map[string][]string{}
 	for _, l := range j.labels {
 		for name := range of {
-			if stands(l, name) {
+			if j.stands(l, name) {
 				byLabel[l] = append(byLabel[l], name)
 			}
 		}
@@ -171,8 +175,8 @@ func (j *judge) scores(flows []flowResult) Scores {
 }
 
 // stands says whether a label is right for some flows of a kind.
-func stands(label, name string) bool {
-	if label == name {
+func (j *judge) stands(label, name string) bool {
+	if j.right(label, kind{name: name}) {
 		return true
 	}
 	for _, entry := range kinds.Right[label] {

@@ -63,6 +63,15 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%v called %s: wrong is %v", c.kind, c.label, v.wrong())
 		}
 	}
+	// Kinds without a label of their own name may be merged into another.
+	for _, c := range []struct {
+		labels []string
+		right  bool
+	}{{[]string{"ssh", "web"}, true}, {[]string{"ssh", "ssh-bulk"}, false}} {
+		if v := newJudge(&bundle.Manifest{Labels: c.labels}).of(kind{"ssh-bulk", ""}, "ssh"); v.right != c.right || !v.known {
+			t.Errorf("ssh-bulk called ssh by a bundle with %q: %+v", c.labels, v)
+		}
+	}
 	// Without a word of the manifest, other is a label as any other, and the alarms
 	// are those of kinds.toml.
 	old := newJudge(&bundle.Manifest{Labels: []string{"ssh-forward", "other"}})

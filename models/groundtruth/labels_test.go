@@ -510,3 +510,23 @@ in no rule, by flows
 		t.Errorf("%d of %d", labelled, n)
 	}
 }
+
+// TestZeekctlFolder: what zeekctl leaves beside the logs ends nothing, and logs as
+// databases write them are read.
+func TestZeekctlFolder(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"labels.toml": "logs = [\"logs\"]\n[services]\nssh = \"shell\"\n",
+		"logs/2023-11-14/conn-summary.22:13:20-23:00:00.log.gz": gzipped(">== Total === 2023-11-14\n   - Connections 1.0 - Payload 1.0k\n"),
+		"logs/2023-11-14/conn.22:13:20-23:00:00.log.gz":         gzipped(`{"ts":1700000000.0,"uid":"C1","id_orig_h":"192.0.2.1","id_orig_p":50000,"id_resp_h":"192.0.2.2","id_resp_p":22,"proto":"tcp","service":"ssh","conn_state":"SF"}` + "\n"),
+	})
+	known, err := Open(filepath.Join(dir, "labels.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := known.Of(flow(t, "tcp 192.0.2.1 50000 192.0.2.2 22"), t0).Label; got != "shell" {
+		t.Errorf("the label is %q", got)
+	}
+	if len(known.Read.Trouble) != 1 || !strings.Contains(known.Read.Trouble[0], "conn-summary") {
+		t.Errorf("%q", known.Read.Trouble)
+	}
+}

@@ -52,10 +52,16 @@ func (r *reading) logs(paths []string) error {
 			if err != nil || d.IsDir() || path != root && !wanted.MatchString(d.Name()) {
 				return err
 			}
-			found = true
-			if err := r.log(path); err != nil {
+			err = r.log(path)
+			if errors.Is(err, zeeklog.ErrFormat) && path != root {
+				// Such as the conn-summary of zeekctl, a report for people.
+				r.trouble("%s: no log of Zeek: it was passed over", path)
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
+			found = true
 			return nil
 		})
 		if err == nil && !found {

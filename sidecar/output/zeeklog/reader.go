@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"serveflow/sidecar/output/jsonl"
 )
@@ -98,7 +99,7 @@ func (r *Reader) row(line []byte) bool {
 	switch {
 	case r.json && jsonl.Valid(line):
 		for key, value := range jsonl.Members(line) {
-			if i := slices.Index(r.fields, string(key)); i >= 0 {
+			if i := r.field(key); i >= 0 {
 				r.values[i] = value
 			}
 		}
@@ -116,6 +117,18 @@ func (r *Reader) row(line []byte) bool {
 	}
 	r.breaks()
 	return false
+}
+
+// field is the number of the field that a key of JSON names, -1 if it is not read.
+// Databases that take no dot in a name have id_orig_h for id.orig_h.
+func (r *Reader) field(key []byte) int {
+	return slices.IndexFunc(r.fields, func(field string) bool {
+		if string(key) == field {
+			return true
+		}
+		id, end, dotted := strings.Cut(field, ".")
+		return dotted && len(key) == len(field) && string(key[:len(id)]) == id && key[len(id)] == '_' && string(key[len(id)+1:]) == end
+	})
 }
 
 func (r *Reader) breaks() {

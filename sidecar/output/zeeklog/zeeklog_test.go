@@ -94,3 +94,19 @@ func TestTuple(t *testing.T) {
 		}
 	}
 }
+
+// TestUnderscores: a JSON log whose shipper has id_orig_h for id.orig_h is read, and
+// no other key is taken for one.
+func TestUnderscores(t *testing.T) {
+	r, err := NewReader(strings.NewReader(`{"id_orig_h":"192.0.2.1","id.resp_h":"192.0.2.2","idxorig_h":"no","conn_state":"SF"}`), "id.orig_h", "id.resp_h", "conn_state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%s %s %s", r.Text(0), r.Text(1), r.Text(2)); got != "192.0.2.1 192.0.2.2 SF" {
+		t.Error(got)
+	}
+}

@@ -523,7 +523,7 @@ func TestZeekctlFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := known.Of(flow(t, "tcp 192.0.2.1 50000 192.0.2.2 22"), t0).Label; got != "shell" {
+	if got := known.Of("x.pcap", flow(t, "tcp 192.0.2.1 50000 192.0.2.2 22"), t0).Label; got != "shell" {
 		t.Errorf("the label is %q", got)
 	}
 	if len(known.Read.Trouble) != 1 || !strings.Contains(known.Read.Trouble[0], "conn-summary") {

@@ -46,7 +46,7 @@ var wanted = regexp.MustCompile(`^(conn|ssl|quic|dns)[^a-zA-Z].*(log|json)(\.gz|
 // logs reads files, and the logs in folders and everything below them.
 func (r *reading) logs(paths []string) error {
 	for _, path := range paths {
-		root, found := r.path(path), false
+		root, found, refused := r.path(path), false, error(nil)
 		// WalkDir goes in lexical order, so what is read is the same every time.
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || path != root && !wanted.MatchString(d.Name()) {
@@ -55,6 +55,7 @@ func (r *reading) logs(paths []string) error {
 			err = r.log(path)
 			if errors.Is(err, zeeklog.ErrFormat) && path != root {
 				// Such as the conn-summary of zeekctl, a report for people.
+				refused = fmt.Errorf("%s: %w", path, err)
 				r.trouble("%s: no log of Zeek: it was passed over", path)
 				return nil
 			}
@@ -64,7 +65,9 @@ func (r *reading) logs(paths []string) error {
 			found = true
 			return nil
 		})
-		if err == nil && !found {
+		if err == nil && !found && refused != nil {
+			err = refused
+		} else if err == nil && !found {
 			err = fmt.Errorf("%s: no log of Zeek's conn, ssl, quic or dns is below it", root)
 		}
 		if err != nil {

@@ -122,6 +122,55 @@ class Flows(unittest.TestCase):
         self.assertEqual([table.packet_of(c) for c in ("proto", "p12_gap", "first3_duration")], [1, 12, 3])
 
 
+class Shapes(unittest.TestCase):
+    """Four flows: one of UDP with payload in packets 1 and 3, one of TCP in packet 3, one silent, one of a label that is not listed."""
+
+    def table(self, **recipe):
+        columns = {
+            "file": list("abcd"),
+            "split": ["train"] * 4,
+            "source": [""] * 4,
+            "label": ["x", "y", "x", "z"],
+            "packets": [3, 3, 2, 3],
+            "proto": np.array([17, 6, 6, 17], dtype=np.float32),
+            "wait_1": [0] * 4,
+            "wait_2": [1, 1, 1, 1],
+            "wait_3": [2, 2, -1, 2],
+            "p1_payload": np.array([5, 0, 0, 7], dtype=np.float32),
+            "p2_payload": np.array([0, 0, 0, 0], dtype=np.float32),
+            "p3_payload": np.array([9, 8, -65536, 9], dtype=np.float32),
+            "s1_at": np.array([1, 3, -1, 1], dtype=np.float32),
+            "s1_ones": np.array([4, 3, -1, 2], dtype=np.float32),
+            "s2_at": np.array([3, -1, -1, 3], dtype=np.float32),
+            "s2_ones": np.array([6, -1, -1, 7], dtype=np.float32),
+        }
+        order = ["file", "split", "source", "label", "packets", "wait_1", "wait_2", "wait_3", "proto", *[n for n in columns if n[:2] in ("p1", "p2", "p3", "s1", "s2")]]
+        about = {"packets": 3, "sections": ["seq", "shape"], "masks": [], "events": "meta"}
+        data = pa.table({name: columns[name] for name in order}).replace_schema_metadata({"serveflow.features": json.dumps(about)})
+        with tempfile.TemporaryDirectory() as directory:
+            pq.write_table(data, Path(directory) / "t.parquet")
+            return table.read(Path(directory) / "t.parquet", {"protocols": ["tcp", "udp"], "quiet": 10} | recipe)
+
+    def test_silent_flows_are_left_out(self):
+        t = self.table()
+        self.assertEqual(t.session.tolist(), ["a", "b", "d"])
+        self.assertEqual(t.asked(np.arange(3), 2).tolist(), [0, 2])
+        self.assertEqual(t.asked(np.arange(3), 3).tolist(), [0, 1, 2])
+
+    def test_background(self):
+        t = self.table(labels=["x", "y"], background="other")
+        self.assertEqual((t.labels, t.y.tolist()), (["other", "x", "y"], [1, 2, 0]))
+
+    def test_cells(self):
+        t = self.table(hide=["s2_at", "p._payload"])
+        self.assertFalse({"s2_at", "p1_payload"} & set(t.columns))
+        ones = np.array([t.columns.index("s2_ones"), t.columns.index("s1_ones")])
+        self.assertEqual(t.cells(np.arange(3), ones, 3).tolist(), [[6, 4], [-1, 3], [7, 2]])
+        self.assertEqual(t.cells(np.arange(3), ones, 2).tolist(), [[-1, 4], [-1, -1], [-1, 2]])
+        both = np.array([t.columns.index("s1_at"), ones[1]])
+        self.assertEqual(t.without_payload(t.cells(np.arange(3), both, 3), both).tolist(), [[1, -1], [3, -1], [1, -1]])
+
+
 class Candidates(unittest.TestCase):
     def table(self):
         session = np.array([f"{'abc'[k]}{i}" for k in range(3) for i in range(7) for _ in range(4)])
@@ -186,7 +235,7 @@ class Candidates(unittest.TestCase):
         try:
             with tempfile.TemporaryDirectory() as directory:
                 c = Spy("tree1", "packet", "tree", 1, {"min_leaf": 1, "power": 0.5})
-                train.train(train.Folder(Path(directory)), [c], t, 2, "source")
+                train.train(train.Folder(Path(directory)), [c], t, 2, "source", {})
                 booster = lgb.Booster(model_file=f"{directory}/tree1.fold0.txt")
                 self.assertNotIn(2, booster.predict(t.x[:, :1]).argmax(1))
         finally:

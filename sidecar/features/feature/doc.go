@@ -65,6 +65,8 @@
 //	s2_entropy    of the bytes, in bits, 0 to 6
 //	s2_rest       offset from 1 of the first 16-bit field that is the length of
 //	              what follows it, 0 to 7; 0: none. s2_total: of the whole
+//	s2_tls_version, s2_tls_session   of a ClientHello or ServerHello: lower byte of
+//	              the version it names, 0 to 255, and length of its session's id, 0 to 32
 //	s2_dns_reply  1 in a DNS response, 0 in a query (RFC 1035; also mDNS, LLMNR)
 //	s2_dns_answers, s2_dns_type   answers, 0 to 255; type of the question, 1 to 65535
 //	s2_dns_name, s2_dns_longest   bytes of the question's name and of its longest

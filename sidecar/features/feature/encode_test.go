@@ -63,7 +63,7 @@ func randomFlow(data []byte) []packet.Packet {
 // shapeHighest are the highest values of the shapes' columns, in their order.
 var shapeHighest = []float32{
 	255, 1, 65535, 64, 255, 255, 255, 255, 255, 255, 255, 255,
-	8, 1, 64, 64, 1, 1, 6, 7, 7, 1, 255, 255, 63, 52, 1, 1, 1, 1, 65535,
+	8, 1, 64, 64, 1, 1, 6, 7, 7, 255, 32, 1, 255, 255, 63, 52, 1, 1, 1, 1, 65535,
 }
 
 // inRange checks a value against the range that the package comment gives.

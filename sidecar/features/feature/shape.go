@@ -22,6 +22,8 @@ const (
 	shapeEntropy
 	shapeRest
 	shapeTotal
+	shapeVersion
+	shapeSession
 	shapeReply
 	shapeAnswers
 	shapeName
@@ -37,6 +39,7 @@ const (
 var shapeNames = []string{
 	"at", "dir", "size", "gap", "byte1", "byte2", "byte3", "byte4", "byte5", "byte6", "byte7", "byte8",
 	"ones", "printable", "run", "leading", "zeros", "distinct", "entropy", "rest", "total",
+	"tls_version", "tls_session",
 	"dns_reply", "dns_answers", "dns_name", "dns_longest", "dns_labels", "dns_digits", "dns_upper", "dns_odd", "dns_distinct", "dns_type",
 }
 
@@ -104,6 +107,14 @@ func encodeContent(v *float32, index int, s *packet.Shape, d *packet.DNS) {
 		*v = float32(s.Rest)
 	case shapeTotal:
 		*v = float32(s.Total)
+	case shapeVersion:
+		if s.TLS.Hello != 0 {
+			*v = float32(s.TLS.Version)
+		}
+	case shapeSession:
+		if s.TLS.Hello != 0 {
+			*v = float32(s.TLS.Session)
+		}
 	case shapeQuestion:
 		if s.Question != 0 {
 			*v = float32(s.Question)

@@ -31,7 +31,16 @@ type Shape struct {
 	// endian, among the first seven) that holds the number of payload bytes
 	// after it, or of the whole payload; 0: none does.
 	Rest, Total uint8
+	TLS         TLS
 	DNS         DNS
+}
+
+// TLS is what the first bytes of a ClientHello or ServerHello tell (RFC 8446,
+// section 4.1; of TLS 1.0 and later). Hello is 0 where the payload is neither.
+type TLS struct {
+	Hello   uint8 // 1 of the client, 2 of the server
+	Version uint8 // lower byte of the version it names: 1 of TLS 1.0, 3 of 1.2 and 1.3
+	Session uint8 // bytes of the session's id, 0 to 32
 }
 
 // DNS is what the header and the question's name of a DNS message tell (RFC 1035,
@@ -92,6 +101,7 @@ func (s *Shape) measure(b []byte, payload int, proto uint8) {
 	}
 	s.Entropy = uint16((logCounts[len(b)] - sum) / uint32(len(b)) >> 4)
 	s.lengths(b, payload)
+	s.TLS.parse(b)
 	s.question(b, proto)
 }
 
@@ -118,6 +128,16 @@ func (s *Shape) lengths(b []byte, payload int) {
 			s.Total = uint8(at + 1)
 		}
 	}
+}
+
+// parse reads b as a TLS record that begins with a hello, and leaves t as it is if
+// it is none.
+func (t *TLS) parse(b []byte) {
+	const handshake, hello, version, session = 22, 5, 9, 43
+	if len(b) <= session || b[0] != handshake || b[1] != 3 || b[hello] != 1 && b[hello] != 2 || b[version] != 3 || b[session] > 32 {
+		return
+	}
+	*t = TLS{Hello: b[hello], Version: b[version+1], Session: b[session]}
 }
 
 // question reads b as a DNS message, over TCP with its length before it, and

@@ -131,6 +131,29 @@ func TestShapeOfDNS(t *testing.T) {
 	}
 }
 
+func TestShapeOfTLS(t *testing.T) {
+	hello := make([]byte, 80)
+	copy(hello, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+	hello[43] = 32
+	if s := shapeOf(hello, 517, TCP); s.TLS != (TLS{1, 3, 32}) {
+		t.Errorf("ClientHello: %+v", s.TLS)
+	}
+	hello[5], hello[10], hello[43] = 2, 1, 0
+	if s := shapeOf(hello, 517, TCP); s.TLS != (TLS{2, 1, 0}) {
+		t.Errorf("ServerHello of TLS 1.0: %+v", s.TLS)
+	}
+	for at, b := range map[int]byte{0: 23, 1: 2, 5: 11, 9: 2, 43: 33} {
+		other := append([]byte(nil), hello...)
+		other[at] = b
+		if s := shapeOf(other, 517, TCP); s.TLS != (TLS{}) {
+			t.Errorf("byte %d is %d: %+v", at, b, s.TLS)
+		}
+	}
+	if s := shapeOf(hello[:43], 517, TCP); s.TLS != (TLS{}) {
+		t.Errorf("cut: %+v", s.TLS)
+	}
+}
+
 func FuzzShape(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n"), 16, uint8(TCP))
 	f.Add(message("\x01\x00", 0, "www.example.com", "\x00\x01"), 33, uint8(UDP))

@@ -1,7 +1,7 @@
 """Joins data sets into one manifest and one list of flows, for a bundle of several.
 
     .venv/bin/python models/train/join.py --output build/joined \
-        --captures build/lab/manifest.csv --flows world/manifest.csv world/flows.csv \
+        --captures build/lab/manifest.csv label --flows world/manifest.csv world/flows.csv \
         --rename bulk-tls=web
 
 Of a data set of --captures every flow has the label of its capture; of one of
@@ -27,9 +27,11 @@ def rows(path):
         yield from csv.DictReader(f)
 
 
-def captures_of(manifest):
-    """The captures of a manifest, by absolute paths."""
+def captures_of(manifest, without):
+    """The captures of a manifest, by absolute paths, but for those of some sources."""
     for row in rows(manifest):
+        if row.get("source") in without:
+            continue
         path = (manifest.parent / row["file"]).resolve()
         yield {"file": str(path), "split": row["split"], "source": row.get("source", "")}
 
@@ -43,10 +45,10 @@ def called(names, label, detail):
     return names.get(label, label)
 
 
-def flows_of(program, manifest, names):
+def flows_of(program, manifest, column, names):
     """The flows of captures that have one label each, as they are called in the bundle."""
     said = subprocess.run(
-        [program, "replay", "--bundle", "channel", "--json", "--manifest", manifest, "--label", "label"],
+        [program, "replay", "--bundle", "channel", "--json", "--manifest", manifest, "--label", column],
         stdout=subprocess.PIPE, check=True,
     )  # fmt: skip
     program_of = {Path(row["file"]).name.removesuffix(".zst"): row.get("program") for row in rows(manifest)}
@@ -58,9 +60,10 @@ def flows_of(program, manifest, names):
 
 def main():
     args = argparse.ArgumentParser(description="Joins data sets into one manifest and one list of flows.")
-    args.add_argument("--captures", type=Path, action="append", default=[], metavar="MANIFEST", help="a data set whose captures have one label")
+    args.add_argument("--captures", nargs=2, action="append", default=[], metavar=("MANIFEST", "COLUMN"), help="a data set whose captures have one label, and its column")
     args.add_argument("--flows", type=Path, nargs=2, action="append", default=[], metavar=("MANIFEST", "FLOWS"), help="a data set whose flows are listed")
     args.add_argument("--rename", action="append", default=[], metavar="LABEL=OTHER", help="what a label is called in the bundle")
+    args.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave the captures of a source out")
     args.add_argument("--program", default="bin/serveflow", help="serveflow (default %(default)s)")
     args.add_argument("--output", type=Path, required=True, help="directory to write to")
     args = args.parse_args()
@@ -73,13 +76,14 @@ def main():
         listed, known = csv.DictWriter(captures, COLUMNS), csv.DictWriter(flows, FLOW_COLUMNS)
         listed.writeheader()
         known.writeheader()
-        for manifest in [*args.captures, *(m for m, _ in args.flows)]:
-            listed.writerows(captures_of(manifest))
-        every = [flow for manifest in args.captures for flow in flows_of(args.program, manifest, names)]
+        for manifest in [*(Path(m) for m, _ in args.captures), *(m for m, _ in args.flows)]:
+            listed.writerows(captures_of(manifest, args.without))
+        every = [flow for manifest, column in args.captures for flow in flows_of(args.program, Path(manifest), column, names)]
         for _, path in args.flows:
             for flow in rows(path):
-                flow["label"] = called(names, flow["label"], flow.get("detail"))
-                every.append({k: flow[k] for k in FLOW_COLUMNS})
+                if flow.get("source") not in args.without:
+                    flow["label"] = called(names, flow["label"], flow.get("detail"))
+                    every.append({k: flow[k] for k in FLOW_COLUMNS})
         known.writerows(flow for flow in every if flow["label"])
     (args.output / "labels.toml").write_text('flows = ["flows.csv"]\n')
 

@@ -32,7 +32,7 @@ func BenchmarkSocket(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer loaded.Close()
-	s, err := StartPrivate(loaded, discard{})
+	s, err := StartPrivate(loaded, true, discard{})
 	if err != nil {
 		b.Fatal(err)
 	}

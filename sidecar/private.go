@@ -21,8 +21,9 @@ type Private struct {
 	dir    string
 }
 
-// StartPrivate starts a sidecar that serves b and gives its decisions to d.
-func StartPrivate(b *bundle.Bundle, d shard.Log) (*Private, error) {
+// StartPrivate starts a sidecar that serves b, with or without looking at bytes of
+// payload, and gives its decisions to d.
+func StartPrivate(b *bundle.Bundle, payload bool, d shard.Log) (*Private, error) {
 	dir, err := os.MkdirTemp("", "serveflow-")
 	if err != nil {
 		return nil, err
@@ -30,6 +31,7 @@ func StartPrivate(b *bundle.Bundle, d shard.Log) (*Private, error) {
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(dir, "serveflow.sock")
 	c.Listen.Mode = 0o600
+	c.Privacy.Payload = payload
 	s, err := Start(Options{Config: c, Bundle: b, Log: zerolog.Nop(), Decisions: d})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -116,7 +116,7 @@ type labelled struct {
 // labels plays the captures and returns what every flow was labelled.
 func labels(t *testing.T, b *bundle.Bundle) map[string]labelled {
 	t.Helper()
-	s, err := sidecar.StartPrivate(b, nowhere{})
+	s, err := sidecar.StartPrivate(b, true, nowhere{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ type evalCmd struct {
 	Group           string   `default:"source" placeholder:"COLUMN" help:"Column of the manifest whose values are reported side by side, where it has it. Default: source."`
 	Natural         string   `default:"natural" placeholder:"COLUMN" help:"Column of the manifest that is 1 for captures of real mixtures of traffic, of which there are figures of their own, where it has it. Default: natural."`
 	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
+	Payload         bool     `default:"true" negatable:"" help:"Let the bundle look at the first bytes of payload."`
 	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
 	JSON            bool     `help:"Print the report as JSON."`
 }
@@ -39,7 +40,7 @@ func (e evalCmd) Run(ctx context.Context) error {
 		return err
 	}
 	report, err := evaluate.Run(ctx, evaluate.Options{
-		Bundle: b, Captures: list, Meta: e.Events == "meta",
+		Bundle: b, Captures: list, Meta: e.Events == "meta", NoPayload: !e.Payload,
 		Group: e.Group, Natural: e.Natural,
 		Replay:   replay.Options{IgnoreChecksums: !e.VerifyChecksums},
 		Progress: progress("evaluating"),

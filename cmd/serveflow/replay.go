@@ -24,6 +24,7 @@ type replayCmd struct {
 	Socket          string       `xor:"sidecar" placeholder:"PATH" help:"Socket of a running sidecar. Default: the one of the default configuration."`
 	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a sidecar of its own with this bundle instead."`
 	Events          string       `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
+	Payload         bool         `default:"true" negatable:"" help:"Let the bundle look at the first bytes of payload."`
 	Flows           replay.Rules `enum:"zeek,suricata" default:"zeek" help:"Whose flows to build: zeek or suricata, with the timeouts that they come with."`
 	Live            bool         `help:"Be a live tap: timeouts run on the wall clock, and a broken connection is made again."`
 	Speed           speed        `default:"max" help:"max, real, or a factor such as 2x."`
@@ -75,7 +76,7 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() { err = closing(b, err) }()
-		own, err := sidecar.StartPrivate(b, discard{})
+		own, err := sidecar.StartPrivate(b, r.Payload, discard{})
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,8 @@ type Options struct {
 	Captures []dataset.Capture
 	Replay   replay.Options
 	Meta     bool // as a tap that sees no headers
+	// NoPayload keeps bytes of payload from the bundle, as privacy.payload = false does.
+	NoPayload bool
 	// Group is the column of the manifest whose values, such as the sources of the
 	// captures, are reported side by side; Natural is the column that is 1 where a
 	// capture is a real mixture of traffic, of which there are figures of their own.
@@ -131,7 +133,7 @@ type trouble struct {
 // pass sends all captures through a sidecar with bundle b.
 func (o Options) pass(ctx context.Context, b *bundle.Bundle, step func()) (results []flowResult, t trouble, err error) {
 	log := &decisions{}
-	s, err := sidecar.StartPrivate(b, log)
+	s, err := sidecar.StartPrivate(b, !o.NoPayload, log)
 	if err != nil {
 		return nil, t, err
 	}

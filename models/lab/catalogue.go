@@ -1,9 +1,16 @@
 package main
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // label is a class of flows.
 type label struct {
 	name     string
 	programs []program
+	share    int // sessions of a round, 0 for one
 }
 
 // program is one way to make a label's traffic: programs of Debian with some of
@@ -20,8 +27,13 @@ const calibration, test = "calibration", "test"
 var catalogue []label
 
 func init() {
-	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel, echo, icmpTunnel, mqtt, database, mail, ntp, bitTorrent, voip, desktop}
+	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel, echo, icmpTunnel, mqtt, database, mail, ntp, bitTorrent, voip, desktop,
+		proxy, tor, vpnOther, encryptedDNS, plainHTTP, quic, silent, ipsec,
+		smb, ldap, kerberos, snmp, dhcp, mdns, ssdp, ot, other}
 }
+
+// each is how many sessions of the label a round has.
+func (l *label) each() int { return max(1, l.share) }
 
 func find(labelName, programName string) *program {
 	for _, l := range catalogue {
@@ -32,4 +44,34 @@ func find(labelName, programName string) *program {
 		}
 	}
 	return nil
+}
+
+// choice returns the labels with the given names, all if there are none. Of a name
+// with a slash, only the program that the slash leads to is meant.
+func choice(names []string) ([]label, error) {
+	if len(names) == 0 {
+		return catalogue, nil
+	}
+	var all []label
+	for _, name := range names {
+		of, only, some := strings.Cut(name, "/")
+		at := slices.IndexFunc(catalogue, func(l label) bool { return l.name == of })
+		if at < 0 {
+			return nil, fmt.Errorf("no label %q: -list shows them", of)
+		}
+		l := catalogue[at]
+		if some {
+			p := find(of, only)
+			if p == nil {
+				return nil, fmt.Errorf("label %s has no program %q: -list shows them", of, only)
+			}
+			if k := slices.IndexFunc(all, func(l label) bool { return l.name == of }); k >= 0 {
+				all[k].programs = append(all[k].programs, *p)
+				continue
+			}
+			l.programs, l.share = []program{*p}, 0
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }

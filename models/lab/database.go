@@ -6,7 +6,7 @@ import (
 )
 
 // database is PostgreSQL and Redis over TLS.
-var database = label{"database-tls", []program{
+var database = label{name: "database-tls", programs: []program{
 	{"psql", "", postgres(func(l *lab) error {
 		c := l.client.command("psql", "-q", "-v", "ON_ERROR_STOP=1", l.postgresURL())
 		c.Stdin = strings.NewReader(strings.Join(l.statements(), "\n") + "\n")

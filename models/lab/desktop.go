@@ -7,7 +7,7 @@ import (
 )
 
 // desktop is a screen, a keyboard and a mouse far away.
-var desktop = label{"remote-desktop", []program{
+var desktop = label{name: "remote-desktop", programs: []program{
 	{"tigervnc", "", remoteDesktop(tigerVNC("VncAuth"), vncViewer)},
 	{"tigervnc-tls", "", remoteDesktop(tigerVNC("TLSVnc"), vncViewer)},
 	{"x11vnc", calibration, remoteDesktop(x11VNC, vncViewer)},

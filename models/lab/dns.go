@@ -9,7 +9,7 @@ import (
 )
 
 // ordinaryDNS is what names are looked up with, over UDP and TCP.
-var ordinaryDNS = label{"dns", []program{
+var ordinaryDNS = label{name: "dns", programs: []program{
 	{"dig-dnsmasq", "", lookups(dnsmasq, dig)},
 	{"dig-unbound", "", lookups(unbound, dig)},
 	{"forwarder", "", lookups(unbound, forwarded)},
@@ -19,12 +19,17 @@ var ordinaryDNS = label{"dns", []program{
 }}
 
 // dnsTunnel is other traffic inside of names that are looked up.
-var dnsTunnel = label{"dns-tunnel", []program{
+var dnsTunnel = label{name: "dns-tunnel", programs: []program{
 	{"iodine", "", iodine("")},
 	{"iodine-txt", "", iodine("TXT")},
 	{"iodine-cname", calibration, iodine("CNAME")},
 	{"dns2tcp", test, dns2tcp},
 	{"iodine-raw", "", iodine("raw")},
+	{"iodine-null", "", iodine("NULL")},
+	{"iodine-private", "", iodine("PRIVATE")},
+	{"iodine-srv", "", iodine("SRV")},
+	{"iodine-mx", "", iodine("MX")},
+	{"iodine-a", test, iodine("A")},
 }}
 
 var (
@@ -189,8 +194,8 @@ func iodine(kind string) func(*lab) error {
 			if kind != "raw" {
 				args = append(args, "-r", "-m", fmt.Sprint(l.between(200, 1100)))
 			}
-			if kind == "TXT" || kind == "CNAME" {
-				args = append(args, "-T", kind)
+			if kind != "" && kind != "raw" {
+				args = append(args, "-T", kind, "-O", one(l, "base32", "base64", "base64u", "base128"))
 			}
 			p, err := l.client.start("iodine", append(args, l.Server.Address, zone)...)
 			if err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // echo is what people test reachability with.
-var echo = label{"icmp", []program{
+var echo = label{name: "icmp", programs: []program{
 	{"ping", "", echoes(func(l *lab) error {
 		return l.client.run("ping", "-q", "-n", "-W", "2", "-c", fmt.Sprint(l.between(1, 12)), "-i", fmt.Sprintf("0.%d", l.between(1, 9)),
 			"-s", fmt.Sprint(one(l, 56, 56, 56, 32, l.between(8, 1300))), l.Server.Address)
@@ -23,7 +23,7 @@ var echo = label{"icmp", []program{
 }}
 
 // icmpTunnel is TCP inside of echo requests and replies.
-var icmpTunnel = label{"icmp-tunnel", []program{
+var icmpTunnel = label{name: "icmp-tunnel", programs: []program{
 	{"ptunnel-ng", "", pingTunnel("ptunnel-ng", []string{"-R7001", "-r127.0.0.1"},
 		[]string{"-p%s", "-l7000", "-R7001", "-r127.0.0.1"})},
 	{"ptunnel", test, pingTunnel("ptunnel", nil, []string{"-p", "%s", "-lp", "7000", "-da", "127.0.0.1", "-dp", "7001"})},

@@ -7,7 +7,7 @@ import (
 )
 
 // mail is IMAP, POP3 and SMTP over TLS, from the start or after STARTTLS.
-var mail = label{"mail-tls", []program{
+var mail = label{name: "mail-tls", programs: []program{
 	{"imap-curl", "", dovecot("imaps", func(l *lab) error {
 		return l.client.run("curl", append(l.mailCurl(), "imaps://"+l.mailServer()+"/INBOX;MAILINDEX="+fmt.Sprint(l.between(1, 4)))...)
 	})},

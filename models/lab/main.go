@@ -39,11 +39,11 @@ func main() {
 	var o options
 	var labels string
 	flag.StringVar(&o.output, "output", "build/lab", "directory for captures and manifest.csv; what it has already is kept")
-	flag.IntVar(&o.sessions, "sessions", 6, "sessions of each label")
+	flag.IntVar(&o.sessions, "sessions", 6, "rounds: sessions of each label, several where it has many programs")
 	flag.IntVar(&o.parallel, "parallel", 4*runtime.NumCPU(), "sessions at a time")
 	flag.IntVar(&o.packets, "packets", 0, "packets to keep of each flow, 0 for all")
 	flag.Uint64Var(&o.seed, "seed", 1, "what the choice of programs, wires, ports and sizes is drawn from")
-	flag.StringVar(&labels, "labels", "", "labels to record, separated by commas (default all)")
+	flag.StringVar(&labels, "labels", "", "labels to record, or single programs as label/program, separated by commas (default all)")
 	flag.BoolVar(&o.verbose, "verbose", false, "print what the programs of each session say, not only of those that fail")
 	limit := flag.Duration("limit", 0, "time after which no session is begun, 0 for none")
 	list := flag.Bool("list", false, "print the labels and their programs, and record nothing")

@@ -8,7 +8,7 @@ import (
 )
 
 // mqtt is MQTT over TLS.
-var mqtt = label{"mqtt-tls", []program{
+var mqtt = label{name: "mqtt-tls", programs: []program{
 	{"publish", "", broker(func(l *lab) error {
 		return l.client.run("mosquitto_pub", append(l.mosquitto(), "-t", l.topic(), "-m", l.reading(), "--repeat", fmt.Sprint(l.between(1, 6)), "--repeat-delay", "0.4")...)
 	})},

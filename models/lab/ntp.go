@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // ntp is clients that ask a server for the time. None of them sets the clock.
-var ntp = label{"ntp", []program{
+var ntp = label{name: "ntp", programs: []program{
 	{"chrony-burst", "", timeServer(func(l *lab) error {
 		return l.client.run("chronyd", "-Q", "-t", "6", "-f", "/dev/null", "-u", "root",
 			fmt.Sprintf("server %s port %d iburst maxsamples %d version %d", l.Server.Address, l.Port, l.between(1, 4), l.between(3, 4)))

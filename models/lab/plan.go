@@ -48,14 +48,17 @@ func plan(l *label, seed uint64, n int) []session {
 	name.Write([]byte(l.name))
 	rng := rand.New(rand.NewPCG(seed, name.Sum64()))
 	turn := map[string]int{}
-	all := make([]session, n)
-	for i := range all {
+	var all []session
+	for i := range n {
 		split := splits[i%len(splits)]
 		p := l.next(split, turn[split])
 		turn[split]++
+		if p == nil {
+			continue
+		}
 		wires := slices.DeleteFunc(slices.Clone(paths), func(w path) bool { return !suits(w.only, split) })
 		wire := wires[rng.IntN(len(wires))]
-		all[i] = session{
+		all = append(all, session{
 			Label: l.name, Program: p.name, Split: split,
 			Seed: rng.Uint64(), Port: drawPort(rng),
 			Client:  endpoint{drawAddress(rng, "10", "192.168", "172.16"), drawSettings(rng)},
@@ -63,7 +66,7 @@ func plan(l *label, seed uint64, n int) []session {
 			Path:    wire.draw(rng),
 			AtServe: rng.IntN(2) == 0,
 			File:    fmt.Sprintf("pcap/%s-%04d-%s.pcap.zst", l.name, i, p.name),
-		}
+		})
 	}
 	return all
 }
@@ -79,7 +82,7 @@ func suits(only, split string) bool {
 
 // next is the program of the label's session that is the i-th of a split. Every
 // other session of calibration and test has a program that is kept for it, where
-// there is one.
+// there is one. nil if the label has none for the split.
 func (l *label) next(split string, i int) *program {
 	var kept, shared []*program
 	for k := range l.programs {
@@ -95,6 +98,9 @@ func (l *label) next(split string, i int) *program {
 	}
 	if len(kept) > 0 {
 		i /= 2
+	}
+	if len(shared) == 0 { // of a choice of programs
+		return nil
 	}
 	return shared[i%len(shared)]
 }

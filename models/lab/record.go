@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 type options struct {
@@ -99,22 +101,22 @@ feed:
 
 // plan draws the sessions, a round of all labels after the other.
 func (o *options) plan() ([]session, error) {
-	for _, name := range o.labels {
-		if !slices.ContainsFunc(catalogue, func(l label) bool { return l.name == name }) {
-			return nil, fmt.Errorf("no label %q: -list shows them", name)
-		}
+	chosen, err := choice(o.labels)
+	if err != nil {
+		return nil, err
 	}
 	var planned [][]session
-	for i := range catalogue {
-		if len(o.labels) == 0 || slices.Contains(o.labels, catalogue[i].name) {
-			planned = append(planned, plan(&catalogue[i], o.seed, o.sessions))
-		}
+	for i := range chosen {
+		planned = append(planned, plan(&chosen[i], o.seed, o.sessions*chosen[i].each()))
 	}
 	var all []session
 	for i := range o.sessions {
-		for _, of := range planned {
-			of[i].Packets, of[i].Verbose = o.packets, o.verbose
-			all = append(all, of[i])
+		for k, of := range planned {
+			n := chosen[k].each()
+			for _, s := range of[min(i*n, len(of)):min((i+1)*n, len(of))] {
+				s.Packets, s.Verbose = o.packets, o.verbose
+				all = append(all, s)
+			}
 		}
 	}
 	return all, nil
@@ -206,7 +208,7 @@ func (r *recorder) session(ctx context.Context, s session) ([]string, time.Durat
 	return []string{s.File, s.Label, s.Program, s.Split, s.Path.Name, strconv.Itoa(s.Port), strconv.Itoa(flows), strconv.Itoa(packets), fmt.Sprint(res.Late.Microseconds())}, res.Late, nil
 }
 
-// load reads the manifest of an earlier run.
+// load reads the manifest of an earlier run, or of another recorder.
 func (r *recorder) load() error {
 	f, err := os.Open(filepath.Join(r.output, "manifest.csv"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -224,13 +226,27 @@ func (r *recorder) load() error {
 		return fmt.Errorf("%s was not written by this program", f.Name())
 	}
 	for _, row := range rows[1:] {
-		r.rows[row[0]] = row
+		if r.rows[row[0]] == nil {
+			r.rows[row[0]] = row
+		}
 	}
 	return nil
 }
 
-// save writes the manifest, whole or not at all.
+// save writes the manifest, whole or not at all, with what other recorders have
+// written to it since.
 func (r *recorder) save() error {
+	lock, err := os.Open(r.output)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", r.output, err)
+	}
+	if err := r.load(); err != nil {
+		return err
+	}
 	rows := [][]string{columns}
 	for _, row := range r.rows {
 		rows = append(rows, row)

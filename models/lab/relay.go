@@ -9,7 +9,7 @@ import (
 
 // tlsRelay is plain traffic that a relay puts into TLS at one end and another
 // takes out at the other.
-var tlsRelay = label{"tls-relay", []program{
+var tlsRelay = label{name: "tls-relay", programs: []program{
 	{"stunnel", "", relay(stunnelServer, stunnelClient)},
 	{"socat", "", relay(socatServer, socatClient)},
 	{"stunnel-socat", "", relay(socatServer, stunnelClient)},
@@ -18,11 +18,18 @@ var tlsRelay = label{"tls-relay", []program{
 }}
 
 // shadowsocks is shadowsocks-libev, also in the disguise of simple-obfs.
-var shadowsocks = label{"shadowsocks", []program{
+var shadowsocks = label{name: "shadowsocks", programs: []program{
 	{"chacha20", "", shadow("chacha20-ietf-poly1305", "")},
 	{"aes-256-gcm", "", shadow("aes-256-gcm", "")},
 	{"obfs-http", calibration, shadow("chacha20-ietf-poly1305", "http")},
 	{"aes-128-gcm", test, shadow("aes-128-gcm", "")},
+	{"aes-192-gcm", "", shadow("aes-192-gcm", "")},
+	{"xchacha20", "", shadow("xchacha20-ietf-poly1305", "")},
+	{"aes-256-cfb", "", shadow("aes-256-cfb", "")},
+	{"chacha20-stream", test, shadow("chacha20-ietf", "")},
+	{"aes-128-ctr", calibration, shadow("aes-128-ctr", "")},
+	{"rc4-md5", "", shadow("rc4-md5", "")},
+	{"obfs-tls", "", shadow("aes-256-gcm", "tls")},
 }}
 
 func stunnelServer(l *lab) error {

@@ -35,6 +35,7 @@ type lab struct {
 	dump   *process
 	to     *wire // the server
 	from   *wire
+	name   string // of the server, where it has a certificate
 }
 
 // result is what a session's process reports.
@@ -165,7 +166,7 @@ func (l *lab) capture(filter string, args ...any) error {
 		return err
 	}
 	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "4096", "-Z", "root", "-w", "-",
-		fmt.Sprintf("ip and ("+filter+")", args...))
+		fmt.Sprintf("(ip or ip6) and ("+filter+") and not (icmp6 and ip6[40] >= 133)", args...)) // no neighbour discovery
 	c.Stdout, c.Stderr = os.NewFile(captureFile, "capture"), into
 	if l.dump, err = at.begin(c); err != nil {
 		return err

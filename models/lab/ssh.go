@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-var sshInteractive = label{"ssh-interactive", []program{
+var sshInteractive = label{name: "ssh-interactive", programs: []program{
 	{"openssh", "", sshTyping("openssh", "ssh")},
 	{"dropbear-client", "", sshTyping("openssh", "dbclient")},
 	{"dropbear-server", calibration, sshTyping("dropbear", "ssh")},
 	{"putty", test, sshTyping("openssh", "plink")},
 }}
 
-var sshBulk = label{"ssh-bulk", []program{
+var sshBulk = label{name: "ssh-bulk", programs: []program{
 	{"scp", "", sshCopy(func(l *lab, big string, up bool) *exec.Cmd {
 		return l.copyWith("scp", []string{"-q", "-P"}, big, up)
 	})},
@@ -48,7 +48,7 @@ var sshBulk = label{"ssh-bulk", []program{
 	})},
 }}
 
-var sshForward = label{"ssh-forward", []program{
+var sshForward = label{name: "ssh-forward", programs: []program{
 	{"local", "", sshTunnel(false, "ssh", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},
 	{"socks", "", sshTunnel(true, "ssh", "-N", "-D", "127.0.0.1:7000")},
 	{"dropbear-local", calibration, sshTunnel(false, "dbclient", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},

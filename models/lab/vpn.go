@@ -9,17 +9,23 @@ import (
 )
 
 // openVPN is OpenVPN over UDP and TCP, with pages and pings inside.
-var openVPN = label{"openvpn", []program{
+var openVPN = label{name: "openvpn", programs: []program{
 	{"udp", "", openvpn("udp", "")},
 	{"tcp", "", openvpn("tcp", "")},
 	{"udp-auth", "", openvpn("udp", "tls-auth")},
 	{"tcp-crypt", calibration, openvpn("tcp", "tls-crypt")},
 	{"udp-crypt", test, openvpn("udp", "tls-crypt")},
 	{"tcp-auth", test, openvpn("tcp", "tls-auth")},
+	{"udp-crypt-v2", "", openvpn("udp", "tls-crypt-v2")},
+	{"tcp-crypt-v2", "", openvpn("tcp", "tls-crypt-v2")},
+	{"udp-auth-cbc", "", openvpn("udp", "tls-auth", "AES-256-CBC", "AES-128-CBC")},
+	{"tcp-cbc", test, openvpn("tcp", "", "AES-256-CBC", "CAMELLIA-256-CBC")},
+	{"tcp-auth-cbc", "", openvpn("tcp", "tls-auth", "AES-128-CBC")},
+	{"udp-crypt-cbc", calibration, openvpn("udp", "tls-crypt", "AES-192-CBC")},
 }}
 
 // wireGuard is WireGuard as wireguard-go speaks it, which needs no kernel that does.
-var wireGuard = label{"wireguard", []program{
+var wireGuard = label{name: "wireguard", programs: []program{
 	{"plain", "", wireguard("")},
 	{"keepalive", "", wireguard("PersistentKeepalive = 1\n")},
 	{"preshared", test, wireguard("PresharedKey = %s\n")},
@@ -30,15 +36,23 @@ const (
 	innerClient = "10.99.7.2"
 )
 
-func openvpn(protocol, extra string) func(*lab) error {
+// openvpn wraps its handshake as extra says, if anything, and uses one of the ciphers.
+func openvpn(protocol, extra string, ciphers ...string) func(*lab) error {
+	if len(ciphers) == 0 {
+		ciphers = []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
+	}
 	return func(l *lab) error {
 		if _, err := l.identity(); err != nil {
 			return err
 		}
 		common := fmt.Sprintf("dev tun\ntopology subnet\npersist-key\ncipher AES-256-GCM\ndata-ciphers %s\nauth SHA256\nverb 1\nkeepalive %d 60\ncert cert.pem\nkey key.pem\nca ca.pem\n",
-			one(l, "AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"), l.between(1, 10))
+			one(l, ciphers...), l.between(1, 10))
 		if extra != "" {
-			if err := l.client.run("openvpn", "--genkey", "secret", "ta.key"); err != nil {
+			make := "openvpn --genkey secret ta.key"
+			if extra == "tls-crypt-v2" {
+				make = "openvpn --genkey tls-crypt-v2-server ta.key && openvpn --tls-crypt-v2 ta.key --genkey tls-crypt-v2-client ta.key.client"
+			}
+			if err := l.client.run("sh", "-c", make); err != nil {
 				return err
 			}
 			direction := map[string]string{"tls-auth": " 0", "tls-crypt": ""}[extra]
@@ -47,7 +61,7 @@ func openvpn(protocol, extra string) func(*lab) error {
 		common += one(l, "", "tun-mtu 1400\n", "mssfix 1300\n")
 		server := l.write("server.ovpn", common+"port %d\nproto %s\nserver 10.99.7.0 255.255.255.0\ndh none\nduplicate-cn\n",
 			l.Port, map[string]string{"udp": "udp4", "tcp": "tcp4-server"}[protocol])
-		client := l.write("client.ovpn", strings.ReplaceAll(common, "ta.key 0", "ta.key 1")+"client\nremote %s %d\nproto %s\nnobind\n",
+		client := l.write("client.ovpn", strings.NewReplacer("ta.key 0", "ta.key 1", "v2 ta.key", "v2 ta.key.client").Replace(common)+"client\nremote %s %d\nproto %s\nnobind\n",
 			l.Server.Address, l.Port, map[string]string{"udp": "udp4", "tcp": "tcp4-client"}[protocol])
 		if _, err := l.server.start("openvpn", "--config", server); err != nil {
 			return err

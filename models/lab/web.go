@@ -9,7 +9,7 @@ import (
 
 // web is what people and programs fetch with HTTP over TLS: pages and answers
 // of some kilobytes.
-var web = label{"web", []program{
+var web = label{name: "web", programs: []program{
 	{"curl-http2", "", webWith(func(l *lab, urls []string) error {
 		return l.client.run("curl", l.curl("--http2", urls)...)
 	})},
@@ -26,7 +26,7 @@ var web = label{"web", []program{
 }}
 
 // bulk is the transfer of one large thing over TLS, in either direction.
-var bulk = label{"bulk-tls", []program{
+var bulk = label{name: "bulk-tls", programs: []program{
 	{"curl-download", "", bulkWith(func(l *lab, url string) error {
 		return l.client.run("curl", l.curl(one(l, "--http1.1", "--http2"), []string{url})...)
 	})},

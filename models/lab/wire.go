@@ -15,6 +15,8 @@ const (
 	etherHeader = 14
 	maxFrame    = etherHeader + 65535
 	etherIPv4   = 0x0800
+	etherIPv6   = 0x86dd
+	header6     = 40 // bytes, without extensions
 	// What a router holds back at most before it drops.
 	maxQueue = 250 * time.Millisecond
 )
@@ -105,8 +107,8 @@ func (w *wire) carry(from, to int) error {
 		}
 		data := append([]byte(nil), buffer[:n]...)
 		now := time.Now()
-		if len(data) < etherHeader+20 || binary.BigEndian.Uint16(data[12:]) != etherIPv4 {
-			queue = append(queue, frame{data, w.after(now)}) // ARP
+		if !isIP(data) {
+			queue = append(queue, frame{data, w.after(now)}) // ARP and the like
 			continue
 		}
 		if due, ok := w.due(now, n); ok {
@@ -114,6 +116,20 @@ func (w *wire) carry(from, to int) error {
 			queue = append(queue, frame{data, due})
 		}
 	}
+}
+
+// isIP tells whether a frame is one of IP and not of what finds its addresses.
+func isIP(data []byte) bool {
+	if len(data) < etherHeader+20 {
+		return false
+	}
+	switch binary.BigEndian.Uint16(data[12:]) {
+	case etherIPv4:
+		return true
+	case etherIPv6: // 133 and up: neighbour discovery
+		return len(data) > etherHeader+header6 && !(data[etherHeader+6] == unix.IPPROTO_ICMPV6 && data[etherHeader+header6] >= 133)
+	}
+	return false
 }
 
 // delivered counts a frame by how late it was: busy machines are late.
@@ -140,8 +156,16 @@ func lateness(wires ...*wire) time.Duration {
 	return 0
 }
 
-// route changes an IPv4 header as routers do.
+// route changes an IP header as routers do.
 func (w *wire) route(ip []byte) {
+	if ip[0]>>4 == 6 {
+		ip[7] = max(ip[7], byte(w.path.Hops)+1) - byte(w.path.Hops)
+		if w.path.BleachDSCP {
+			ip[0], ip[1] = 0x60, ip[1]&0x3f
+		}
+		w.translate(ip[6], ip[header6:])
+		return
+	}
 	header := int(ip[0]&0x0f) * 4
 	if header < 20 || header > len(ip) {
 		return

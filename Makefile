@@ -139,7 +139,7 @@ live-zeek: build ## do harm to the sidecar beside a live Zeek, and run a cluster
 
 .PHONY: lab
 lab: ## record ten sessions of each label of models/lab, to build/lab (needs root)
-	go run ./test/lab -output build/lab -sessions 10 -limit 8m
+	go run ./models/lab -output build/lab -sessions 10 -limit 8m
 
 .PHONY: train-deps
 train-deps: .venv/complete ## make .venv with what models/train needs

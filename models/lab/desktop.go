@@ -6,6 +6,23 @@ import (
 	"time"
 )
 
+// vnc and rdp are a screen, a keyboard and a mouse far away by one protocol each;
+// remote-desktop, which has been there before them, mixes both.
+var (
+	vnc = label{name: "vnc", programs: []program{
+		{"tightvnc", "", remoteDesktop(tightVNC, tightViewer)},
+		{"tigervnc-none", "", remoteDesktop(tigerVNC("None"), vncViewer)},
+		{"tigervnc-tightviewer", "", remoteDesktop(tigerVNC("VncAuth"), tightViewer)},
+		{"x11vnc-tightviewer", calibration, remoteDesktop(x11VNC, tightViewer)},
+		{"tightvnc-tiger", test, remoteDesktop(tightVNC, vncViewer)},
+	}}
+	rdp = label{name: "rdp", programs: []program{
+		{"xrdp-freerdp", "", remoteDesktop(xrdp, freeRDP)},
+		{"xrdp-rdesktop", "", remoteDesktop(xrdp, rdesktop)},
+		{"xrdp-rdp-rdesktop", test, remoteDesktop(xrdpWith("rdp"), rdesktop)},
+	}}
+)
+
 // desktop is a screen, a keyboard and a mouse far away.
 var desktop = label{name: "remote-desktop", programs: []program{
 	{"tigervnc", "", remoteDesktop(tigerVNC("VncAuth"), vncViewer)},
@@ -45,7 +62,14 @@ func x11VNC(l *lab) error {
 }
 
 // xrdp shows the desktop of a VNC server on its loopback.
-func xrdp(l *lab) error {
+func xrdp(l *lab) error { return xrdpWith(one(l, "tls", "negotiate"))(l) }
+
+// xrdpWith has one of RDP's security layers.
+func xrdpWith(layer string) func(*lab) error {
+	return func(l *lab) error { return startXRDP(l, layer) }
+}
+
+func startXRDP(l *lab, layer string) error {
 	if _, err := l.identity(); err != nil {
 		return err
 	}
@@ -83,7 +107,7 @@ ip=127.0.0.1
 port=5917
 username=na
 password=secret
-`, l.Port, one(l, "tls", "negotiate"))
+`, l.Port, layer)
 	_, err := l.server.start("xrdp", "--nodaemon", "--config", conf)
 	return err
 }
@@ -91,6 +115,24 @@ password=secret
 func vncViewer(l *lab) (*process, error) {
 	c := l.client.command("xtigervncviewer", "-PasswordFile", "vncpasswd", "-FullColor="+one(l, "1", "1", "0"), "-QualityLevel", fmt.Sprint(l.between(3, 9)),
 		"-CompressLevel", fmt.Sprint(l.between(1, 6)), "-PreferredEncoding", one(l, "Tight", "ZRLE", "Hextile"), fmt.Sprintf("%s::%d", l.Server.Address, l.Port))
+	c.Env = append(c.Environ(), "DISPLAY="+clientDisplay)
+	return l.client.begin(c)
+}
+
+func tightVNC(l *lab) error {
+	c := l.server.command("Xtightvnc", serverDisplay, "-geometry", l.screen(), "-depth", "24", "-rfbport", fmt.Sprint(l.Port), "-rfbauth", work+"/vncpasswd", "-desktop", "lab", "-fp", "/usr/share/fonts/X11/misc")
+	_, err := l.server.begin(c)
+	return err
+}
+
+func tightViewer(l *lab) (*process, error) {
+	c := l.client.command("xtightvncviewer", "-passwd", "vncpasswd", "-encodings", one(l, "tight", "zlib", "hextile", "raw copyrect"), fmt.Sprintf("%s::%d", l.Server.Address, l.Port))
+	c.Env = append(c.Environ(), "DISPLAY="+clientDisplay)
+	return l.client.begin(c)
+}
+
+func rdesktop(l *lab) (*process, error) {
+	c := l.client.command("sh", "-c", fmt.Sprintf("yes yes | exec rdesktop -u lab -p secret -g %s -a %s %s:%d", l.screen(), one(l, "16", "24", "32"), l.Server.Address, l.Port))
 	c.Env = append(c.Environ(), "DISPLAY="+clientDisplay)
 	return l.client.begin(c)
 }

@@ -12,7 +12,7 @@
 // generalisation. manifest.csv in the output directory lists the captures as
 // serveflow extract and eval read them, by the columns file, label and split.
 //
-//	go run ./test/lab -output build/lab -sessions 12
+//	go run ./models/lab -output build/lab -sessions 12
 //
 // Needs root and, on Debian 12, what models/lab/install.sh installs. A session is
 // the first process of PID, mount and network namespaces of its own and dies

@@ -16,7 +16,7 @@ func TestPlanKeepsSplitsApart(t *testing.T) {
 	for i := range catalogue {
 		l := &catalogue[i]
 		count, programs := map[string]int{}, map[string]map[string]bool{"train": {}, calibration: {}, test: {}}
-		for _, s := range plan(l, 1, planned) {
+		for _, s := range plan(l, 1, planned*l.each()) {
 			count[s.Split]++
 			programs[s.Split][s.Program] = true
 			if p := find(l.name, s.Program); p == nil || p.only != "" && p.only != s.Split {
@@ -26,7 +26,7 @@ func TestPlanKeepsSplitsApart(t *testing.T) {
 				t.Errorf("%s: wire %s in a session of split %s", l.name, s.Path.Name, s.Split)
 			}
 		}
-		if count["train"] != 90 || count[calibration] != 30 || count[test] != 30 {
+		if n := l.each(); count["train"] != 90*n || count[calibration] != 30*n || count[test] != 30*n {
 			t.Errorf("%s: sessions %v", l.name, count)
 		}
 		for _, p := range l.programs {

@@ -9,7 +9,7 @@ import (
 
 // web is what people and programs fetch with HTTP over TLS: pages and answers
 // of some kilobytes.
-var web = label{name: "web", programs: []program{
+var web = label{name: "web", share: 2, programs: append([]program{
 	{"curl-http2", "", webWith(func(l *lab, urls []string) error {
 		return l.client.run("curl", l.curl("--http2", urls)...)
 	})},
@@ -23,7 +23,7 @@ var web = label{name: "web", programs: []program{
 		return l.client.run("wget", append([]string{"-q", "-O", "/dev/null", "--ca-certificate=ca.pem"}, urls...)...)
 	})},
 	{"urllib", test, webWith(python("import ssl, sys, urllib.request\nc = ssl.create_default_context(cafile='ca.pem')\nfor u in sys.argv[1:]: urllib.request.urlopen(u, context=c).read()\n"))},
-}}
+}, tlsStacks...)}
 
 // bulk is the transfer of one large thing over TLS, in either direction.
 var bulk = label{name: "bulk-tls", programs: []program{

@@ -24,7 +24,7 @@ apt-get install -q -y --no-install-recommends \
 	redis-tools rsync samba shadowsocks-libev simple-obfs sip-tester slapd smbclient snmp snmpd socat spiped stunnel4 \
 	strongswan-swanctl swaks syncthing tcpdump tigervnc-standalone-server tigervnc-tools tigervnc-viewer tightvncserver tinc \
 	tinyproxy tor transmission-cli trojan unbound util-linux v2ray vsftpd w3m websockify wget wireguard-go wireguard-tools x11vnc \
-	xdotool xrdp xterm xtightvncviewer xvfb zmap
+	xdotool xfonts-base xrdp xterm xtightvncviewer xvfb zmap
 # aioquic is in no package of Debian 12.
 /usr/bin/python3 -m venv /opt/serveflow-lab
 /opt/serveflow-lab/bin/pip install -q aioquic

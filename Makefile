@@ -61,7 +61,7 @@ evaluation: ## print the shipped bundles' figures on networks that nobody traine
 .PHONY: bench
 bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench
 	@mkdir -p build; manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
-	if [ -e "$$manifest" ]; then set -- --manifest "$$manifest" --label class_family --split test; \
+	if [ -e "$$manifest" ]; then set -- --bundle iot-device --manifest "$$manifest" --label class_family --split test; \
 	else set -- test/captures/*.pcap; fi; \
 	bin/serveflow bench --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
 

@@ -3,6 +3,7 @@ package test
 
 import (
 	"bufio"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -17,16 +18,27 @@ import (
 
 const root = ".."
 
-// pages are the documents that people follow.
-func pages(t *testing.T) []string {
+// pages are all documents of the repository.
+func pages(t *testing.T) (all []string) {
 	t.Helper()
-	all := []string{filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")}
-	for _, pattern := range []string{"docs/*.md", "docs/measurements/*.md", "docs/adr/*.md"} {
-		found, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"bin", "build", "node_modules"}, d.Name())):
+			return filepath.SkipDir // not ours, or made by make
+		case strings.HasSuffix(path, ".md"):
+			all = append(all, path)
 		}
-		all = append(all, found...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"README.md", "suricata-lua/README.md", "zeek-scripts/README.md", "docs/metrics.md", "models/channel/DATASHEET.md"} {
+		if !slices.Contains(all, filepath.Join(root, page)) {
+			t.Errorf("%s is not among the pages", page)
+		}
 	}
 	return all
 }
@@ -91,8 +103,15 @@ func TestDocumentedCommands(t *testing.T) {
 			seen[name]++
 			switch name {
 			case "make":
-				for _, target := range c.args[1:] {
-					if !strings.Contains(target, "=") && !strings.Contains(string(makefile), "\n"+target+":") {
+				targets, rules := c.args[1:], makefile
+				if len(targets) > 2 && targets[0] == "-C" {
+					if rules, err = os.ReadFile(filepath.Join(root, targets[1], "Makefile")); err != nil {
+						t.Errorf("%s:%d: %v", c.page, c.line, err)
+					}
+					targets = targets[2:]
+				}
+				for _, target := range targets {
+					if !strings.Contains(target, "=") && !strings.Contains(string(rules), "\n"+target+":") {
 						t.Errorf("%s:%d: the Makefile has no target %q", c.page, c.line, target)
 					}
 				}
@@ -205,6 +224,35 @@ func TestMetricNames(t *testing.T) {
 	}
 	if found < 50 {
 		t.Errorf("%d names of metrics were found", found)
+	}
+}
+
+var metric = regexp.MustCompile(`\bserveflow_[a-z_]+[a-z]`)
+
+// TestMetricsInDocuments checks that the metrics that documents and alerts speak of are
+// those that docs/metrics.md lists, which a test of package telemetry holds to the
+// program.
+func TestMetricsInDocuments(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join(root, "docs/metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages(t), filepath.Join(root, "packaging/alerts.yml")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metric.FindAllString(string(text), -1) {
+			base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_sum"), "_count")
+			if !strings.Contains(string(list), "`"+base+"`") && !strings.Contains(string(list), "`"+base+"{") {
+				t.Errorf("%s: docs/metrics.md has no %s", page, name)
+			}
+			found++
+		}
+	}
+	if found < 20 {
+		t.Errorf("%d metrics were found", found)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 type benchCmd struct {
 	captureList
-	Bundle   string        `default:"iot-device" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
+	Bundle   string        `default:"${bundle}" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
 	Mode     []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Which stages are asked: cascade, slow (the last, about every flow), fast (the first). Measured in turn (${default})."`
 	Rate     flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second; max, as many as it takes; or a share of that such as 50%, which measures both (${default})."`
 	Duration time.Duration `default:"10s" help:"How long each measurement lasts (${default})."`

@@ -15,6 +15,7 @@ import (
 
 	"serveflow/models/dataset"
 	"serveflow/models/groundtruth"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/terminal"
 )
 
@@ -53,6 +54,7 @@ func main() {
 	parser, err := kong.New(&c, append(asTyped,
 		kong.Name("serveflow"),
 		kong.Description("Machine-learned labels on live traffic, beside Zeek and Suricata."),
+		kong.Vars{"bundle": config.Default().Bundle}, // of all commands that have a default
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)...)
 	if err != nil {

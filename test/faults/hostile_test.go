@@ -138,7 +138,7 @@ func stopInside(p *place) *tap {
 // leaveInside sends half a message and leaves.
 func leaveInside(p *place, s *process) {
 	stopInside(p).Close()
-	s.awaitLog("tap disconnected", "level", "warn", "sensor", "half", "error", "unexpected EOF")
+	s.awaitLog("tap disconnected", "level", "warn", "sensor", "half", "error", "the connection ended inside message")
 }
 
 // crowd is the messages of so many flows that are decided at once.

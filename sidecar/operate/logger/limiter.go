@@ -24,8 +24,15 @@ const maxMessages = 1024
 type limiter struct {
 	now      func() time.Time
 	mu       sync.Mutex
-	messages map[string]*budget
+	messages map[event]*budget
 	withheld atomic.Uint64
+}
+
+// event is what has a budget: an error is not withheld because of a message of the
+// ordinary that has the same words.
+type event struct {
+	level   zerolog.Level
+	message string
 }
 
 type budget struct {
@@ -34,12 +41,12 @@ type budget struct {
 }
 
 func newLimiter() *limiter {
-	return &limiter{now: time.Now, messages: map[string]*budget{}}
+	return &limiter{now: time.Now, messages: map[event]*budget{}}
 }
 
 // Run implements zerolog.Hook.
-func (l *limiter) Run(e *zerolog.Event, _ zerolog.Level, message string) {
-	ok, withheld := l.grant(message)
+func (l *limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
+	ok, withheld := l.grant(event{level, message})
 	switch {
 	case !ok:
 		e.Discard()
@@ -49,19 +56,19 @@ func (l *limiter) Run(e *zerolog.Event, _ zerolog.Level, message string) {
 	}
 }
 
-// grant says whether a message has budget left, and how many of its lines were
+// grant says whether an event has budget left, and how many of its lines were
 // withheld since the last.
-func (l *limiter) grant(message string) (ok bool, withheld uint64) {
+func (l *limiter) grant(what event) (ok bool, withheld uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	b := l.messages[message]
+	b := l.messages[what]
 	if b == nil {
 		if len(l.messages) >= maxMessages {
 			clear(l.messages)
 		}
 		b = &budget{full: now}
-		l.messages[message] = b
+		l.messages[what] = b
 	}
 	if b.full.Before(now) {
 		b.full = now

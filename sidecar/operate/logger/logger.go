@@ -8,8 +8,8 @@
 //   - Logging never blocks and never fails. Lines wait in memory up to a bound;
 //     what nobody reads is dropped beyond it and counted, and so is what a broken
 //     pipe does not take. When lines are written again, one says how many are lost.
-//   - An event that repeats fills neither the log nor the disk: each message has a
-//     budget, and the next line that it is granted says how many were withheld.
+//   - An event that repeats fills neither the log nor the disk: each message of a
+//     level has a budget, and the next line that it is granted says how many were withheld.
 //   - Text from outside cannot steer a terminal.
 package logger
 

@@ -116,14 +116,15 @@ func TestRepeatsAreLimited(t *testing.T) {
 		l.Warn().Int("pid", i).Msg("connection refused")
 	}
 	l.Info().Msg("ready")
+	l.Error().Msg("connection refused") // at another level
 	now = now.Add(interval)
 	l.Warn().Int("pid", 99_999).Msg("connection refused")
 	l.Close()
 	all := got.lines()
-	if len(all) != burst+2 || all[burst]["message"] != "ready" {
-		t.Fatalf("%d lines, want %d of the event that repeats and 1 other", len(all), burst+1)
+	if len(all) != burst+3 || all[burst]["message"] != "ready" {
+		t.Fatalf("%d lines, want %d of the event that repeats and 2 others", len(all), burst+1)
 	}
-	if last := all[burst+1]; last["withheld"] != float64(18_165-burst) || last["pid"] != float64(99_999) {
+	if last := all[burst+2]; last["withheld"] != float64(18_165-burst) || last["pid"] != float64(99_999) {
 		t.Errorf("the last line is %v", last)
 	}
 	if n := l.Dropped(); n != 18_165-burst {
@@ -135,7 +136,7 @@ func TestRepeatsAreLimited(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	l := newLimiter()
 	for i := range 10 * maxMessages {
-		l.grant(strings.Repeat("w", i))
+		l.grant(event{message: strings.Repeat("w", i)})
 	}
 	if len(l.messages) > maxMessages {
 		t.Errorf("%d messages are remembered", len(l.messages))

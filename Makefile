@@ -118,6 +118,10 @@ live-suricata7: build suricata-plugin ## do harm to the sidecar beside a live Su
 live-suricata8: build suricata-plugin ## do harm to the sidecar beside a live Suricata 8 (root)
 	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive8' ./test/suricata
 
+.PHONY: flows
+flows: ## compare the flows of replay with those of Suricata 7 and Zeek on all captures (SERVEFLOW_DATA)
+	SERVEFLOW_FLOWS=1 go test -count=1 -v -timeout 5h ./test/flows
+
 .PHONY: e2e-zeek
 e2e-zeek: build ## run captures through Zeek 8 and the sidecar
 	@if ! command -v zeek >/dev/null; then echo 'SKIP e2e-zeek: no zeek on PATH'; else \

@@ -51,7 +51,7 @@ func openPcap(in *input) (*pcap, error) {
 func linkOf(linktype uint32) (packet.Link, error) {
 	link, ok := packet.LinkOf(linktype)
 	if !ok {
-		return 0, fmt.Errorf("link type %d is not read: capture as Ethernet, Linux cooked, loopback or raw IP", linktype)
+		return 0, fmt.Errorf("link type %d is not read: docs/captures.md lists those that are", linktype)
 	}
 	return link, nil
 }

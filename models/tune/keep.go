@@ -14,7 +14,7 @@ import (
 )
 
 // said is the version of what is kept; another one where flows are scored otherwise.
-const said = 2
+const said = 3
 
 // kept returns what the candidates said of a capture in an earlier run, or what
 // ask returns, which is kept for the next. Candidates, their profiles, the capture, its

@@ -88,13 +88,18 @@ function init()
   return { packet = "true" }
 end
 
--- What runs for every packet is guarded only where it does something.
+-- What runs for every packet is guarded only where it does something. A match sets the
+-- flowbit that keeps the flow's further packets from the script, for a call of a script is
+-- what costs. Live that is as soon as nothing waits to be written. The packets of a
+-- capture are its clock, so all of them come.
 function match(args)
   local orig_pkts, _, resp_pkts, resp_bytes = SCFlowStats()
   if not resp_bytes then
     return 0 -- a packet without a flow
   elseif orig_pkts + resp_pkts <= need.packets then
     guarded_send(args.packet, orig_pkts, resp_pkts)
+  elseif link and not link.hello.capture and link:idle() then
+    return 1
   elseif not pass() then
     guarded_let_go()
   end

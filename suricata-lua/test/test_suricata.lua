@@ -213,8 +213,12 @@ if newproxy then
     show { orig = 50, s = 1700000001 }
     match({ packet = RAW })
     assert(sent(world) == "HELLO PACKET STATS PACKET PACKET", sent(world))
+    -- Nothing waits, so that the flow need not be shown any more.
+    assert(match({ packet = RAW }) == 1)
     show { orig = 1, flow = 2 ^ 41, s = 1700000001, us = 9 }
-    match({ packet = RAW })
+    assert(match({ packet = RAW }) == 0)
+    show { orig = 50, s = 1700000001, us = 10 }
+    assert(match({ packet = RAW }) == 0) -- something waits
     -- As closing the state does with what is in it.
     init, match = nil, nil
     collectgarbage()

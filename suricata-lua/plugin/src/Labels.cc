@@ -3,8 +3,7 @@
 #include "Labels.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <charconv>
 
 namespace serveflow {
 
@@ -13,15 +12,10 @@ namespace {
 // Shortest is the number with the fewest digits that is the same in 32 bits, as which
 // a score is sent: so it is written as in the label log.
 double Shortest(double score) {
-    auto wanted = static_cast<float>(score);
-    char text[32];
+    char text[64];
+    auto end = std::to_chars(text, text + sizeof text, static_cast<float>(score)).ptr;
     double d = score;
-    for ( int digits = 6; digits <= 9; digits++ ) {
-        std::snprintf(text, sizeof text, "%.*g", digits, score);
-        d = std::strtod(text, nullptr);
-        if ( static_cast<float>(d) == wanted )
-            break;
-    }
+    std::from_chars(text, end, d);
     return d;
 }
 

@@ -75,7 +75,7 @@ func (r *Result) alarmWords(c *Choice) string {
 	}
 	o := &r.Options
 	return fmt.Sprintf("The budget is %g of 10,000 ordinary flows for each alarm, kept by the thresholds of all stages together on the\ntraining flows, judged by models that have not seen them, and by what was observed on the calibration.\nProven is how many it is at most with confidence %g %%, a capture being drawn at random and then an ordinary flow\nof it; so many captures more, without a false alarm, would prove the budget. With sources as the draws,\nno more than %g of 10,000 is proven of every alarm.",
-		rate(o.Limits.Budget), 100*(1-o.Delta), rate(worst.ProvenSources))
+		rate(o.Limits.Budget), round(100*(1-o.Delta), 1e3), rate(worst.ProvenSources))
 }
 
 // givenWords say what the labels of a choice are worth.

@@ -80,15 +80,15 @@ func (r *Result) words(c *Choice) string {
 			held++
 		}
 	}
-	promise := fmt.Sprintf("a flow that is settled before the last stage is wrong with probability at\nmost %g %%, a session being drawn at random and then a flow of it", 100*c.search.Target)
+	promise := fmt.Sprintf("a flow that is settled before the last stage is wrong with probability at\nmost %g %%, a session being drawn at random and then a flow of it", round(100*c.search.Target, 1e3))
 	n := c.Calibration.Sessions()
 	switch {
 	case c.Proved:
-		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise with confidence %g %%:\n%s.\nOf those that keep the limits and macro F1 there as well, the objective %q chooses\n%s.\n", held, n, 100*(1-o.Delta), promise, o.Objective, c.names(c.Final, ", then "))
+		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise with confidence %g %%:\n%s.\nOf those that keep the limits and macro F1 there as well, the objective %q chooses\n%s.\n", held, n, round(100*(1-o.Delta), 1e3), promise, o.Objective, c.names(c.Final, ", then "))
 	case held > 0:
 		fmt.Fprintf(&b, "Of %d of these, %d calibration sessions show the promise, but none keeps the limits and macro F1 within\n%g of %s there. The bundle has %s alone.\n", held, n, o.MaxLoss, slow, slow)
 	default:
-		fmt.Fprintf(&b, "%d calibration sessions do not show, with confidence %g %%, that\n%s.\nThe bundle has %s alone. The least that they show of the first, %s, is %.1f %%:\ncalibrate on more sessions, or promise less (--target-error, --meta-target-error).\n", n, 100*(1-o.Delta), promise, slow, c.names(c.Proofs[0].Cascade, ", then "), 100*c.Least)
+		fmt.Fprintf(&b, "%d calibration sessions do not show, with confidence %g %%, that\n%s.\nThe bundle has %s alone. The least that they show of the first, %s, is %.1f %%:\ncalibrate on more sessions, or promise less (--target-error, --meta-target-error).\n", n, round(100*(1-o.Delta), 1e3), promise, slow, c.names(c.Proofs[0].Cascade, ", then "), 100*c.Least)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

@@ -32,7 +32,7 @@ func TestServedAsEstimated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	s, err := sidecar.StartPrivate(b, nowhere{})
+	s, err := sidecar.StartPrivate(b, true, nowhere{})
 	if err != nil {
 		t.Fatal(err)
 	}

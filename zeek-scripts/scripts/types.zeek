@@ -24,7 +24,8 @@ export {
 		## The bundle, as name@version.
 		model: string &log;
 		## What triggered the decision: accepted, last_stage, flow_end, timeout,
-		## relaxed, shed, partial, evicted, silent or unserved.
+		## relaxed, shed, partial, unparsed, evicted, silent or
+		## unserved.
 		reason: string &log;
 		## Whether what Zeek calls the protocol (service in conn.log) goes together
 		## with the label; unset where either is not known. The row of serveflow.log

@@ -76,7 +76,7 @@ type Reason uint8
 // The reasons.
 const (
 	Accepted  Reason = iota // a stage before the last was sure enough
-	LastStage               // the last stage had all its packets
+	LastStage               // the last stage had all its packets, or all that come
 	FlowEnd                 // the flow ended first
 	Timeout                 // the flow went quiet first
 	Relaxed                 // a stage before the last, sure enough by thresholds lowered under load
@@ -84,11 +84,12 @@ const (
 	Partial                 // the flow's first packet was not seen
 	Evicted                 // the flow had to make room undecided
 	Unserved                // no cascade for what its tap can see
+	Unparsed                // its first packet could not be read
 	Silent                  // TCP or UDP without payload in either direction
 	Reasons                 // how many there are
 )
 
-var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "silent"}
+var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent"}
 
 func (r Reason) String() string { return reasons[r] }
 

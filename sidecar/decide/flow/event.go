@@ -61,6 +61,9 @@ type Source struct {
 	SensorID uint32 // stands for Sensor in keys
 	Capture  bool   // packet time is the clock; nothing is shed
 	Reply    Labels // nil: the tap wants no labels
+	// Unparsed is called, by several shards, for each packet that cannot be read;
+	// or nil.
+	Unparsed func(error)
 }
 
 // Barrier is a SYNC on its way through the shards.

@@ -67,6 +67,11 @@ type Record struct {
 	Bundle        uint8
 	Score, Margin float32
 
+	// ReplyTo is the last source of its events that wants labels, until it is
+	// decided.
+	ReplyTo *Source
+	Moved   bool // its events came from several sources
+
 	lane   *Lane
 	links  [2]link
 	seen   uint64 // bit i: packet i+1 is held
@@ -135,6 +140,9 @@ func (t *Table) Open(k Key, l *Lane) Ref {
 	}
 	rec := t.At(r)
 	*rec = Record{Key: k, Guess: -1, class: noBlock, lane: l, Heard: l.now, Touched: l.now, queue: ageNew, wants: uint8(t.packs.want)}
+	if l.Source.Reply != nil {
+		rec.ReplyTo = l.Source
+	}
 	t.index[k] = r
 	l.flows++
 	t.push(r, rec)
@@ -175,6 +183,10 @@ func (t *Table) Touch(r Ref, l *Lane) {
 		rec.lane.flows--
 		l.flows++
 		rec.lane = l
+		rec.Moved = true
+		if l.Source.Reply != nil && rec.State != Decided {
+			rec.ReplyTo = l.Source
+		}
 	}
 	rec.Heard, rec.Touched = l.now, l.now
 	t.push(r, rec)
@@ -197,6 +209,11 @@ func (t *Table) SetState(r Ref, s State) {
 		rec.queue = ageDecided
 	}
 	t.push(r, rec)
+}
+
+// Held says whether packet index (from 1) of a flow is held.
+func (t *Table) Held(r Ref, index uint64) bool {
+	return index-1 < MaxPackets && t.At(r).seen&(1<<(index-1)) != 0
 }
 
 // Slot is the place for packet index (from 1) of a flow, to be filled in, or

@@ -66,8 +66,8 @@ func (s *Shard) step(r flow.Ref, rec *flow.Record, arrived time.Time) {
 func (s *Shard) finish(r flow.Ref, t trigger) {
 	rec := s.table.At(r)
 	c := s.runOf(rec)
-	if len(s.table.Packets(r)) == 0 { // not one whole packet was seen
-		t.reason = cascade.Partial
+	if len(s.table.Packets(r)) == 0 { // its first packet could not be read
+		t.reason = cascade.Unparsed
 		s.decide(r, none, t)
 		return
 	}
@@ -272,10 +272,11 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
 		LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services, Compute: now.Sub(t.asked),
 	})
-	if l.Source.Reply != nil {
-		if s.replyTo != l.Source {
+	if to := rec.ReplyTo; to != nil {
+		rec.ReplyTo = nil
+		if s.replyTo != to {
 			s.flushReplies()
-			s.replyTo = l.Source
+			s.replyTo = to
 		}
 		s.replies = append(s.replies, wire.Label{
 			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,

@@ -15,6 +15,9 @@ func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
 		frame, h := b.Bytes(e), &s.headers
 		if err := packet.Parse(h, e.Link, frame); err != nil {
 			s.options.Metrics.Drop(telemetry.DropUnparsed)
+			if l.Source.Unparsed != nil {
+				l.Source.Unparsed(err)
+			}
 			h = nil
 		} else {
 			h.FillLength(int(e.WireLen))
@@ -43,6 +46,10 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes [
 		}
 	}
 	rec := s.table.At(r)
+	if rec.State != flow.Decided && rec.Lane() == l && s.table.Held(r, e.Index()) {
+		s.unwanted(rec, e) // it keeps no timer from running
+		return
+	}
 	s.table.Touch(r, l)
 	if rec.State == flow.Waiting {
 		s.expireIfIdle(r, e.Time, arrived)
@@ -52,6 +59,26 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes [
 		s.unwanted(rec, e)
 		return
 	}
+	s.store(r, rec, e, h, bytes)
+	if rec.State == flow.Waiting {
+		s.step(r, rec, arrived)
+	}
+	if c := s.runOf(rec); rec.State == flow.Waiting && s.lost(rec, e, c) {
+		s.finish(r, trigger{reason: cascade.LastStage, at: e.Time, arrived: arrived})
+	}
+}
+
+// lost says whether a flow waits for a packet that will not come: the last that
+// the cascade looks at has, and a connection sends a flow's packets in order.
+// Where the flow's events came over several, the missing one may still be on its
+// way, until a packet comes that is not even wanted.
+func (s *Shard) lost(rec *flow.Record, e *flow.Event, c *cascadeRun) bool {
+	last := uint64(c.Stages[c.Last()].Packets)
+	return e.Index() > last || e.Index() == last && !rec.Moved
+}
+
+// store keeps a packet if its flow has a use for it.
+func (s *Shard) store(r flow.Ref, rec *flow.Record, e *flow.Event, h *packet.Headers, bytes []byte) {
 	mixed := rec.Meta != (e.Kind == flow.Meta) // a tap sees headers or it does not
 	if mixed {
 		s.options.Metrics.Drop(telemetry.DropUnparsed)
@@ -75,9 +102,6 @@ func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes [
 		p.SetPayload(bytes)
 	}
 	s.count(rec, e)
-	if rec.State == flow.Waiting {
-		s.step(r, rec, arrived)
-	}
 }
 
 // unwanted counts a packet that is of no use to its flow: one that it had, or

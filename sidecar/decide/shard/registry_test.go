@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/tap/wire"
 )
 
 func TestSensorsAreNumbered(t *testing.T) {
@@ -78,5 +81,20 @@ func TestSensorsAreForgotten(t *testing.T) {
 	}
 	if !slices.Equal(g.numbers("stay"), []uint32{number}) {
 		t.Error("a sensor with a connection was forgotten")
+	}
+}
+
+// A tap hears of its first packet that cannot be read, and not of every one.
+func TestUnparsedOnce(t *testing.T) {
+	in := make(chan *flow.Batch, 1)
+	heard := 0
+	s := NewRouter([]Input{{in, in}}, nil, time.Minute).Open(Tap{Unparsed: func(error) { heard++ }})
+	s.Add(wire.UintID(1), 1, []byte{1, 2, 3}).OrigPkts = 1
+	s.Add(wire.UintID(2), 1, []byte{1, 2, 3}).OrigPkts = 1
+	s.Flush()
+	r := newRig(t, testBundle(t, false, false), 10, true)
+	r.shard.batch(<-in)
+	if heard != 1 {
+		t.Errorf("two packets could not be read: heard %d times", heard)
 	}
 }

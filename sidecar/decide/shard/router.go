@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"sync"
 	"time"
 
 	"serveflow/sidecar/decide/flow"
@@ -13,6 +14,8 @@ type Tap struct {
 	Capture bool
 	Run     string      // of a capture: what tells it from other runs
 	Reply   flow.Labels // nil: the tap wants no labels
+	// Unparsed is called once, for the first packet that cannot be read; or nil.
+	Unparsed func(error)
 }
 
 // Router brings events to the shard that their flow belongs to. It is for many
@@ -35,12 +38,14 @@ func NewRouter(inputs []Input, stop <-chan struct{}, retention time.Duration) *R
 
 // Open begins to send a tap's events.
 func (r *Router) Open(t Tap) *Stream {
-	return &Stream{
-		router: r, tap: t, pending: make([]*flow.Batch, len(r.inputs)),
-		source: &flow.Source{
-			Sensor: t.Sensor, SensorID: r.registry.connect(&t, time.Now()), Capture: t.Capture, Reply: t.Reply,
-		},
+	source := &flow.Source{
+		Sensor: t.Sensor, SensorID: r.registry.connect(&t, time.Now()), Capture: t.Capture, Reply: t.Reply,
 	}
+	if t.Unparsed != nil {
+		var once sync.Once
+		source.Unparsed = func(err error) { once.Do(func() { t.Unparsed(err) }) }
+	}
+	return &Stream{router: r, tap: t, source: source, pending: make([]*flow.Batch, len(r.inputs))}
 }
 
 // Taps says how many taps of a sensor are connected, and whether one of them

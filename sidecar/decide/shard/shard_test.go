@@ -92,15 +92,16 @@ func testBundle(t testing.TB, batched, meta bool) *bundle.Bundle {
 // are given.
 type rig struct {
 	*decisions
-	t       testing.TB
-	shard   *Shard
-	metrics *telemetry.Metrics
-	loads   []string
-	source  *flow.Source
-	time    int64
-	slow    bool // slow stages of trees are not asked
-	known   map[uint64]bool
-	errs    []error
+	t          testing.TB
+	shard      *Shard
+	metrics    *telemetry.Metrics
+	loads      []string
+	source     *flow.Source
+	time       int64
+	slow       bool // slow stages of trees are not asked
+	known      map[uint64]bool
+	reconnects int
+	errs       []error
 }
 
 func (r *rig) Has(sensor string, id wire.FlowID) bool { return r.known[id.Uint()] }
@@ -171,6 +172,13 @@ func (r *rig) batch(fill func(*flow.Batch)) {
 		}
 	}
 	r.shard.flush()
+}
+
+// reconnect sends what follows over another connection of the sensor.
+func (r *rig) reconnect() {
+	other := *r.source
+	r.source = &other
+	r.reconnects++
 }
 
 // orig sends packet index of flow id from its originator.
@@ -279,23 +287,26 @@ func TestDecisions(t *testing.T) {
 		{"and so does that of the capture", func(r *rig) { r.orig(1, 1, 100); r.clock(10); r.sync(true) }, []string{"1 a slow 1 timeout 10000"}},
 		{"decided once", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1); r.clock(11) }, []string{"1 b fast 1 accepted 0"}},
 		{"duplicates count once", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 1, 100); r.orig(1, 2, 1) }, nil},
-		{"a gap is waited for", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101) }, nil},
-		{"a gap is filled", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101); r.orig(1, 2, 9) }, []string{"1 c slow 3 last_stage 1"}},
-		{"what is before a gap counts", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 300); r.end(1) }, []string{"1 a slow 1 flow_end 2"}},
+		{"a gap ends with the last packet", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101) }, []string{"1 a slow 1 last_stage 1"}},
+		{"or with one past it", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 4, 101) }, []string{"1 a slow 1 last_stage 1"}},
+		{"a gap is filled by another connection", func(r *rig) { r.orig(1, 1, 100); r.reconnect(); r.orig(1, 3, 101); r.orig(1, 2, 9) }, []string{"1 c slow 3 last_stage 1"}},
+		{"or is not", func(r *rig) { r.orig(1, 1, 100); r.reconnect(); r.orig(1, 3, 101); r.orig(1, 4, 9) }, []string{"1 a slow 1 last_stage 2"}},
+		{"an unreadable packet is a gap", func(r *rig) { r.orig(1, 1, 100); r.send(1, 2, packet.Originator, []byte{1}); r.orig(1, 3, 9) }, []string{"1 a slow 1 last_stage 2"}},
+		{"what is before a gap counts", func(r *rig) { r.orig(1, 1, 100); r.reconnect(); r.orig(1, 3, 300); r.end(1) }, []string{"1 a slow 1 flow_end 2"}},
 		{"mid-stream", func(r *rig) { r.orig(1, 2, 1); r.orig(1, 3, 1); r.end(1) }, []string{"1 unknown  0 partial 0"}},
 		{"decided before a restart", func(r *rig) { r.known[1] = true; r.orig(1, 2, 1); r.orig(2, 2, 1) }, []string{"2 unknown  0 partial 0"}},
 		{"decided and forgotten", func(r *rig) { r.orig(1, 1, 1); r.clock(61); r.orig(1, 2, 1); r.orig(1, 3, 1) }, []string{"1 b fast 1 accepted 0"}},
 		{"an id is used again when it is forgotten", func(r *rig) { r.orig(1, 1, 1); r.clock(61); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"an id is used again after its end", func(r *rig) { r.orig(1, 1, 1); r.end(1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"an id is not used again before", func(r *rig) { r.orig(1, 1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0"}},
-		{"unreadable first packet", func(r *rig) { r.send(1, 1, packet.Originator, []byte{1, 2, 3}); r.end(1) }, []string{"1 unknown  0 partial 1"}},
+		{"unreadable first packet", func(r *rig) { r.send(1, 1, packet.Originator, []byte{1, 2, 3}); r.end(1) }, []string{"1 unknown  0 unparsed 1"}},
 		{"the end of nothing", func(r *rig) { r.end(1) }, nil},
 		{"no cascade for a tap without headers", func(r *rig) { r.meta(1, 1, 1); r.meta(1, 2, 1) }, []string{"1 unknown  0 unserved 0"}},
 		{"the log tells the flow's end", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 2, 9); r.closed(1, 2) }, []string{"1 a slow 2 flow_end 2"}},
 		{"the log tells it before the tap is done", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 3); r.orig(1, 2, 9); r.closed(1, 3) }, nil},
 		{"and again after", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 2); r.orig(1, 2, 9); r.closed(1, 2) }, []string{"1 a slow 2 flow_end 3"}},
 		{"and for the last time", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 2); r.closed(1, 0) }, []string{"1 a slow 1 flow_end 2"}},
-		{"packets past those wanted are not waited for", func(r *rig) { r.orig(1, 1, 100); r.orig(1, 3, 101); r.closed(1, 1000) }, []string{"1 a slow 1 flow_end 2"}},
+		{"packets past those wanted are not waited for", func(r *rig) { r.orig(1, 1, 100); r.reconnect(); r.orig(1, 3, 101); r.closed(1, 1000) }, []string{"1 a slow 1 flow_end 2"}},
 		{"the log tells of a flow never seen", func(r *rig) { r.closed(1, 0) }, nil},
 		{"an id is used again after the log told", func(r *rig) { r.orig(1, 1, 1); r.closed(1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"sync leaves open flows open", func(r *rig) { r.orig(1, 1, 100); r.sync(false) }, nil},
@@ -311,11 +322,42 @@ func TestDecisions(t *testing.T) {
 				if len(r.errs) > 0 {
 					t.Error(r.errs)
 				}
-				if n := len(r.shard.lanes); n > 1 {
+				if n := len(r.shard.lanes); n > 1+r.reconnects {
 					t.Errorf("%d lanes", n)
 				}
 			})
 		}
+	}
+}
+
+// The LABEL goes to the last connection that asked, also if another brought the
+// packet that decided.
+func TestLabelGoesToWhoAsked(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 10, true)
+	r.orig(1, 1, 100)
+	r.reconnect()
+	r.source.Reply = nil
+	r.orig(1, 2, 9)
+	r.orig(1, 3, 1)
+	if len(r.labels) != 1 {
+		t.Errorf("%d labels", len(r.labels))
+	}
+}
+
+// Repeated packets keep no live flow open.
+func TestRepeatedPackets(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 10, false)
+	r.shard.quiet = (50 * time.Millisecond).Microseconds()
+	for until := time.Now().Add(5 * time.Second); len(r.records) == 0 && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		r.orig(1, 1, 100)
+		r.shard.tick()
+		for r.shard.load.len > 0 {
+			r.shard.catchUp()
+		}
+		r.shard.flush()
+	}
+	if len(r.records) != 1 || r.records[0].Reason != "timeout" {
+		t.Errorf("decided %+v", r.records)
 	}
 }
 

@@ -120,6 +120,10 @@ func (p *peer) greet() error {
 	}
 	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", strings.TrimSpace(h.Engine+" "+h.EngineVersion)).Str("mode", mode).Logger()
 	p.out.of(h.Capture, p.log)
+	log := p.log
+	tap.Unparsed = func(err error) {
+		log.Warn().Err(err).Msg("a packet of this tap cannot be read (is its link type right, and raw long enough?); others are counted, not logged")
+	}
 	p.stream = p.server.options.Router.Open(tap)
 	p.stream.Arrived = time.Now()
 	p.server.greet(p)

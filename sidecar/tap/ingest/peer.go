@@ -44,6 +44,10 @@ var events = [wire.KindStats + 1]telemetry.Event{
 	wire.KindStats:  telemetry.EventStats,
 }
 
+// maxDropped is the most losses that are believed of one connection: the sum over
+// all must not overflow, and no tap loses more.
+const maxDropped = 1 << 40
+
 // lingering is how long a tap has to take its labels when it has hung up
 // half-way, or when the server hangs up.
 const lingering = 5 * time.Second
@@ -202,10 +206,10 @@ func tuple(m *wire.Message) packet.Tuple {
 
 // stats moves the clock on every shard and notes what the tap has lost.
 func (p *peer) stats(m *wire.Message) {
-	if m.Dropped > p.dropped {
-		p.server.options.Metrics.Drops(telemetry.DropTap, m.Dropped-p.dropped)
+	if n := min(m.Dropped, maxDropped); n > p.dropped {
+		p.server.options.Metrics.Drops(telemetry.DropTap, n-p.dropped)
+		p.dropped = n
 	}
-	p.dropped = m.Dropped
 	p.stream.Clock(m.Time)
 }
 

@@ -517,3 +517,27 @@ func TestClosed(t *testing.T) {
 		t.Errorf("%d events, want %d", n, 2*flows)
 	}
 }
+
+// Losses that no tap can have do not make the counter go backwards.
+func TestLossesAreBounded(t *testing.T) {
+	var m *telemetry.Metrics
+	r := start(t, func(o *Options) { m = o.Metrics })
+	c := r.hello(wire.Hello{})
+	for range 3 {
+		c.Stats(1, 0, 1<<63-1)
+		c.Stats(2, 0, 0)
+	}
+	c.Sync(1, false)
+	c.next()
+	families, err := m.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, one := range f.GetMetric() {
+			if f.GetName() == "serveflow_drops_total" && one.GetCounter().GetValue() > maxDropped {
+				t.Errorf("%v", one)
+			}
+		}
+	}
+}

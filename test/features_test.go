@@ -80,7 +80,7 @@ func silent(columns []string, row []float32) bool {
 	at := func(name string) float32 { return row[slices.Index(columns, name)] }
 	proto := uint8(at("proto"))
 	for p := 1; p <= spec.Packets && (proto == packet.TCP || proto == packet.UDP); p++ {
-		if at(fmt.Sprintf("p%d_len", p)) == feature.Missing {
+		if at(fmt.Sprintf("p%d_dir", p)) == feature.Missing {
 			return true
 		}
 		if at(fmt.Sprintf("p%d_payload", p)) != 0 {

@@ -27,10 +27,10 @@ var bounds = []struct {
 	macroF1, known, precision   float64 // at least
 	background, wrong, perAlarm float64 // at most
 }{
-	{"channel", "lab", .75, .75, .85, 1, .05, 10000},
-	{"channel", "world", .15, .45, .15, .95, .50, 400},
-	{"iot-device", "lab", 0, 0, 0, .60, 1, 0},
-	{"iot-device", "world", 0, 0, 0, .45, 1, 0},
+	{"channel", "lab", .80, .85, .95, .01, .05, 5},
+	{"channel", "world", .50, .82, .93, .08, .02, 5},
+	{"iot-device", "lab", 0, 0, 0, .02, 1, 0},
+	{"iot-device", "world", 0, 0, 0, .02, 1, 0},
 }
 
 // TestShippedBundles holds the shipped bundles to their bounds.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -48,7 +49,8 @@ func withNetwork(t *testing.T) *bundle.Bundle {
 	if cut < 0 {
 		t.Fatal("the manifest has no cascade for headers before the one without")
 	}
-	rest := text[strings.Index(text, "[[meta.stage]]"):]
+	replaced := regexp.MustCompile(`(?m)^model = "(.*)"$`).FindStringSubmatch(text[cut:])[1]
+	rest := regexp.MustCompile(`(?m)^"?`+regexp.QuoteMeta(replaced)+`(\.golden\.json)?"? = .*\n`).ReplaceAllString(text[strings.Index(text, "[[meta.stage]]"):], "")
 	files[bundle.ManifestFile] = &fstest.MapFile{Data: []byte(text[:cut] + `[[packet.stage]]
 name = "network"
 packets = 10

@@ -61,5 +61,5 @@ func (a Accepted) promise() string {
 	if a.Promised == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (promised: %g %% at most)", 100*a.Promised)
+	return fmt.Sprintf(" (promised: %.3g %% at most)", 100*a.Promised)
 }

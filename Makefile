@@ -97,7 +97,7 @@ test-lua: ## lint the Lua scripts and test them outside Suricata
 
 .PHONY: suricata-plugin
 suricata-plugin: ## build the plugin for Suricata 7 and 8, or for the source tree SURICATA
-	$(MAKE) --no-print-directory -C suricata-lua/plugin
+	$(MAKE) --no-print-directory -C suricata-lua/plugin $(if $(SURICATA),SURICATA=$(abspath $(SURICATA)))
 
 .PHONY: e2e-suricata7 e2e-suricata8
 e2e-suricata7: build suricata-plugin ## run captures through Suricata 7 and the sidecar

@@ -48,17 +48,7 @@ s.close()"`))},
 		"head -c 80 /dev/urandom | curl -sS -o /dev/null -H 'Content-Type: application/ocsp-request' --data-binary @- http://$TO:$PORT/ocsp"))},
 }}
 
-var plainNginx = service{over: "tcp", ipv6: true, pages: true, files: map[string]string{"plain.conf": `user root;
-worker_processes 1;
-pid nginx.pid;
-events {}
-http {
-	access_log off;
-	client_max_body_size 100m;
-	client_body_temp_path /run/lab/body;
-	proxy_temp_path /run/lab/proxy; fastcgi_temp_path /run/lab/fcgi; uwsgi_temp_path /run/lab/uwsgi; scgi_temp_path /run/lab/scgi;
-	types { text/html html; text/css css; application/javascript js; image/png png; }
-	server { listen $PORT; listen [::]:$PORT; root /run/lab/www;
+var plainNginx = service{over: "tcp", ipv6: true, pages: true, files: map[string]string{"plain.conf": nginxHead + `	server { listen $PORT; listen [::]:$PORT; root /run/lab/www;
 		location ~ /(api|upload|form|ctl|ocsp) { proxy_pass http://unix:/run/lab/sink.sock; } }
 	server { listen unix:/run/lab/sink.sock; location / { default_type application/json; return 200 '{"status":"ok","id":12345}'; } }
 }

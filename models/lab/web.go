@@ -55,16 +55,8 @@ func (l *lab) curl(version string, urls []string) []string {
 	return args
 }
 
-// nginx starts a web server with TLS and returns its base URL.
-func (l *lab) nginx() (string, error) {
-	id, err := l.identity()
-	if err != nil {
-		return "", err
-	}
-	os.MkdirAll("www", 0o755)
-	os.Chmod("www", 0o755)
-	conf := l.write("nginx.conf", `
-user root;
+// nginxHead begins a configuration of nginx, within the block http.
+const nginxHead = `user root;
 worker_processes 1;
 pid nginx.pid;
 events {}
@@ -74,7 +66,17 @@ http {
 	client_body_temp_path /run/lab/body;
 	proxy_temp_path /run/lab/proxy; fastcgi_temp_path /run/lab/fcgi; uwsgi_temp_path /run/lab/uwsgi; scgi_temp_path /run/lab/scgi;
 	types { text/html html; text/css css; application/javascript js; image/png png; }
-	keepalive_timeout %d;
+`
+
+// nginx starts a web server with TLS and returns its base URL.
+func (l *lab) nginx() (string, error) {
+	id, err := l.identity()
+	if err != nil {
+		return "", err
+	}
+	os.MkdirAll("www", 0o755)
+	os.Chmod("www", 0o755)
+	conf := l.write("nginx.conf", nginxHead+`	keepalive_timeout %d;
 	gzip %s;
 	server {
 		listen %d ssl http2;

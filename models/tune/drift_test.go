@@ -29,23 +29,10 @@ func TestDrift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(t.TempDir(), "bundle")
-	if err := r.WriteBundle(out); err != nil {
-		t.Fatal(err)
-	}
 	for _, meta := range []bool{false, true} {
 		events := map[bool]string{false: "packet", true: "meta"}[meta]
 		t.Run(events, func(t *testing.T) {
-			b, err := bundle.Open(out, bundle.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.Close()
-			s, err := sidecar.StartPrivate(b, true, nowhere{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Stop(context.Background())
+			s := serve(t, r)
 			flows := play(t, s.Socket, "usual", meta, 400, "dns.pcap", "http.pcap", "ssh.pcap")
 			calm := awaitDrift(t, s, events, func(got map[string]float64) bool { return got["flows"] > 0 && len(got) > 4 })
 			if calm["flows"] > float64(flows) {
@@ -86,6 +73,26 @@ func TestDrift(t *testing.T) {
 			t.Logf("other traffic: %v", shifted)
 		})
 	}
+}
+
+// serve starts a sidecar with the bundle of a result, until the test ends.
+func serve(t *testing.T, r *Result) *sidecar.Private {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "bundle")
+	if err := r.WriteBundle(out); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bundle.Open(out, bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	s, err := sidecar.StartPrivate(b, true, nowhere{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop(context.Background()) })
+	return s
 }
 
 // play plays captures one after the other, so many times, and returns how many

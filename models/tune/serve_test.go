@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"serveflow/models/tune/search"
-	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/replay"
 )
@@ -23,20 +22,7 @@ func TestServedAsEstimated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(t.TempDir(), "bundle")
-	if err := r.WriteBundle(out); err != nil {
-		t.Fatal(err)
-	}
-	b, err := bundle.Open(out, bundle.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	s, err := sidecar.StartPrivate(b, true, nowhere{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop(context.Background())
+	s := serve(t, r)
 	for _, c := range r.Choices {
 		estimated, early := map[string]int{}, 0
 		o := c.Test.Run(c.Models, c.Final)

@@ -9,11 +9,9 @@ import (
 	"testing/iotest"
 )
 
-// FuzzDecode feeds a connection's bytes to a Decoder: whatever they are, it
-// must end in EOF or in an error, hold no more than a message's memory, and
-// what it decoded must survive being encoded and decoded again.
-func FuzzDecode(f *testing.F) {
-	var stream []byte
+// addSeeds adds every kind of message, all of them in one stream, which it returns,
+// and what is malformed.
+func addSeeds(f *testing.F) (stream []byte) {
 	for _, m := range samples(f) {
 		b := encoded(f, m)
 		f.Add(b)
@@ -24,6 +22,14 @@ func FuzzDecode(f *testing.F) {
 	for _, test := range malformed {
 		f.Add(unhex(f, test.hex))
 	}
+	return stream
+}
+
+// FuzzDecode feeds a connection's bytes to a Decoder: whatever they are, it
+// must end in EOF or in an error, hold no more than a message's memory, and
+// what it decoded must survive being encoded and decoded again.
+func FuzzDecode(f *testing.F) {
+	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := NewDecoder(bytes.NewReader(data))
 		var out bytes.Buffer
@@ -64,16 +70,8 @@ func FuzzDecode(f *testing.F) {
 // FuzzPieces reads the same bytes at once and one by one: numbers that lie
 // whole in the buffer are read by other code than those that do not.
 func FuzzPieces(f *testing.F) {
-	var stream []byte
-	for _, m := range samples(f) {
-		b := encoded(f, m)
-		f.Add(b)
-		stream = append(stream, b...)
-	}
-	f.Add(stream)
-	f.Add(metaText(f))
+	stream := addSeeds(f)
 	for _, test := range malformed {
-		f.Add(unhex(f, test.hex))
 		f.Add(append(unhex(f, test.hex), stream...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -166,7 +166,8 @@ func checkServeflow(t *testing.T, c command) {
 		if !strings.HasPrefix(flag, "-") {
 			continue
 		}
-		known := regexp.MustCompile(`(^|[\s,])` + regexp.QuoteMeta(flag) + `($|[\s,=])`)
+		negated := "--[no-]" + strings.TrimPrefix(flag, "--no-") // as help writes what may be switched off
+		known := regexp.MustCompile(`(^|[\s,])(` + regexp.QuoteMeta(flag) + `|` + regexp.QuoteMeta(negated) + `)($|[\s,=])`)
 		if !known.Match(out) {
 			t.Errorf("%s:%d: serveflow %s has no flag %s", c.page, c.line, sub, flag)
 		}

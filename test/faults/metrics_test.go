@@ -79,7 +79,8 @@ func TestMetrics(t *testing.T) {
 		`decisions_total{reason="accepted",stage="fast"}`:   13,
 		`decisions_total{reason="last_stage",stage="slow"}`: 5,
 		`decisions_total{reason="flow_end",stage="slow"}`:   1,
-		`decisions_total{reason="partial",stage="none"}`:    2,
+		`decisions_total{reason="partial",stage="none"}`:    1,
+		`decisions_total{reason="unparsed",stage="none"}`:   1,
 
 		`drops_total{reason="duplicate"}`:   1,
 		`drops_total{reason="late"}`:        6, // that of the flow seen too late, too

@@ -24,7 +24,7 @@ func TestQuality(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newChanging(t, root+"/models/channel", overload)
-	c.slowDown("large30.txt", 27)
+	c.slowDown("large12.txt", 18)
 	quality(t, c, "channel", list)
 }
 

@@ -132,7 +132,7 @@ class Models(unittest.TestCase):
 
         import engines
 
-        path = ROOT / "models/iot-device/tree1.txt"
+        path = ROOT / "models/iot-device/small1.txt"
         text = engines.portable(path.read_text())
         trees = re.split(r"\n(?=Tree=|end of trees)", text)[1:-1]
         sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE).group(1)
@@ -152,7 +152,7 @@ class Models(unittest.TestCase):
 
         import predictor
 
-        path = ROOT / "models/iot-device/small2.txt"
+        path = ROOT / "models/iot-device/small3.txt"
         golden = json.loads(Path(f"{path}.golden.json").read_text())
         predict = predictor.SingleRow(path)
         for row, probs in zip(golden["rows"], golden["probs"], strict=True):

@@ -104,7 +104,7 @@ func shipped(t testing.TB, name string) (*lightgbm.Ensemble, *Profile, [][]float
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := lightgbm.Parse(text, 19)
+	e, err := lightgbm.Parse(text, 20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func Start(o Options) (*Sidecar, error) {
 }
 
 func (s *Sidecar) start(o Options) error {
-	s.warnQuiet(o.Bundle)
+	s.warnTraining(o.Bundle)
 	c := o.Config
 	socket := unixsocket.Socket{
 		Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
@@ -208,7 +208,7 @@ func (s *Sidecar) Health() error { return s.pool.Health() }
 
 // Reload serves b from now on, see shard.Pool.
 func (s *Sidecar) Reload(b *bundle.Bundle) (bool, error) {
-	s.warnQuiet(b)
+	s.warnTraining(b)
 	return s.pool.Reload(b)
 }
 
@@ -257,12 +257,16 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 	return s.stopped
 }
 
-// warnQuiet says so if flows are cut otherwise than in the bundle's training.
-func (s *Sidecar) warnQuiet(b *bundle.Bundle) {
+// warnTraining says so where flows are seen otherwise than in the bundle's training.
+func (s *Sidecar) warnTraining(b *bundle.Bundle) {
 	quiet := s.options.Config.Flow.Quiet
 	if trained := time.Duration(b.Manifest.Features.Quiet) * time.Second; trained != 0 && trained != quiet {
 		s.options.Log.Warn().Stringer("quiet", quiet).Stringer("trained", trained).
 			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
+	}
+	if b.PayloadBytes() > 0 && !s.options.Config.Privacy.Payload {
+		s.options.Log.Warn().Str("bundle", b.Name()).
+			Msg("privacy.payload is false and the bundle looks at payload: its labels will be much less right, see its datasheet")
 	}
 }
 

@@ -5,7 +5,7 @@
 // same code that serves, so that a model sees in training what it will see in
 // use. The result is one Parquet file with a row for every flow.
 //
-//	list, err := captures.Read("captures/manifest.csv", "class", nil)
+//	list, err := dataset.Read("captures/manifest.csv", "class", nil)
 //	stats, err := extract.Run(ctx, extract.Options{
 //		Captures: list,
 //		Spec:     feature.Spec{Packets: 10, Sections: []string{"ipv4", "tcp", "udp", "seq"}, Masks: feature.MaskAll},

@@ -61,8 +61,11 @@ func TestDrift(t *testing.T) {
 			// The flows of before leave the window by and by.
 			awaited := func(got map[string]float64) bool {
 				for of := range calm {
-					// Of these few flows the stages and scores are much alike.
-					if (of == "label" || strings.HasPrefix(of, "feature:")) && !(got[of] > .25) {
+					least := .25
+					if of == "score" || of == "stage" {
+						least = .05 // the toy's stages and scores are much alike on these flows
+					}
+					if of != "flows" && !(got[of] > least) {
 						return false
 					}
 				}

@@ -17,7 +17,7 @@ func (s *Sink) find(r *record, body, end []byte) (l label, words *sink.Words, ho
 	}
 	if s.options.Wait == 0 {
 		s.mu.Lock()
-		s.waiting.asks = append(s.waiting.asks, r.closed())
+		s.waiting.askFor(r.closed())
 		s.mu.Unlock()
 		wake(s.ask)
 		return l, nil, false
@@ -37,8 +37,8 @@ func (s *Sink) find(r *record, body, end []byte) (l label, words *sink.Words, ho
 	ready := len(s.waiting.ready) > 0
 	s.mu.Unlock()
 	wake(s.ask)
-	if ready {
-		wake(s.work)
+	if ready { // whoever makes records too many writes those that go
+		s.writeReady()
 	}
 	s.options.Metrics.EVEWaited()
 	return l, nil, true
@@ -71,16 +71,23 @@ func (s *Sink) keep() {
 			s.expire(now)
 		case <-s.work:
 		}
-		s.mu.Lock()
-		ready := s.waiting.takeReady()
-		s.mu.Unlock()
-		s.write(ready)
+		s.writeReady()
 	}
 }
 
-// maxForget is how many labels are forgotten while nobody else can have the
-// lock.
-const maxForget = 4096
+// writeReady writes the records that wait no longer.
+func (s *Sink) writeReady() {
+	s.mu.Lock()
+	ready := s.waiting.takeReady()
+	s.mu.Unlock()
+	s.write(ready)
+}
+
+// What is done at most while nobody else can have the lock.
+const (
+	maxForget = 4096 // labels that are forgotten
+	maxLook   = 1024 // records that are looked at
+)
 
 func (s *Sink) expire(now time.Time) {
 	limit := s.options.Wait
@@ -93,7 +100,7 @@ func (s *Sink) expire(now time.Time) {
 	}
 	s.mu.Lock()
 	s.labels.expire(now, maxForget)
-	vain := s.waiting.expire(now, limit)
+	vain := s.expireWaiting(now, limit)
 	s.tapped = s.tapped || taps > 0
 	lonely := vain && !s.tapped && !s.lonely
 	s.lonely = s.lonely || lonely
@@ -105,6 +112,20 @@ func (s *Sink) expire(now time.Time) {
 	if lonely {
 		s.options.Log.Warn().Str("sensor", s.options.Sensor).
 			Msg("EVE records come, but no tap of their sensor: is eve.sensor the name that the tap in Suricata gives itself?")
+	}
+}
+
+// expireWaiting does what is due for the records that wait. It holds the lock when
+// it is called and when it returns, and lets others have it in between.
+func (s *Sink) expireWaiting(now time.Time, limit time.Duration) (vain bool) {
+	for {
+		more, late := s.waiting.expire(now, limit, maxLook)
+		vain = vain || late
+		if !more {
+			return vain
+		}
+		s.mu.Unlock()
+		s.mu.Lock()
 	}
 }
 
@@ -130,10 +151,8 @@ func (s *Sink) tell() {
 func (s *Sink) lastAsks() (asks []flow.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, h := range s.waiting.queue {
-		if !h.done {
-			asks = append(asks, h.lastClosed())
-		}
+	for e := s.waiting.queue.Front(); e != nil; e = e.Next() {
+		asks = append(asks, e.Value.(*held).lastClosed())
 	}
 	return asks
 }

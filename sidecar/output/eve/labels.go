@@ -39,7 +39,7 @@ func (l *label) fits(start []byte) bool {
 }
 
 // texts are what Words are made from.
-type texts struct{ label, stage, model, reason string }
+type texts struct{ label, stage, model, reason, services string }
 
 // labels are the decisions on one sensor's flows.
 type labels struct {
@@ -48,14 +48,14 @@ type labels struct {
 	slab  [][]label         // in chunks, so that growing never copies
 	used  uint32            // places ever used; place 0 is nobody's
 	free  []uint32
-	open  list // flows without a record, the oldest first
-	ended list // those with one
+	open  labelList // flows without a record, the oldest first
+	ended labelList // those with one
 
 	known map[texts]uint32
 	words []*sink.Words
 }
 
-type list struct{ head, tail uint32 }
+type labelList struct{ head, tail uint32 }
 
 // chunkLabels is how many labels a chunk of the slab holds.
 const chunkLabels = 4096
@@ -104,9 +104,9 @@ func (s *labels) at(n uint32) *label { return &s.slab[n/chunkLabels][n%chunkLabe
 
 // word is the number of a decision's texts.
 func (s *labels) word(r *sink.Record) uint32 {
-	t := texts{r.Label, r.Stage, r.Model, r.Reason}
+	t := texts{r.Label, r.Stage, r.Model, r.Reason, r.Services}
 	n, ok := s.known[t]
-	if !ok || s.words[n].Services != r.Services {
+	if !ok {
 		w := sink.NewWords(r)
 		n = uint32(len(s.words))
 		s.known[t] = n
@@ -148,7 +148,7 @@ func (s *labels) forget(at uint32) {
 }
 
 // in is the list that a label stands in.
-func (s *labels) in(at uint32) *list {
+func (s *labels) in(at uint32) *labelList {
 	if s.at(at).ended != 0 {
 		return &s.ended
 	}

@@ -10,7 +10,7 @@ import (
 // first; both lists are checked.
 func (s *labels) flows(t *testing.T) (ids []uint64) {
 	t.Helper()
-	for _, q := range []list{s.open, s.ended} {
+	for _, q := range []labelList{s.open, s.ended} {
 		last := uint32(0)
 		for at := q.head; at != 0; at = s.at(at).next {
 			if s.at(at).prev != last || s.index[s.at(at).flow] != at {
@@ -70,5 +70,18 @@ func TestLabels(t *testing.T) {
 	want(3, 6, 2)
 	if s.used != 5 || len(s.words) != 1 {
 		t.Errorf("%d places and %d texts", s.used, len(s.words))
+	}
+}
+
+// Decisions of two bundles of one name, in turn, need no more texts than there are.
+func TestTextsInTurn(t *testing.T) {
+	s := newLabels(4)
+	for i := range uint64(100) {
+		r := decision(i)
+		r.Services = []string{"dns", "tls"}[i%2]
+		s.put(&r)
+	}
+	if len(s.words) != 2 {
+		t.Errorf("%d texts", len(s.words))
 	}
 }

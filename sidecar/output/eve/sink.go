@@ -142,7 +142,7 @@ func (s *Sink) Write(records []sink.Record) {
 func (s *Sink) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waiting.n
+	return s.waiting.queue.Len()
 }
 
 // Reopen opens the output anew, after it was rotated by somebody else.
@@ -176,9 +176,8 @@ func (s *Sink) Stop() error {
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	s.waiting.releaseAll()
-	ready := s.waiting.takeReady()
 	s.mu.Unlock()
-	s.write(ready)
+	s.writeReady()
 	return s.out.Close()
 }
 

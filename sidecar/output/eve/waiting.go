@@ -1,6 +1,7 @@
 package eve
 
 import (
+	"container/list"
 	"time"
 
 	"serveflow/sidecar/decide/flow"
@@ -20,15 +21,26 @@ const (
 	answerTime = 250 * time.Millisecond
 )
 
-// The shards are told after askPause again, and then after twice as long each
+// The shards are asked after askPause again, and then after twice as long each
 // time, up to maxPause.
 const (
 	askPause = 50 * time.Millisecond
 	maxPause = time.Second
 )
 
-// maxHeld is how many bytes the records that wait may take.
-const maxHeld = 64 << 20
+// What records that wait may take.
+const (
+	// maxHeld is how many bytes all of them may.
+	maxHeld = 64 << 20
+	// heldSize is what a record takes besides its line.
+	heldSize = 512
+	// maxSame is how many records of one flow wait: one for each output of
+	// Suricata. More only make every look at the flow longer.
+	maxSame = 16
+	// maxAsks is how much may wait to be sent to shards that are behind. What is
+	// over it is sent later, as long as its record waits.
+	maxAsks = 1 << 16
+)
 
 // held is a flow record that waits.
 type held struct {
@@ -36,87 +48,110 @@ type held struct {
 	line   []byte
 	end    []byte // of line
 	since  time.Time
-	ask    time.Time // when the shards are to be told again
+	ask    time.Time // when the shards are to be asked again
 	pause  time.Duration
-	final  time.Time // when they were told to decide on what there is
-	done   bool      // it waits no longer
-	label  label     // its own, if words is set
+	final  time.Time     // when they were asked to decide on what there is
+	place  *list.Element // in the queue; nil: it waits no longer
+	label  label         // its own, if words is set
 	words  *sink.Words
-	same   *held // of the same flow
+	// The records of the same flow that came before it and after it.
+	older, newer *held
 }
 
-// waiting are the records that wait.
+func (h *held) size() int { return heldSize + len(h.line) + len(h.end) }
+
+// waiting are the records that wait. Every step that is made under the sink's lock
+// is bounded by a constant, whatever records come: shards wait for that lock.
 type waiting struct {
-	queue  []*held          // by age; done ones are taken out now and then
-	byFlow map[uint64]*held // those that are not done
-	n      int              // that are not done
-	bytes  int              // of their lines
-	ready  []*held          // done, to be written
-	asks   []flow.Event     // what the shards are to be told
+	queue  list.List        // of *held, the longest waiting first
+	next   *list.Element    // where expire goes on, nil: at the front
+	byFlow map[uint64]*held // the newest of each flow
+	bytes  int              // that they take
+	ready  []*held          // that wait no longer and are to be written
+	asks   []flow.Event     // what the shards are to be asked
 }
 
 func newWaiting() waiting { return waiting{byFlow: map[uint64]*held{}} }
 
 // add makes a record wait. If that makes them too many, those that have waited
-// longest are released without a label.
+// longest are released without a label: of its flow, or of all.
 func (w *waiting) add(h *held, most int) {
-	for w.n > 0 && (w.n >= most || w.bytes+len(h.line) > maxHeld) {
-		if oldest := w.queue[0]; !oldest.done {
-			w.release(oldest)
-		}
-		w.queue = w.queue[1:]
+	oldest, same := w.byFlow[h.flow], 1
+	for ; oldest != nil && oldest.older != nil; same++ {
+		oldest = oldest.older
 	}
-	w.queue = append(w.queue, h)
-	h.same = w.byFlow[h.flow]
+	if same >= maxSame {
+		w.release(oldest)
+	}
+	for w.queue.Len() > 0 && (w.queue.Len() >= most || w.bytes+h.size() > maxHeld) {
+		w.release(w.queue.Front().Value.(*held))
+	}
+	h.place = w.queue.PushBack(h)
+	if h.older = w.byFlow[h.flow]; h.older != nil {
+		h.older.newer = h
+	}
 	w.byFlow[h.flow] = h
-	w.n++
-	w.bytes += len(h.line)
-	w.asks = append(w.asks, h.closed())
+	w.bytes += h.size()
+	w.askFor(h.closed())
+}
+
+// askFor notes what the shards are to be asked.
+func (w *waiting) askFor(e flow.Event) {
+	if len(w.asks) < maxAsks {
+		w.asks = append(w.asks, e)
+	}
 }
 
 // answer releases the records that wait for a label, and returns one of them, nil
 // if there were none.
 func (w *waiting) answer(l *label, words *sink.Words) (one *held) {
 	for h := w.byFlow[l.flow]; h != nil; {
-		next := h.same
+		older := h.older
 		if l.fits(h.start) {
 			h.label, h.words, one = *l, words, h
 			w.release(h)
 		}
-		h = next
+		h = older
 	}
 	return one
 }
 
 // release ends a record's waiting.
 func (w *waiting) release(h *held) {
-	h.done = true
-	w.n--
-	w.bytes -= len(h.line)
-	at := w.byFlow[h.flow]
+	if w.next == h.place {
+		w.next = h.place.Next()
+	}
+	w.queue.Remove(h.place)
+	h.place = nil
+	w.bytes -= h.size()
 	switch {
-	case at != h:
-		for at.same != h {
-			at = at.same
-		}
-		at.same = h.same
-	case h.same != nil:
-		w.byFlow[h.flow] = h.same
+	case h.newer != nil:
+		h.newer.older = h.older
+	case h.older != nil:
+		w.byFlow[h.flow] = h.older
 	default:
 		delete(w.byFlow, h.flow)
 	}
+	if h.older != nil {
+		h.older.newer = h.newer
+	}
+	h.older, h.newer = nil, nil
 	w.ready = append(w.ready, h)
 }
 
-// expire does what is due when a record may wait for so long: it releases
-// records, and notes what the shards are to be told. It says whether a record
-// has waited in vain.
-func (w *waiting) expire(now time.Time, limit time.Duration) (vain bool) {
+// expire looks at up to most records and does what is due when a record may wait
+// for so long: it releases records, and notes what the shards are to be asked. It
+// returns whether there are more to be looked at, by the next call, and whether a
+// record has waited in vain.
+func (w *waiting) expire(now time.Time, limit time.Duration, most int) (more, vain bool) {
 	answer := min(answerTime, limit/4)
-	left := w.queue[:0]
-	for _, h := range w.queue {
+	if w.next == nil {
+		w.next = w.queue.Front()
+	}
+	for ; w.next != nil && most > 0; most-- {
+		h := w.next.Value.(*held)
+		w.next = w.next.Next()
 		switch {
-		case h.done:
 		case !h.final.IsZero():
 			if now.Sub(h.final) >= answer {
 				w.release(h)
@@ -124,19 +159,14 @@ func (w *waiting) expire(now time.Time, limit time.Duration) (vain bool) {
 			}
 		case now.Sub(h.since) >= limit-answer:
 			h.final = now
-			w.asks = append(w.asks, h.lastClosed())
+			w.askFor(h.lastClosed())
 		case !now.Before(h.ask):
 			h.pause = min(2*h.pause, maxPause)
 			h.ask = now.Add(h.pause)
-			w.asks = append(w.asks, h.closed())
-		}
-		if !h.done {
-			left = append(left, h)
+			w.askFor(h.closed())
 		}
 	}
-	clear(w.queue[len(left):])
-	w.queue = left
-	return vain
+	return w.next != nil, vain
 }
 
 // lastClosed lets the shards decide on what there is.
@@ -153,7 +183,7 @@ func (w *waiting) takeReady() []*held {
 	return ready
 }
 
-// takeAsks returns what the shards are to be told.
+// takeAsks returns what the shards are to be asked.
 func (w *waiting) takeAsks() []flow.Event {
 	asks := w.asks
 	w.asks = nil
@@ -162,10 +192,7 @@ func (w *waiting) takeAsks() []flow.Event {
 
 // releaseAll ends all waiting.
 func (w *waiting) releaseAll() {
-	for _, h := range w.queue {
-		if !h.done {
-			w.release(h)
-		}
+	for e := w.queue.Front(); e != nil; e = w.queue.Front() {
+		w.release(e.Value.(*held))
 	}
-	w.queue = nil
 }

@@ -213,7 +213,7 @@ func TestWaitIsBoundedInNumber(t *testing.T) {
 // So do they past their bytes.
 func TestWaitIsBoundedInBytes(t *testing.T) {
 	w := newWaiting()
-	line := make([]byte, maxHeld/4)
+	line := make([]byte, maxHeld/4-heldSize)
 	for id := range uint64(6) {
 		w.add(&held{record: record{flow: id + 1}, line: line}, 100)
 	}
@@ -221,8 +221,78 @@ func TestWaitIsBoundedInBytes(t *testing.T) {
 	for _, h := range w.takeReady() {
 		out = append(out, h.flow)
 	}
-	if !slices.Equal(out, []uint64{1, 2}) || w.n != 4 || w.bytes != maxHeld {
-		t.Errorf("released %v; %d wait, of %d bytes", out, w.n, w.bytes)
+	if !slices.Equal(out, []uint64{1, 2}) || w.queue.Len() != 4 || w.bytes != maxHeld {
+		t.Errorf("released %v; %d wait, of %d bytes", out, w.queue.Len(), w.bytes)
+	}
+}
+
+// However many records of one flow come, few of them wait, so that no look at the
+// flow under the lock is long.
+func TestRecordsOfOneFlow(t *testing.T) {
+	w := newWaiting()
+	const n = 10_000
+	for range n {
+		w.add(&held{record: record{flow: 1, start: []byte(`"2099-01-01T00:00:00+0000"`)}}, 1<<20)
+	}
+	if waits := w.queue.Len(); waits != maxSame {
+		t.Errorf("%d records wait", waits)
+	}
+	if ready := len(w.takeReady()); ready != n-maxSame {
+		t.Errorf("%d were released", ready)
+	}
+	steps := 0
+	for h := w.byFlow[1]; h != nil; h = h.older {
+		steps++
+	}
+	if steps != maxSame {
+		t.Errorf("an answer looks at %d records", steps)
+	}
+	w.releaseAll()
+	if w.queue.Len() != 0 || len(w.byFlow) != 0 || w.bytes != 0 {
+		t.Errorf("left: %d records, %d flows, %d bytes", w.queue.Len(), len(w.byFlow), w.bytes)
+	}
+}
+
+// What is due is looked for in slices, between which others have the lock, and all
+// records get their turn, also where some go between two slices.
+func TestExpireInSlices(t *testing.T) {
+	w, begun := newWaiting(), time.Now()
+	const n = 64
+	all := make([]*held, n)
+	for i := range all {
+		all[i] = &held{record: record{flow: uint64(i)}, since: begun, ask: begun.Add(time.Hour)}
+		w.add(all[i], 1<<20)
+	}
+	w.takeAsks()
+	late := begun.Add(time.Minute)
+	slices := 0
+	for more := true; more; slices++ {
+		more, _ = w.expire(late, time.Second, 16)
+		if asks := len(w.takeAsks()); asks > 16 {
+			t.Fatalf("%d records were looked at", asks)
+		}
+		if more { // the next one is answered meanwhile
+			w.answer(&label{flow: w.next.Value.(*held).flow, start: 1 << 60}, nil)
+		}
+	}
+	for i, h := range all {
+		if h.place != nil && h.final.IsZero() {
+			t.Errorf("record %d had no turn", i)
+		}
+	}
+	if slices < 4 {
+		t.Errorf("only %d slices", slices)
+	}
+}
+
+// Shards that are behind are sent no more than a bounded number of questions.
+func TestAsksAreBounded(t *testing.T) {
+	var w waiting
+	for range maxAsks + 100 {
+		w.askFor(flow.Event{})
+	}
+	if n := len(w.takeAsks()); n != maxAsks {
+		t.Errorf("%d wait", n)
 	}
 }
 

@@ -207,7 +207,7 @@ func (f *Flows) wait(fl *flow) {
 	switch {
 	case fl.key.Proto == packet.TCP && rules.closed(fl):
 		to = &f.closing
-	case fl.key.Proto == packet.TCP && fl.tcp.broken:
+	case fl.key.Proto == packet.TCP && rules == Zeek && fl.tcp.broken:
 		to = &f.halves
 	case fl.key.Proto == packet.TCP && rules.opened(fl):
 		to = &f.tcp

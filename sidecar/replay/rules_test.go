@@ -50,6 +50,9 @@ func TestSuricata(t *testing.T) {
 		{"SYN after its SYN-ACK", []at{
 			{0, b("SA", 499, 0)}, {0, a("S", 100, 0)}, {1, a("A", 101, 0)},
 		}, "1r0/1 1end@0:reused 2o1/0 2o2/0 2end@1:capture_over"},
+		{"FIN and RST of one end, mid-stream", []at{
+			{0, a("PA", 100, 9)}, {1, a("FA", 109, 0)}, {2, a("R", 110, 0)}, {64, ask},
+		}, "1o1/0 1o2/0 1o3/0 1end@63:unanswered 2o1/0 2end@64:capture_over"},
 		{"UDP of one end", []at{{0, ask}, {31, ask}}, "1o1/0 1end@31:quiet 2o1/0 2end@31:capture_over"},
 		{"UDP, by whole seconds", []at{{.9, ask}, {30.95, ask}, {61, ask}}, "1o1/0 1o2/0 1end@61:quiet 2o1/0 2end@61:capture_over"},
 		{"a clock that steps back", []at{{100, ask}, {0, answer}, {1, other}, {40, other}},

@@ -1,8 +1,6 @@
 # "make" alone lists what there is.
 
 SHELL      := /bin/bash
-VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS    := -X main.version=$(VERSION)
 # How long each fuzz target runs in "make fuzz".
 FUZZTIME   ?= 30s
 SCRIPTS     = .ci/run $(wildcard suricata-lua/plugin/*.sh packaging/*.sh test/*.sh test/*/*.sh)
@@ -16,7 +14,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/serveflow
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/serveflow ./cmd/serveflow
+	go build -trimpath -o bin/serveflow ./cmd/serveflow
 
 .PHONY: demo
 demo: build ## label real captures and compare with the truth

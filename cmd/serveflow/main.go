@@ -19,9 +19,6 @@ import (
 	"serveflow/sidecar/operate/terminal"
 )
 
-// version is set by the linker.
-var version = "unknown"
-
 // Exit codes. The last two are those of sysexits.h, which nothing else ends with:
 // a panic of Go is 2, and systemd must start the sidecar again after one.
 const (

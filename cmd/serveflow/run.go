@@ -5,6 +5,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"serveflow"
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/operate/config"
@@ -41,6 +42,6 @@ func (r runCmd) Run(ctx context.Context) error {
 	log := openLog(c.Log)
 	defer log.Close()
 	return closing(b, sidecar.Serve(ctx, signals, sidecar.Options{
-		Config: c, Bundle: b, Load: r.load, Version: version, Log: log.Logger, LogDropped: log.Dropped,
+		Config: c, Bundle: b, Load: r.load, Version: serveflow.Version(), Log: log.Logger, LogDropped: log.Dropped,
 	}))
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 
+	"serveflow"
 	"serveflow/models"
 	"serveflow/sidecar/tap/wire"
 )
@@ -13,6 +14,6 @@ type versionCmd struct{}
 
 func (versionCmd) Run() error {
 	fmt.Printf("serveflow %s (protocol %d, %s, bundles: %s)\n",
-		version, wire.Version, runtime.Version(), strings.Join(models.Names(), ", "))
+		serveflow.Version(), wire.Version, runtime.Version(), strings.Join(models.Names(), ", "))
 	return nil
 }

@@ -17,9 +17,9 @@ zeek::plugin::Configuration Plugin::Configure() {
     zeek::plugin::Configuration config;
     config.name = "ServeFlow::Tap";
     config.description = "Sends the first packets of connections to the ServeFlow sidecar and takes their labels";
-    config.version.major = 1;
-    config.version.minor = 0;
-    config.version.patch = 0;
+    config.version.major = SERVEFLOW_MAJOR;
+    config.version.minor = SERVEFLOW_MINOR;
+    config.version.patch = SERVEFLOW_PATCH;
     return config;
 }
 

@@ -108,7 +108,7 @@ func TestStopTwiceAndReloadAfter(t *testing.T) {
 		t.Errorf("a reload after the stop: %v, %v", applied, err)
 	}
 	(&service{Sidecar: s, o: Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) { return c, open(), nil }}}).load()
-	s.pool.Closed("", []flow.Event{{Kind: flow.Closed}})
+	s.pool.EndReported("", []flow.Event{{Kind: flow.EndReported}})
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)
 	}

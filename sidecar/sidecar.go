@@ -80,7 +80,7 @@ func (s *Sidecar) start(o Options) error {
 		return fmt.Errorf("listening on %s: %w", socket.Path, err)
 	}
 	decisions := o.Decisions
-	var known shard.Known
+	var known shard.RecentlyDecided
 	if decisions == nil {
 		var err error
 		if known, err = s.openLabels(o); err != nil {
@@ -104,15 +104,15 @@ func (s *Sidecar) start(o Options) error {
 	if s.pool, err = shard.NewPool(shard.PoolOptions{
 		Bundle: o.Bundle,
 		Shards: n,
-		Each: shard.Options{
-			MaxFlows: c.Flow.MaxFlows,
-			Quiet:    c.Flow.Quiet,
-			Forget:   c.Flow.Forget,
-			Deadline: c.Flow.Deadline,
-			Payload:  c.Privacy.Payload,
-			Log:      decisions,
-			Known:    known,
-			OnError:  failures.report,
+		Shard: shard.Options{
+			MaxFlows:        c.Flow.MaxFlows,
+			IdleTimeout:     c.Flow.Quiet,
+			Retention:       c.Flow.Forget,
+			Deadline:        c.Flow.Deadline,
+			Payload:         c.Privacy.Payload,
+			Log:             decisions,
+			RecentlyDecided: known,
+			OnError:         failures.report,
 		},
 		Jobs:    c.ONNX.Queue,
 		Batch:   c.ONNX.Batch,
@@ -135,7 +135,7 @@ func (s *Sidecar) start(o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen.Socket, err)
 	}
-	s.pool.Announce(s.server.Need)
+	s.pool.Announce(s.server.SetNeeds)
 	if s.eve != nil {
 		if err := s.eve.Listen(s.pool); err != nil {
 			return fmt.Errorf("listening on %s: %w", c.EVE.Listen, err)
@@ -171,7 +171,7 @@ func (b both) Write(records []sink.Record) {
 }
 
 // openLabels opens the label log and reads which flows it has lately decided.
-func (s *Sidecar) openLabels(o Options) (shard.Known, error) {
+func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	known, err := sink.ReadDecided(o.Config.Labels.Path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the label log: %w", err)

@@ -121,7 +121,7 @@ func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) er
 	}
 	a.Class, a.Score = append(a.Class, int16(best)), append(a.Score, score)
 	if p := s.candidates[i].of(fold).profile; p != nil {
-		a.Strange = append(a.Strange, p.Strangeness(best, s.probs[best], s.row, sc.(model.Trees)))
+		a.Strange = append(a.Strange, p.Novelty(best, s.probs[best], s.row, sc.(model.Trees)))
 	}
 	return nil
 }

@@ -139,10 +139,10 @@ func (b *Bundle) SlowOnly() *Bundle {
 	slow := *b
 	slow.PacketProfile, slow.MetaProfile = nil, nil
 	if b.Packet != nil {
-		slow.Packet = b.Packet.Only()
+		slow.Packet = b.Packet.LastStageOnly()
 	}
 	if b.Meta != nil {
-		slow.Meta = b.Meta.Only()
+		slow.Meta = b.Meta.LastStageOnly()
 	}
 	return &slow
 }

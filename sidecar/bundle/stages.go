@@ -45,7 +45,7 @@ func (l *loader) cascade(name string, stages []Stage) (*cascade.Cascade, error) 
 
 func (l *loader) stage(s Stage, masks feature.Mask) (built cascade.Stage, err error) {
 	built = cascade.Stage{
-		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, Novel: s.Novel, Batched: s.Kind == "onnx",
+		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, MaxNovelty: s.Novel, Batched: s.Kind == "onnx",
 	}
 	if built.Model, err = l.model(s); err != nil {
 		return built, err

@@ -14,7 +14,7 @@ import (
 // go round: from Free to the caller, to Ask, back on the caller's channel, and
 // with Release to the next.
 type Job[T any] struct {
-	Note    T // the caller's
+	Tag     T // the caller's
 	Verdict Verdict
 	Err     error
 
@@ -29,15 +29,15 @@ func (j *Job[T]) Release() { j.batcher.free <- j }
 // Batcher asks one batched stage, many flows at a time, in a goroutine of its
 // own. The number of jobs bounds its queue.
 type Batcher[T any] struct {
-	stage  *Stage
-	free   chan *Job[T]
-	queue  chan *Job[T]
-	scorer model.Scorer
-	batch  []*Job[T]
-	rows   []float32
-	probs  []float32
-	took   atomic.Int64 // ns for a row, of late
-	done   sync.WaitGroup
+	stage   *Stage
+	free    chan *Job[T]
+	queue   chan *Job[T]
+	scorer  model.Scorer
+	batch   []*Job[T]
+	rows    []float32
+	probs   []float32
+	rowTime atomic.Int64 // ns for a row, of late
+	done    sync.WaitGroup
 }
 
 // NewBatcher starts a batcher for stage i of c with so many jobs, asking for up to
@@ -72,8 +72,10 @@ func (b *Batcher[T]) Free() <-chan *Job[T] { return b.free }
 // Depth is the number of jobs that wait to be asked.
 func (b *Batcher[T]) Depth() int { return len(b.queue) }
 
-// Wait is about how long a job would wait that was queued now.
-func (b *Batcher[T]) Wait() time.Duration { return time.Duration(int64(len(b.queue)) * b.took.Load()) }
+// EstimatedWait is about how long a job would wait that was queued now.
+func (b *Batcher[T]) EstimatedWait() time.Duration {
+	return time.Duration(int64(len(b.queue)) * b.rowTime.Load())
+}
 
 // Jobs is the number of jobs there are.
 func (b *Batcher[T]) Jobs() int { return cap(b.free) }
@@ -81,8 +83,8 @@ func (b *Batcher[T]) Jobs() int { return cap(b.free) }
 // Ask queues a job for the flow whose first packets are given. It comes back
 // on done, with its note; while that is full the batcher waits.
 func (b *Batcher[T]) Ask(j *Job[T], note T, packets []packet.Packet, done chan<- *Job[T]) {
-	j.Note, j.done = note, done
-	b.stage.Plan.Encode(j.row, b.stage.uses(packets))
+	j.Tag, j.done = note, done
+	b.stage.Plan.Encode(j.row, b.stage.inputs(packets))
 	b.queue <- j
 }
 
@@ -109,25 +111,25 @@ func (b *Batcher[T]) run() {
 				break fill
 			}
 		}
-		b.ask()
+		b.scoreBatch()
 	}
 }
 
-func (b *Batcher[T]) ask() {
+func (b *Batcher[T]) scoreBatch() {
 	width, classes, n := b.stage.Plan.Width(), len(b.stage.Thresholds), len(b.batch)
 	for i, j := range b.batch {
 		copy(b.rows[i*width:], j.row)
 	}
 	began := time.Now()
 	err := b.scorer.Score(b.probs[:n*classes], b.rows[:n*width], n)
-	each, before := int64(time.Since(began))/int64(n), b.took.Load()
-	b.took.Store(before + (each-before)/8)
+	each, before := int64(time.Since(began))/int64(n), b.rowTime.Load()
+	b.rowTime.Store(before + (each-before)/8)
 	for i, j := range b.batch {
 		j.Verdict, j.Err = Verdict{}, nil
 		if err != nil {
 			j.Err = fmt.Errorf("stage %q: %w", b.stage.Name, err)
 		} else {
-			j.Verdict = b.stage.judge(b.probs[i*classes : (i+1)*classes])
+			j.Verdict = b.stage.verdict(b.probs[i*classes : (i+1)*classes])
 		}
 		j.done <- j
 	}

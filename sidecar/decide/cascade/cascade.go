@@ -28,14 +28,14 @@ type Stage struct {
 	// Profile, if set, says how strange a flow is to the class that it is given
 	// to. One that is stranger than Novel says for the class is novel: the
 	// stage's word is not taken. A batched stage has none.
-	Profile *novelty.Profile
-	Novel   []float32
+	Profile    *novelty.Profile
+	MaxNovelty []float32
 	// Batched stages are asked many rows at a time, off the packet's way.
 	Batched bool
 }
 
-// uses are the packets of a flow that the stage looks at.
-func (s *Stage) uses(flow []packet.Packet) []packet.Packet {
+// inputs are the packets of a flow that the stage looks at.
+func (s *Stage) inputs(flow []packet.Packet) []packet.Packet {
 	return flow[:min(len(flow), s.Packets)]
 }
 
@@ -91,8 +91,8 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 		case s.Profile != nil && s.Batched:
 			bad("a batched stage cannot say what is novel: leave out its profile")
 		case s.Profile != nil:
-			s.Novel = each("novel", s.Novel)
-		case len(s.Novel) > 0:
+			s.MaxNovelty = each("novel", s.MaxNovelty)
+		case len(s.MaxNovelty) > 0:
 			bad("novel has values and there is no profile to tell what is")
 		}
 	}
@@ -113,8 +113,8 @@ func (c *Cascade) Packets() int { return c.Stages[c.Last()].Packets }
 // Last is the index of the last stage.
 func (c *Cascade) Last() int { return len(c.Stages) - 1 }
 
-// Only is the cascade that asks its last stage about every flow.
-func (c *Cascade) Only() *Cascade {
+// LastStageOnly is the cascade that asks its last stage about every flow.
+func (c *Cascade) LastStageOnly() *Cascade {
 	return &Cascade{Labels: c.Labels, Stages: c.Stages[c.Last():]}
 }
 

@@ -49,7 +49,7 @@ func TestNewNamesWhatDoesNotFit(t *testing.T) {
 		{"thresholds", []Stage{stage(t, "a", 1, one(2), 0, 0, 0)}, "one for each of 2"},
 		{"threshold below zero", []Stage{stage(t, "a", 1, one(2), -1)}, "at least 0"},
 		{"threshold no number", []Stage{stage(t, "a", 1, one(2), float32(math.NaN()))}, "at least 0"},
-		{"novel without a profile", []Stage{{Name: "a", Packets: 1, Plan: none, Model: one(2), Thresholds: []float32{0}, Novel: []float32{1}}}, "no profile"},
+		{"novel without a profile", []Stage{{Name: "a", Packets: 1, Plan: none, Model: one(2), Thresholds: []float32{0}, MaxNovelty: []float32{1}}}, "no profile"},
 		{"novel values", []Stage{profiled(t, 1, 2, 3)}, "novel has 3 values"},
 		{"novel below zero", []Stage{profiled(t, -1)}, "novel: -1 is not a number of at least 0"},
 		{"a profile and batches", []Stage{func() Stage { s := profiled(t, 1); s.Batched = true; return s }()}, "batched stage cannot say"},
@@ -120,7 +120,7 @@ end of trees
 func profiled(t testing.TB, novel ...float32) Stage {
 	t.Helper()
 	s := stage(t, "a", 1, trees(t), .5)
-	s.Profile, s.Novel = novelty.New(s.Model), novel
+	s.Profile, s.MaxNovelty = novelty.New(s.Model), novel
 	sc, err := s.Model.NewScorer()
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestJudge(t *testing.T) {
 	}
 	for _, test := range tests {
 		s := Stage{Measure: test.measure, Thresholds: test.thresholds}
-		got := s.judge(test.probs)
+		got := s.verdict(test.probs)
 		near := func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 }
 		if got.Class != test.want.Class || got.Accepted != test.want.Accepted || !near(got.Score, test.want.Score) ||
 			!near(got.Margin, test.want.Margin) || !near(got.Confidence, test.want.Confidence) {
@@ -197,7 +197,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	nan := float32(math.NaN())
-	if v := (&Stage{Thresholds: []float32{0, 0}}).judge([]float32{nan, nan}); v.Accepted {
+	if v := (&Stage{Thresholds: []float32{0, 0}}).verdict([]float32{nan, nan}); v.Accepted {
 		t.Error("a model that answers with no numbers was believed")
 	}
 }
@@ -232,7 +232,7 @@ func TestRunnerAndBatcherAgree(t *testing.T) {
 	done := make(chan *Job[uint32], b.Jobs())
 	answers := map[uint32]Verdict{}
 	take := func(j *Job[uint32]) {
-		answers[j.Note] = j.Verdict
+		answers[j.Tag] = j.Verdict
 		j.Release()
 	}
 	for i := range uint32(flows) {
@@ -289,7 +289,7 @@ func TestModelFailureReachesTheCaller(t *testing.T) {
 	}
 	done := make(chan *Job[uint32], 1)
 	b.Ask(<-b.Free(), 7, payloads(1), done)
-	if j := <-done; !errors.Is(j.Err, broken) || j.Note != 7 {
+	if j := <-done; !errors.Is(j.Err, broken) || j.Tag != 7 {
 		t.Errorf("job %+v", j)
 	}
 	if err := b.Close(); err != nil {
@@ -303,7 +303,7 @@ func TestOnlyIsTheLastStage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := c.Only(); len(o.Stages) != 1 || o.Stages[0].Name != "slow" || o.Packets() != 5 {
+	if o := c.LastStageOnly(); len(o.Stages) != 1 || o.Stages[0].Name != "slow" || o.Packets() != 5 {
 		t.Errorf("only: %+v", o)
 	}
 	if c.NeedsHeaders() {

@@ -49,13 +49,13 @@ func (c *Cascade) NewRunner() (*Runner, error) {
 // which the stage uses what it needs.
 func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	s := &r.cascade.Stages[i]
-	s.Plan.Encode(r.rows[i], s.uses(flow))
+	s.Plan.Encode(r.rows[i], s.inputs(flow))
 	if err := r.scorers[i].Score(r.probs, r.rows[i], 1); err != nil {
 		return Verdict{}, fmt.Errorf("stage %q: %w", s.Name, err)
 	}
-	v := s.judge(r.probs)
+	v := s.verdict(r.probs)
 	if s.Profile != nil {
-		v.Novel = s.Profile.Strangeness(v.Class, v.Score, r.rows[i], r.trees[i]) > s.Novel[v.Class]
+		v.Novel = s.Profile.Novelty(v.Class, v.Score, r.rows[i], r.trees[i]) > s.MaxNovelty[v.Class]
 		v.Accepted = v.Accepted && !v.Novel
 	}
 	return v, nil

@@ -41,8 +41,8 @@ func ParseMeasure(name string) (Measure, error) {
 	return 0, fmt.Errorf("%q is no measure of confidence: use %s, %s or %s", name, measures[0], measures[1], measures[2])
 }
 
-// judge reads a row of class probabilities as stage s would.
-func (s *Stage) judge(probs []float32) Verdict {
+// verdict reads a row of class probabilities as stage s would.
+func (s *Stage) verdict(probs []float32) Verdict {
 	best, second := 0, float32(0)
 	for i, p := range probs[1:] {
 		if p > probs[best] {

@@ -16,17 +16,17 @@ type Kind uint8
 const (
 	// Frame is a packet with its headers (PACKET).
 	Frame Kind = iota
-	// Meta is a packet of a tap that sees no headers (META).
-	Meta
+	// Headerless is a packet of a tap that sees no headers (META).
+	Headerless
 	// End says that the IDS is done with the flow (END).
 	End
-	// Closed says that a log of the IDS has told the flow's end, with so many
-	// packets in each direction. The log and the tap's events come by different
-	// ways: while packets that the log has counted are still to come, it decides
-	// nothing. With no packets it decides on what there is.
-	Closed
-	// Clock moves the packet time of a capture and belongs to no flow (STATS).
-	Clock
+	// EndReported is the flow's end in a log of the IDS, with the number of packets
+	// in each direction. The log and the tap use different sockets: the flow is
+	// decided once all packets that the log counts have come. With no packets it is
+	// decided on the packets there are.
+	EndReported
+	// ClockUpdate moves the packet time of a capture and belongs to no flow (STATS).
+	ClockUpdate
 )
 
 // Event is one message about one flow. It holds no pointer: the bytes of a
@@ -37,8 +37,8 @@ type Event struct {
 	// OrigPkts and RespPkts count the flow's packets in each direction, this
 	// one included; their sum is the packet's index, from 1.
 	OrigPkts, RespPkts uint64
-	Tuple              packet.Tuple // Meta: the ends as this packet names them
-	Payload            int32        // Meta: payload bytes, packet.Missing if unknown
+	Tuple              packet.Tuple // Headerless: the ends as this packet names them
+	Payload            int32        // Headerless: payload bytes, packet.Missing if unknown
 	Link               packet.Link  // Frame: what the bytes begin with
 	WireLen            uint32       // Frame: length on the wire from there on, 0 if unknown
 	Kind               Kind
@@ -66,25 +66,25 @@ type Source struct {
 	Unparsed func(error)
 }
 
-// Barrier is a SYNC on its way through the shards.
+// Barrier is a SYNC that all shards must reach.
 type Barrier struct {
 	// Final ends every open flow of the source before the barrier is passed.
-	Final bool
-	left  atomic.Int32
-	pass  func()
+	Final     bool
+	remaining atomic.Int32
+	pass      func()
 }
 
 // NewBarrier returns a barrier that calls pass, once, when all of n shards
 // have arrived at it.
 func NewBarrier(n int, final bool, pass func()) *Barrier {
 	b := &Barrier{Final: final, pass: pass}
-	b.left.Store(int32(n))
+	b.remaining.Store(int32(n))
 	return b
 }
 
-// Arrive says that one shard has dealt with everything before the barrier.
+// Arrive notes that one shard has handled everything before the barrier.
 func (b *Barrier) Arrive() {
-	if b.left.Add(-1) == 0 {
+	if b.remaining.Add(-1) == 0 {
 		b.pass()
 	}
 }
@@ -96,53 +96,54 @@ const (
 	batchBytes  = 32 << 10
 )
 
-// Batch is a run of events of one source on its way to one shard.
+// Batch is consecutive events of one source for one shard.
 type Batch struct {
-	Source  *Source
-	Arrived time.Time // when the first of the events was read
-	Events  []Event
-	Barrier *Barrier // to be passed after the events, or nil
-	Gone    bool     // the source has disconnected; these are its last events
-	Aside   bool     // no tap sent the events, which are Closed: they move no clock
-	bytes   []byte
+	Source       *Source
+	Arrived      time.Time // when the first of the events was read
+	Events       []Event
+	Barrier      *Barrier // to be passed after the events, or nil
+	SourceClosed bool     // the source has disconnected: these are its last events
+	OutOfBand    bool     // the events are EndReported, sent by no tap: they move no clock
+	bytes        []byte
 }
 
-var batches = sync.Pool{New: func() any {
+var batchPool = sync.Pool{New: func() any {
 	return &Batch{Events: make([]Event, 0, batchEvents), bytes: make([]byte, 0, batchBytes)}
 }}
 
 // NewBatch returns an empty batch for events of s, the first of which was read
 // at arrived.
 func NewBatch(s *Source, arrived time.Time) *Batch {
-	b := batches.Get().(*Batch)
+	b := batchPool.Get().(*Batch)
 	b.Source, b.Arrived = s, arrived
 	return b
 }
 
-// Release gives the batch back. Neither it nor its events may be used after.
+// Release returns the batch to the pool. Neither it nor its events may be used
+// afterwards.
 func (b *Batch) Release() {
 	*b = Batch{Events: b.Events[:0], bytes: b.bytes[:0]}
-	batches.Put(b)
+	batchPool.Put(b)
 }
 
-// Add appends an event and returns it to be filled in. The pointer is good
+// Add appends an event and returns it to be filled in. The pointer is valid
 // until the next Add.
 func (b *Batch) Add() *Event {
 	b.Events = append(b.Events, Event{})
 	return &b.Events[len(b.Events)-1]
 }
 
-// Keep copies the bytes of a frame, or of the payload of META, into the batch.
-func (b *Batch) Keep(e *Event, bytes []byte) {
+// AddBytes copies the bytes of a frame, or of the payload of META, into the batch.
+func (b *Batch) AddBytes(e *Event, bytes []byte) {
 	e.from = uint32(len(b.bytes))
 	b.bytes = append(b.bytes, bytes...)
 	e.to = uint32(len(b.bytes))
 }
 
-// Bytes are those kept of e, an event of this batch, good until Release.
+// Bytes are the bytes of e, an event of this batch, valid until Release.
 func (b *Batch) Bytes(e *Event) []byte { return b.bytes[e.from:e.to] }
 
-// Full says that the batch should be handed over before more is added.
+// Full reports whether the batch must be sent before more is added.
 func (b *Batch) Full() bool {
 	return len(b.Events) >= batchEvents || len(b.bytes) >= batchBytes-wire.MaxRaw
 }

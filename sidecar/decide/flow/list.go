@@ -1,19 +1,19 @@
 package flow
 
-// Every flow that is not pending stands in two lists: one of its lane, by
-// which it grows quiet or stale, and one of the table, by which it is given up
-// when the table is full. Both are kept in the order of the last touch.
+// Every flow that is not in Scoring stands in two lists: one of its SourceClock,
+// for the idle timeout and the retention, and an eviction queue of the table.
+// Both are ordered by the last change.
 const (
-	byLane = iota
-	byAge
+	bySource = iota
+	byEviction
 )
 
-// The lists of the table, by how easily a flow can be spared.
+// The eviction queues of a table, in the order in which they are emptied.
 const (
-	ageNew     uint8 = iota // one packet seen
-	ageGrown                // several
-	ageDecided              // labelled already
-	ages
+	evictDecided        uint8 = iota // labelled already
+	evictSinglePacket                // one packet seen
+	evictSeveralPackets              // several
+	numEvictQueues
 )
 
 type link struct{ prev, next Ref }
@@ -22,26 +22,26 @@ type list struct{ head, tail Ref }
 
 func (t *Table) push(r Ref, rec *Record) {
 	switch rec.State {
-	case Pending:
+	case Scoring:
 		return
-	case Waiting:
-		rec.lane.waiting.push(t, byLane, r)
+	case NeedPackets:
+		rec.clock.needPackets.push(t, bySource, r)
 	case Decided:
-		rec.lane.decided.push(t, byLane, r)
+		rec.clock.decided.push(t, bySource, r)
 	}
-	t.ages[rec.queue].push(t, byAge, r)
+	t.evictQueues[rec.evictQueue].push(t, byEviction, r)
 }
 
-func (t *Table) pull(r Ref, rec *Record) {
+func (t *Table) remove(r Ref, rec *Record) {
 	switch rec.State {
-	case Pending:
+	case Scoring:
 		return
-	case Waiting:
-		rec.lane.waiting.pull(t, byLane, r)
+	case NeedPackets:
+		rec.clock.needPackets.remove(t, bySource, r)
 	case Decided:
-		rec.lane.decided.pull(t, byLane, r)
+		rec.clock.decided.remove(t, bySource, r)
 	}
-	t.ages[rec.queue].pull(t, byAge, r)
+	t.evictQueues[rec.evictQueue].remove(t, byEviction, r)
 }
 
 func (q *list) push(t *Table, by int, r Ref) {
@@ -54,7 +54,7 @@ func (q *list) push(t *Table, by int, r Ref) {
 	q.tail = r
 }
 
-func (q *list) pull(t *Table, by int, r Ref) {
+func (q *list) remove(t *Table, by int, r Ref) {
 	l := t.At(r).links[by]
 	if l.prev == None {
 		q.head = l.next

@@ -9,9 +9,9 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-func live() *Lane    { return NewLane(&Source{Sensor: "s"}, 0) }
-func capture() *Lane { return NewLane(&Source{Sensor: "s", Capture: true}, 0) }
-func key(n int) Key  { return Key{Sensor: 1, ID: wire.UintID(uint64(n))} }
+func live() *SourceClock    { return NewSourceClock(&Source{Sensor: "s"}, 0) }
+func capture() *SourceClock { return NewSourceClock(&Source{Sensor: "s", Capture: true}, 0) }
+func key(n int) Key         { return Key{Sensor: 1, ID: wire.UintID(uint64(n))} }
 func stamp(ts int64) func(*packet.Packet) {
 	return func(p *packet.Packet) { p.Time = ts }
 }
@@ -88,32 +88,32 @@ func TestQuietAndStaleInOrderOfLastTouch(t *testing.T) {
 	table, l := NewTable(10, 3), capture()
 	var refs []Ref
 	for i := range 3 {
-		l.Packet(int64(i * 10))
+		l.AdvancePacket(int64(i * 10))
 		refs = append(refs, table.Open(key(i), l))
 	}
-	l.Packet(30)
+	l.AdvancePacket(30)
 	table.Touch(refs[0], l)
-	if r := l.Quiet(table, 21); r != None {
+	if r := l.Idle(table, 21); r != None {
 		t.Errorf("flow %d is quiet after 21 µs, want none", r)
 	}
-	if r := l.Quiet(table, 20); r != refs[1] {
+	if r := l.Idle(table, 20); r != refs[1] {
 		t.Errorf("flow %d is quiet, want %d: heard of at 10", r, refs[1])
 	}
-	table.SetState(refs[1], Pending)
-	if r := l.Quiet(table, 0); r != refs[2] {
+	table.SetState(refs[1], Scoring)
+	if r := l.Idle(table, 0); r != refs[2] {
 		t.Errorf("flow %d is quiet, want %d: the one before is pending", r, refs[2])
 	}
-	if l.Pending() != 1 {
-		t.Errorf("%d pending, want 1", l.Pending())
+	if l.Scoring() != 1 {
+		t.Errorf("%d pending, want 1", l.Scoring())
 	}
 	table.SetState(refs[1], Decided)
-	if l.Pending() != 0 {
-		t.Errorf("%d pending, want 0", l.Pending())
+	if l.Scoring() != 0 {
+		t.Errorf("%d pending, want 0", l.Scoring())
 	}
 	if r := l.Stale(table, 1); r != None {
 		t.Errorf("flow %d is stale, want none: it was decided just now", r)
 	}
-	l.Packet(50)
+	l.AdvancePacket(50)
 	if r := l.Stale(table, 20); r != refs[1] {
 		t.Errorf("flow %d is stale, want %d", r, refs[1])
 	}
@@ -128,16 +128,16 @@ func TestQuietAndStaleInOrderOfLastTouch(t *testing.T) {
 
 func TestCaptureClockNeverGoesBack(t *testing.T) {
 	l := capture()
-	l.Packet(100)
-	l.Packet(50)
-	l.Tick(1 << 40)
+	l.AdvancePacket(100)
+	l.AdvancePacket(50)
+	l.AdvanceWall(1 << 40)
 	if l.Now() != 100 {
 		t.Errorf("the capture's time is %d, want 100", l.Now())
 	}
 	w := live()
-	w.Tick(100)
-	w.Tick(50)
-	w.Packet(1 << 40)
+	w.AdvanceWall(100)
+	w.AdvanceWall(50)
+	w.AdvancePacket(1 << 40)
 	if w.Now() != 100 {
 		t.Errorf("the live time is %d, want 100", w.Now())
 	}
@@ -145,23 +145,23 @@ func TestCaptureClockNeverGoesBack(t *testing.T) {
 
 func TestOrphanedCaptureLivesByTheWallClock(t *testing.T) {
 	table, l := NewTable(10, 3), capture()
-	l.Packet(1 << 50)
+	l.AdvancePacket(1 << 50)
 	r := table.Open(key(1), l)
-	l.Orphan(table, 1000)
-	l.Tick(1999)
-	if got := l.Quiet(table, 1000); got != None {
+	l.Detach(table, 1000)
+	l.AdvanceWall(1999)
+	if got := l.Idle(table, 1000); got != None {
 		t.Error("quiet too early")
 	}
-	l.Tick(2000)
-	if got := l.Quiet(table, 1000); got != r {
+	l.AdvanceWall(2000)
+	if got := l.Idle(table, 1000); got != r {
 		t.Error("not quiet in time")
 	}
-	if l.Over() {
+	if l.Unused() {
 		t.Error("over, and a flow is left")
 	}
 	next := capture()
 	table.Touch(r, next) // heard of again over another connection
-	if !l.Over() || next.Flows() != 1 || next.Quiet(table, 0) != r {
+	if !l.Unused() || next.Flows() != 1 || next.Idle(table, 0) != r {
 		t.Error("the flow did not move to the lane that it was heard of on")
 	}
 }
@@ -169,18 +169,18 @@ func TestOrphanedCaptureLivesByTheWallClock(t *testing.T) {
 func TestWaited(t *testing.T) {
 	tests := []struct {
 		name     string
-		lane     *Lane
+		lane     *SourceClock
 		rec      Record
 		at, wall int64
 		want     int64
 	}{
-		{"capture: packet time alone", capture(), Record{First: 100, Last: 300, Heard: 1}, 500, 9999, 400},
+		{"capture: packet time alone", capture(), Record{First: 100, Last: 300, LastSeen: 1}, 500, 9999, 400},
 		{"capture: clock going back", capture(), Record{First: 100}, 50, 0, 0},
-		{"live: packet time and the wall since", live(), Record{First: 100, Last: 300, Heard: 10}, 0, 17, 207},
-		{"live: a wall clock that stands", live(), Record{First: 100, Last: 300, Heard: 10}, 0, 3, 200},
+		{"live: packet time and the wall since", live(), Record{First: 100, Last: 300, LastSeen: 10}, 0, 17, 207},
+		{"live: a wall clock that stands", live(), Record{First: 100, Last: 300, LastSeen: 10}, 0, 3, 200},
 	}
 	for _, test := range tests {
-		if got := test.lane.Waited(&test.rec, test.at, test.wall); got != test.want {
+		if got := test.lane.Latency(&test.rec, test.at, test.wall); got != test.want {
 			t.Errorf("%s: %d µs, want %d", test.name, got, test.want)
 		}
 	}
@@ -193,12 +193,12 @@ func TestSpareTakesWhatIsLeastWorth(t *testing.T) {
 	add(table, grown, 2, 0)
 	add(table, single, 1, 0)
 	table.SetState(decided, Decided)
-	table.SetState(pending, Pending)
+	table.SetState(pending, Scoring)
 	if !table.Full() {
 		t.Fatal("the table is not full")
 	}
 	for _, want := range []Ref{decided, single, grown, None} {
-		r := table.Spare()
+		r := table.EvictionCandidate()
 		if r != want {
 			t.Fatalf("flow %d is spared, want %d", r, want)
 		}
@@ -216,13 +216,13 @@ func TestForgot(t *testing.T) {
 	table, lane := NewTable(max, 3), live()
 	for n := range 10 * max {
 		table.Remove(table.Open(key(n), lane))
-		if !table.Forgot(key(n)) {
+		if !table.RecentlyRemoved(key(n)) {
 			t.Fatalf("flow %d was removed just now", n)
 		}
 	}
 	remembered := 0
 	for n := 9 * max; n < 10*max; n++ {
-		if table.Forgot(key(n)) {
+		if table.RecentlyRemoved(key(n)) {
 			remembered++
 		}
 	}
@@ -232,7 +232,7 @@ func TestForgot(t *testing.T) {
 	for n := range 10 * max {
 		other := key(n)
 		other.Sensor++
-		if table.Forgot(other) || table.Forgot(key(n+10*max)) {
+		if table.RecentlyRemoved(other) || table.RecentlyRemoved(key(n+10*max)) {
 			t.Fatalf("flow %d of another sensor, or %d, was never there", n, n+10*max)
 		}
 	}
@@ -242,14 +242,14 @@ func TestAgainstAMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const max, want = 50, 7
 	table := NewTable(max, want)
-	lanes := []*Lane{capture(), capture(), live()}
+	lanes := []*SourceClock{capture(), capture(), live()}
 	held := map[int]map[uint64]bool{}
 	state := map[int]State{}
 	for step := range 20000 {
 		n := rng.IntN(80)
 		l := lanes[rng.IntN(len(lanes))]
-		l.Tick(int64(step))
-		l.Packet(int64(step))
+		l.AdvanceWall(int64(step))
+		l.AdvancePacket(int64(step))
 		r := table.Find(key(n))
 		if (r != None) != (held[n] != nil) {
 			t.Fatalf("step %d: flow %d is there: %v", step, n, r != None)
@@ -257,14 +257,14 @@ func TestAgainstAMap(t *testing.T) {
 		switch op := rng.IntN(10); {
 		case r == None:
 			if table.Full() {
-				r = table.Spare()
+				r = table.EvictionCandidate()
 				id := int(table.At(r).Key.ID.Uint())
 				delete(held, id)
 				delete(state, id)
 				table.Remove(r)
 			}
 			table.Open(key(n), l)
-			held[n], state[n] = map[uint64]bool{}, Waiting
+			held[n], state[n] = map[uint64]bool{}, NeedPackets
 		case op < 6 && state[n] != Decided:
 			i := uint64(rng.IntN(want + 2))
 			isNew := i >= 1 && i <= want && !held[n][i]
@@ -276,7 +276,7 @@ func TestAgainstAMap(t *testing.T) {
 			}
 		case op < 8:
 			table.Touch(r, l)
-		case op == 8 && state[n] == Waiting:
+		case op == 8 && state[n] == NeedPackets:
 			state[n] = Decided
 			held[n] = map[uint64]bool{}
 			table.SetState(r, Decided)
@@ -303,13 +303,13 @@ func TestAgainstAMap(t *testing.T) {
 		}
 	}
 	for _, l := range lanes {
-		for _, q := range []*list{&l.waiting, &l.decided} {
+		for _, q := range []*list{&l.needPackets, &l.decided} {
 			last := int64(-1)
-			for r := q.head; r != None; r = table.At(r).links[byLane].next {
-				if table.At(r).Touched < last {
+			for r := q.head; r != None; r = table.At(r).links[bySource].next {
+				if table.At(r).LastChange < last {
 					t.Fatal("a lane's list is out of order")
 				}
-				last = table.At(r).Touched
+				last = table.At(r).LastChange
 			}
 		}
 	}
@@ -322,7 +322,7 @@ func TestBatchKeepsFrames(t *testing.T) {
 			t.Fatalf("full after %d events", i)
 		}
 		e := b.Add()
-		b.Keep(e, []byte{byte(i), byte(i)})
+		b.AddBytes(e, []byte{byte(i), byte(i)})
 	}
 	if !b.Full() {
 		t.Error("not full")
@@ -333,7 +333,7 @@ func TestBatchKeepsFrames(t *testing.T) {
 		}
 	}
 	b.Release()
-	if b := NewBatch(&Source{}, time.Now()); len(b.Events) != 0 || b.Barrier != nil || b.Gone {
+	if b := NewBatch(&Source{}, time.Now()); len(b.Events) != 0 || b.Barrier != nil || b.SourceClosed {
 		t.Error("a batch is not empty when it is taken again")
 	}
 }

@@ -15,26 +15,26 @@ import (
 // stage before the last is believed sooner, so that fewer flows go on to the
 // next. At shedding, flows have already missed the deadline.
 type admission struct {
-	deadline time.Duration
-	level    int
-	stepped  time.Time // when the level last changed
-	strained time.Time // when the wait was last not short
+	deadline     time.Duration
+	level        int
+	levelChanged time.Time // when the level last changed
+	lastLongWait time.Time // when the wait was last not short
 }
 
-// loosened is by how much thresholds are multiplied at each level.
-var loosened = [...]float32{1, .9, .75, .6, .4, .4}
+// relaxFactors is by how much thresholds are multiplied at each level.
+var relaxFactors = [...]float32{1, .9, .75, .6, .4, .4}
 
 // The highest level at which nothing is shed, and the one at which something is.
 const (
-	loosest  = len(loosened) - 2
-	shedding = len(loosened) - 1
+	maxRelaxLevel = len(relaxFactors) - 2
+	shedLevel     = len(relaxFactors) - 1
 )
 
 // How the level moves.
 const (
-	stepUp    = 10 * time.Millisecond  // at least between two steps up
-	stepDown  = 250 * time.Millisecond // of short waits before a step down
-	afterShed = 500 * time.Millisecond // before the first step down
+	raiseInterval  = 10 * time.Millisecond  // at least between two steps up
+	lowerAfter     = 250 * time.Millisecond // of short waits before a step down
+	lowerAfterShed = 500 * time.Millisecond // before the first step down
 )
 
 // newAdmission returns an admission at level 0. A flow is to wait for a slow
@@ -50,18 +50,18 @@ func (a *admission) Level() int { return a.level }
 // Observe notes how long flows wait for slow stages now, and returns the level.
 func (a *admission) Observe(now time.Time, wait time.Duration) int {
 	if wait >= a.deadline/8 {
-		a.strained = now
+		a.lastLongWait = now
 	}
 	switch {
-	case wait > a.deadline/4 && a.level < loosest && now.Sub(a.stepped) >= stepUp:
-		a.step(now, a.level+1)
+	case wait > a.deadline/4 && a.level < maxRelaxLevel && now.Sub(a.levelChanged) >= raiseInterval:
+		a.setLevel(now, a.level+1)
 	case a.level > 0:
-		calm := stepDown
-		if a.level == shedding {
-			calm = afterShed
+		calm := lowerAfter
+		if a.level == shedLevel {
+			calm = lowerAfterShed
 		}
-		if now.Sub(a.strained) >= calm && now.Sub(a.stepped) >= calm {
-			a.step(now, a.level-1)
+		if now.Sub(a.lastLongWait) >= calm && now.Sub(a.levelChanged) >= calm {
+			a.setLevel(now, a.level-1)
 		}
 	}
 	return a.level
@@ -69,18 +69,18 @@ func (a *admission) Observe(now time.Time, wait time.Duration) int {
 
 // Shed notes that a flow was shed.
 func (a *admission) Shed(now time.Time) {
-	a.strained = now
-	if a.level != shedding {
-		a.step(now, shedding)
+	a.lastLongWait = now
+	if a.level != shedLevel {
+		a.setLevel(now, shedLevel)
 	}
 }
 
-func (a *admission) step(now time.Time, level int) { a.level, a.stepped = level, now }
+func (a *admission) setLevel(now time.Time, level int) { a.level, a.levelChanged = level, now }
 
-// suffices says whether a verdict that a stage does not accept is good enough at
+// acceptsRelaxed says whether a verdict that a stage does not accept is good enough at
 // the level. A class that is never accepted is not accepted under load either,
 // nor is a novel flow.
-func (a *admission) suffices(s *cascade.Stage, v cascade.Verdict) bool {
+func (a *admission) acceptsRelaxed(s *cascade.Stage, v cascade.Verdict) bool {
 	t := s.Thresholds[v.Class]
-	return a.level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*loosened[a.level]
+	return a.level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*relaxFactors[a.level]
 }

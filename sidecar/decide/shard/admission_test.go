@@ -71,19 +71,19 @@ func TestSuffices(t *testing.T) {
 		want       bool
 	}{
 		{0, .79, 0, false}, {0, .79, 1, true}, {0, .7, 1, false}, {0, .61, 2, true},
-		{0, .5, 3, true}, {0, .33, loosest, true}, {0, .33, shedding, true}, {0, .3, shedding, false},
-		{1, 1, shedding, false},
+		{0, .5, 3, true}, {0, .33, maxRelaxLevel, true}, {0, .33, shedLevel, true}, {0, .3, shedLevel, false},
+		{1, 1, shedLevel, false},
 	} {
 		a := admission{level: c.level}
-		if a.suffices(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence, Novel: true}) {
+		if a.acceptsRelaxed(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence, Novel: true}) {
 			t.Errorf("%+v: a novel flow suffices", c)
 		}
-		if got := a.suffices(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence}); got != c.want {
+		if got := a.acceptsRelaxed(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence}); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
-	for i := 1; i < len(loosened); i++ {
-		if loosened[i] > loosened[i-1] {
+	for i := 1; i < len(relaxFactors); i++ {
+		if relaxFactors[i] > relaxFactors[i-1] {
 			t.Errorf("level %d is stricter than %d", i, i-1)
 		}
 	}

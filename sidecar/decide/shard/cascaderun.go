@@ -14,13 +14,13 @@ type batcher = cascade.Batcher[pending]
 // Batchers are the batched stages of a bundle, shared by all shards: one for
 // each stage of a cascade, nil where the stage is not batched.
 type Batchers struct {
-	Packet, Meta []*batcher
+	Packet, Headerless []*batcher
 }
 
 // NewBatchers starts a batcher with so many jobs for every batched stage.
 func NewBatchers(packet, meta *cascade.Cascade, jobs, batch int) (b Batchers, err error) {
 	if b.Packet, err = newBatchers(packet, jobs, batch); err == nil {
-		b.Meta, err = newBatchers(meta, jobs, batch)
+		b.Headerless, err = newBatchers(meta, jobs, batch)
 	}
 	if err != nil {
 		return Batchers{}, errors.Join(err, b.Close())
@@ -64,7 +64,7 @@ func (b Batchers) jobs() (n int) {
 }
 
 func (b Batchers) each(do func(*batcher)) {
-	for _, all := range [][]*batcher{b.Packet, b.Meta} {
+	for _, all := range [][]*batcher{b.Packet, b.Headerless} {
 		for _, one := range all {
 			if one != nil {
 				do(one)
@@ -76,18 +76,18 @@ func (b Batchers) each(do func(*batcher)) {
 // cascadeRun is one cascade as a shard runs it.
 type cascadeRun struct {
 	*cascade.Cascade
-	runner   *cascade.Runner
-	batchers []*batcher
-	first    int // number of its first stage among the stages of all cascades
-	window   *drift.Window
-	counter  *drift.Counter // of the window, nil with it
+	runner     *cascade.Runner
+	batchers   []*batcher
+	firstStage int // number of its first stage among the stages of all cascades
+	window     *drift.Window
+	counter    *drift.Counter // of the window, nil with it
 }
 
 func newCascadeRun(c *cascade.Cascade, b []*batcher, w *drift.Window, stages *int) (_ *cascadeRun, err error) {
 	if c == nil {
 		return nil, nil
 	}
-	made := &cascadeRun{Cascade: c, batchers: b, first: *stages, window: w}
+	made := &cascadeRun{Cascade: c, batchers: b, firstStage: *stages, window: w}
 	*stages += len(c.Stages)
 	if w != nil {
 		if made.counter, err = w.NewCounter(); err != nil {
@@ -111,8 +111,8 @@ func (c *cascadeRun) count(o outcome, why cascade.Reason, packets []packet.Packe
 	}
 }
 
-// handOver gives what was counted to the window.
-func (c *cascadeRun) handOver() {
+// publishDrift adds what was counted to the window.
+func (c *cascadeRun) publishDrift() {
 	if c != nil && c.counter != nil {
 		c.window.Take(c.counter)
 	}

@@ -24,7 +24,7 @@ func measured(t testing.TB) *bundle.Bundle {
 }
 
 // driftFlows is how many flows of packets drift is measured on.
-func (r *rig) driftFlows(s *Service) int {
+func (r *rig) driftFlows(s *servedBundle) int {
 	r.t.Helper()
 	r.shard.tick()
 	all := s.Drift()
@@ -38,7 +38,7 @@ func (r *rig) driftFlows(s *Service) int {
 // packets, is no change of the traffic.
 func TestDriftIsOfTheCascadesDecisions(t *testing.T) {
 	r := newRig(t, measured(t), 4, true)
-	s := r.shard.options.Service
+	s := r.shard.options.Bundle
 	r.orig(1, 1, 50) // accepted
 	r.orig(2, 1, 150)
 	r.orig(2, 2, 150)
@@ -72,14 +72,14 @@ func TestDriftIsOfTheCascadesDecisions(t *testing.T) {
 // began before do not go there.
 func TestDriftStartsAnew(t *testing.T) {
 	r := newRig(t, measured(t), 100, true)
-	first, next := r.shard.options.Service, r.service(measured(t))
+	first, next := r.shard.options.Bundle, r.service(measured(t))
 	r.orig(1, 1, 150)
 	r.orig(2, 1, 50)
-	p, err := r.shard.Prepare(next)
+	p, err := r.shard.newBundle(next)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.shard.take(p)
+	r.shard.install(p)
 	r.orig(3, 1, 50)
 	r.orig(1, 2, 150)
 	r.orig(1, 3, 150)
@@ -92,7 +92,7 @@ func TestNoReferenceNoDrift(t *testing.T) {
 	r := newRig(t, testBundle(t, false, true), 100, true)
 	r.orig(1, 1, 50)
 	r.shard.tick()
-	if all := r.shard.options.Service.Drift(); all != nil {
+	if all := r.shard.options.Bundle.Drift(); all != nil {
 		t.Errorf("drift %+v of a bundle that has no reference", all)
 	}
 }

@@ -9,164 +9,164 @@ import (
 	"serveflow/sidecar/operate/telemetry"
 )
 
-func (s *Shard) event(l *flow.Lane, b *flow.Batch, e *flow.Event) {
+func (s *Shard) handleEvent(clock *flow.SourceClock, b *flow.Batch, e *flow.Event) {
 	switch e.Kind {
 	case flow.Frame:
 		frame, h := b.Bytes(e), &s.headers
 		if err := packet.Parse(h, e.Link, frame); err != nil {
 			s.options.Metrics.Drop(telemetry.DropUnparsed)
-			if l.Source.Unparsed != nil {
-				l.Source.Unparsed(err)
+			if clock.Source.Unparsed != nil {
+				clock.Source.Unparsed(err)
 			}
 			h = nil
 		} else {
 			h.FillLength(int(e.WireLen))
 		}
-		s.packetOf(l, e, h, frame, b.Arrived)
-	case flow.Meta:
-		s.packetOf(l, e, nil, b.Bytes(e), b.Arrived)
+		s.handlePacket(clock, e, h, frame, b.Arrived)
+	case flow.Headerless:
+		s.handlePacket(clock, e, nil, b.Bytes(e), b.Arrived)
 	case flow.End:
-		s.end(l, e, b.Arrived)
-	case flow.Clock: // the lane's clock was all there is to it
+		s.handleEnd(clock, e, b.Arrived)
+	case flow.ClockUpdate: // handleBatch has moved the clock
 	}
 }
 
-// packetOf takes a packet of a flow: its frame, whose headers h are nil where they
-// cannot be read, or the bytes of payload that META has.
-func (s *Shard) packetOf(l *flow.Lane, e *flow.Event, h *packet.Headers, bytes []byte, arrived time.Time) {
-	key := flow.Key{Sensor: l.Source.SensorID, ID: e.ID}
+// handlePacket takes a packet of a flow: its frame, whose headers h are nil if they
+// cannot be parsed, or the bytes of payload of a META.
+func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.Headers, bytes []byte, arrived time.Time) {
+	key := flow.Key{Sensor: clock.Source.SensorID, ID: e.ID}
 	r := s.table.Find(key)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
 		s.table.Remove(r) // the IDS uses the id again
 		r = flow.None
 	}
 	if r == flow.None {
-		if r = s.open(l, key, e, h, arrived); r == flow.None {
+		if r = s.openFlow(clock, key, e, h, arrived); r == flow.None {
 			return
 		}
 	}
 	rec := s.table.At(r)
-	if rec.State != flow.Decided && rec.Lane() == l && s.table.Held(r, e.Index()) {
-		s.unwanted(rec, e) // it keeps no timer from running
+	if rec.State != flow.Decided && rec.Clock() == clock && s.table.Held(r, e.Index()) {
+		s.countUnwanted(rec, e) // a duplicate does not restart the idle timeout
 		return
 	}
-	s.table.Touch(r, l)
-	if rec.State == flow.Waiting {
+	s.table.Touch(r, clock)
+	if rec.State == flow.NeedPackets {
 		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
 	if rec.State == flow.Decided {
-		s.unwanted(rec, e)
+		s.countUnwanted(rec, e)
 		return
 	}
-	s.store(r, rec, e, h, bytes)
-	if rec.State == flow.Waiting {
-		s.step(r, rec, arrived)
+	s.storePacket(r, rec, e, h, bytes)
+	if rec.State == flow.NeedPackets {
+		s.askReadyStages(r, rec, arrived)
 	}
-	if c := s.runOf(rec); rec.State == flow.Waiting && s.lost(rec, e, c) {
-		s.finish(r, trigger{reason: cascade.LastStage, at: e.Time, arrived: arrived})
+	if c := s.cascadeOf(rec); rec.State == flow.NeedPackets && s.awaitsLostPacket(rec, e, c) {
+		s.finish(r, trigger{reason: cascade.LastStage, packetTime: e.Time, arrived: arrived})
 	}
 }
 
-// lost says whether a flow waits for a packet that will not come: the last that
-// the cascade looks at has, and a connection sends a flow's packets in order.
-// Where the flow's events came over several, the missing one may still be on its
-// way, until a packet comes that is not even wanted.
-func (s *Shard) lost(rec *flow.Record, e *flow.Event, c *cascadeRun) bool {
+// awaitsLostPacket reports whether a flow waits for a packet that will not come:
+// the last packet that the cascade looks at has come, and a connection sends a
+// flow's packets in order. A flow with several sources waits for one packet more,
+// because the missing one may still arrive from another source.
+func (s *Shard) awaitsLostPacket(rec *flow.Record, e *flow.Event, c *cascadeRun) bool {
 	last := uint64(c.Stages[c.Last()].Packets)
-	return e.Index() > last || e.Index() == last && !rec.Moved
+	return e.Index() > last || e.Index() == last && !rec.MultiSource
 }
 
-// store keeps a packet if its flow has a use for it.
-func (s *Shard) store(r flow.Ref, rec *flow.Record, e *flow.Event, h *packet.Headers, bytes []byte) {
-	mixed := rec.Meta != (e.Kind == flow.Meta) // a tap sees headers or it does not
+// storePacket stores a packet that the cascade may still look at.
+func (s *Shard) storePacket(r flow.Ref, rec *flow.Record, e *flow.Event, h *packet.Headers, bytes []byte) {
+	mixed := rec.Headerless != (e.Kind == flow.Headerless) // a tap sees headers or it does not
 	if mixed {
 		s.options.Metrics.Drop(telemetry.DropUnparsed)
 	}
-	if mixed || !rec.Meta && h == nil {
-		s.count(rec, e)
+	if mixed || !rec.Headerless && h == nil {
+		s.updateCounts(rec, e)
 		return
 	}
 	p := s.table.Slot(r, e.Index())
 	if p == nil {
-		s.unwanted(rec, e)
+		s.countUnwanted(rec, e)
 		return
 	}
-	if rec.Meta {
+	if rec.Headerless {
 		p.SetMeta(e.Tuple, e.Time, direction(rec, &e.Tuple, e), e.Payload)
 	} else {
 		p.SetFrame(h, bytes, e.Time, direction(rec, &h.Tuple, e))
 		bytes = h.PayloadOf(bytes)
 	}
-	if s.table.Speaks(r, e.Index()) && s.options.Payload {
+	if s.table.NotePayload(r, e.Index()) && s.options.Payload {
 		p.SetPayload(bytes)
 	}
-	s.count(rec, e)
+	s.updateCounts(rec, e)
 }
 
-// unwanted counts a packet that is of no use to its flow: one that it had, or
-// one that comes when it is decided or has all it can use.
-func (s *Shard) unwanted(rec *flow.Record, e *flow.Event) {
+// countUnwanted counts a packet that is not stored: a duplicate, or one that comes
+// after the decision or after the last packet that the cascade looks at.
+func (s *Shard) countUnwanted(rec *flow.Record, e *flow.Event) {
 	if e.Index() <= rec.OrigPkts+rec.RespPkts {
 		s.options.Metrics.Drop(telemetry.DropDuplicate)
 	} else {
 		s.options.Metrics.Drop(telemetry.DropLate)
 	}
-	s.count(rec, e)
+	s.updateCounts(rec, e)
 }
 
-func (s *Shard) count(rec *flow.Record, e *flow.Event) {
+func (s *Shard) updateCounts(rec *flow.Record, e *flow.Event) {
 	rec.OrigPkts = max(rec.OrigPkts, e.OrigPkts)
 	rec.RespPkts = max(rec.RespPkts, e.RespPkts)
 }
 
-// open begins a flow. It returns None for a flow that is not to be followed:
-// one that was decided and forgotten, or decided before the sidecar was started.
-func (s *Shard) open(l *flow.Lane, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
+// openFlow adds a flow to the table. It returns None for a flow that is not
+// tracked: one that was decided and removed, or decided before the sidecar started.
+func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
 	partial := e.Index() > 1
-	if partial && (s.table.Forgot(key) || s.options.Known != nil && s.options.Known.Has(l.Source.Sensor, e.ID)) {
+	if partial && (s.table.RecentlyRemoved(key) || s.options.RecentlyDecided != nil && s.options.RecentlyDecided.Has(clock.Source.Sensor, e.ID)) {
 		s.options.Metrics.Drop(telemetry.DropLate)
 		return flow.None
 	}
 	if s.table.Full() {
 		s.evict(arrived)
 	}
-	r := s.table.Open(key, l)
+	r := s.table.Open(key, clock)
 	rec := s.table.At(r)
 	rec.First, rec.Last = e.Time, e.Time
-	rec.Meta = e.Kind == flow.Meta
-	rec.Bundle = s.newest
-	p := s.shares[s.newest]
-	p.flows++
+	rec.Headerless = e.Kind == flow.Headerless
+	rec.Bundle = s.newestBundle
+	p := s.bundles[s.newestBundle]
+	p.undecided++
 	switch {
-	case rec.Meta:
+	case rec.Headerless:
 		rec.Tuple = e.Tuple
 	case h != nil:
 		rec.Tuple = h.Tuple
 	}
-	if e.Dir == packet.Responder || e.Dir == packet.Unknown && (e.OrigPkts == 0 || answers(h)) {
+	if e.Dir == packet.Responder || e.Dir == packet.Unknown && (e.OrigPkts == 0 || isSYNACK(h)) {
 		rec.Tuple = rec.Tuple.Reverse()
 	}
 	s.options.Metrics.FlowOpened()
 	switch {
 	case partial:
-		s.decide(r, none, trigger{reason: cascade.Partial, at: e.Time, arrived: arrived})
-	case s.runOf(rec) == nil, !p.service.Bundle.Serves(rec.Tuple.Proto):
-		s.decide(r, none, trigger{reason: cascade.Unserved, at: e.Time, arrived: arrived})
+		s.decide(r, noLabel, trigger{reason: cascade.Partial, packetTime: e.Time, arrived: arrived})
+	case s.cascadeOf(rec) == nil, !p.served.Bundle.Serves(rec.Tuple.Proto):
+		s.decide(r, noLabel, trigger{reason: cascade.Unserved, packetTime: e.Time, arrived: arrived})
 	}
 	return r
 }
 
-// answers says whether a packet is a SYN-ACK: the SYN before it was missed, and
-// whoever sent it is the responder.
-func answers(h *packet.Headers) bool {
+// isSYNACK reports whether a packet is a SYN-ACK: its sender is the responder, and
+// the SYN before it was missed.
+func isSYNACK(h *packet.Headers) bool {
 	const synAck = 0x12
 	return h != nil && h.Window != packet.Missing && h.TCPFlags&synAck == synAck
 }
 
-// direction is the direction of a packet by the ends of the flow's first one:
-// an IDS may change its mind about who the originator is, and a model must not
-// see that.
+// direction is the direction of a packet by the endpoints of the flow's first
+// packet: an IDS may swap originator and responder later, and a model must not see
+// that.
 func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
 	if o := &rec.Tuple; t.Version != 0 && t.Version == o.Version {
 		switch {
@@ -189,27 +189,27 @@ func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
 	return packet.Originator
 }
 
-func (s *Shard) end(l *flow.Lane, e *flow.Event, arrived time.Time) {
-	r := s.table.Find(flow.Key{Sensor: l.Source.SensorID, ID: e.ID})
+func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.Time) {
+	r := s.table.Find(flow.Key{Sensor: clock.Source.SensorID, ID: e.ID})
 	if r == flow.None {
 		return
 	}
-	s.table.Touch(r, l)
+	s.table.Touch(r, clock)
 	rec := s.table.At(r)
 	rec.Ended = true
-	if rec.State == flow.Waiting {
+	if rec.State == flow.NeedPackets {
 		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
-	if rec.State == flow.Waiting {
-		s.finish(r, trigger{reason: cascade.FlowEnd, at: e.Time, arrived: arrived})
+	if rec.State == flow.NeedPackets {
+		s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: e.Time, arrived: arrived})
 	}
 }
 
-// closed ends a flow that a log of the IDS has told the end of, once all its
-// packets that are wanted have been seen. Until then it does nothing, and is
-// told again.
-func (s *Shard) closed(source *flow.Source, e *flow.Event, arrived time.Time) {
+// handleEndReported ends a flow whose end a log of the IDS has reported, once all
+// its packets that the cascade wants have been seen. Until then it does nothing,
+// and the end is reported again.
+func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived time.Time) {
 	r := s.table.Find(flow.Key{Sensor: source.SensorID, ID: e.ID})
 	if r == flow.None {
 		return
@@ -219,30 +219,30 @@ func (s *Shard) closed(source *flow.Source, e *flow.Event, arrived time.Time) {
 		rec.Ended = true
 		return
 	}
-	c := s.runOf(rec)
+	c := s.cascadeOf(rec)
 	seen, last := rec.OrigPkts+rec.RespPkts, uint64(c.Stages[c.Last()].Packets)
 	if seen < min(e.Index(), last) {
 		return
 	}
 	rec.Ended = true
-	if rec.State == flow.Waiting {
-		s.finish(r, trigger{reason: cascade.FlowEnd, at: e.Time, arrived: arrived})
+	if rec.State == flow.NeedPackets {
+		s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: e.Time, arrived: arrived})
 	}
 }
 
 // evict makes room for one more flow.
 func (s *Shard) evict(arrived time.Time) {
-	r := s.table.Spare()
-	for r == flow.None { // every flow waits for a model: take what it answers
-		if s.load.len > 0 {
-			s.askNext()
+	r := s.table.EvictionCandidate()
+	for r == flow.None { // every flow waits for a model: handle an answer first
+		if s.slow.len > 0 {
+			s.askOldestQueued()
 		} else {
-			s.complete(<-s.answered)
+			s.handleBatchedAnswer(<-s.batchedAnswers)
 		}
-		r = s.table.Spare()
+		r = s.table.EvictionCandidate()
 	}
-	if rec := s.table.At(r); rec.State == flow.Waiting {
-		s.decideBestSoFar(r, trigger{reason: cascade.Evicted, at: rec.Lane().Now(), arrived: arrived})
+	if rec := s.table.At(r); rec.State == flow.NeedPackets {
+		s.decideBestSoFar(r, trigger{reason: cascade.Evicted, packetTime: rec.Clock().Now(), arrived: arrived})
 	}
 	s.table.Remove(r)
 }

@@ -16,17 +16,17 @@ import (
 type PoolOptions struct {
 	Bundle *bundle.Bundle // that it begins with; stays the caller's to close, after Stop
 	Shards int            // at least 1
-	// Each is what every shard has. MaxFlows is the limit of the pool; Service,
-	// Metrics and OnLoad are the pool's to set.
-	Each    Options
+	// Shard are the options of every shard. MaxFlows is the limit of the pool; the
+	// pool sets Bundle, Metrics and OnLoad.
+	Shard   Options
 	Jobs    int // of each batched stage
 	Batch   int // of these, asked at once
 	Metrics *telemetry.Metrics
 	OnLoad  func(shard int, l telemetry.Load) // a shard sheds more or less load
 }
 
-// Pool is all shards: it brings events to them, swaps their bundles, says how
-// they are and stops them. Reload and Stop may be called at any time, and more
+// Pool owns all shards: it routes events to them, swaps their bundles, reports
+// their health and stops them. Reload and Stop may be called at any time, and more
 // than once.
 type Pool struct {
 	*Router
@@ -38,10 +38,10 @@ type Pool struct {
 	errs    []error // what each shard returned, then what Stop returns
 
 	reloading sync.Mutex     // held during a reload, and to stop
-	drained   sync.WaitGroup // of services that wait for their last flow
+	releasing sync.WaitGroup // of bundles whose last flow is not decided
 	mu        sync.Mutex
-	services  []*Service // in use, the newest last
-	newest    *Service
+	bundles   []*servedBundle // in use, the newest last
+	newest    *servedBundle
 
 	announcing sync.Mutex // held while announce is called
 	announce   func(wire.Welcome) bool
@@ -50,41 +50,41 @@ type Pool struct {
 // NewPool starts shards that serve a bundle.
 func NewPool(o PoolOptions) (*Pool, error) {
 	p := &Pool{options: o, stop: make(chan struct{}), errs: make([]error, o.Shards)}
-	service, err := NewService(o.Bundle, o.Jobs, o.Batch, o.Metrics)
+	service, err := newServedBundle(o.Bundle, o.Jobs, o.Batch, o.Metrics)
 	if err != nil {
 		return nil, err
 	}
 	inputs := make([]Input, o.Shards)
 	for i := range inputs {
-		each := o.Each
-		each.Service, each.Metrics = service, o.Metrics.NewShard()
-		each.MaxFlows = max(o.Each.MaxFlows/o.Shards, 1)
+		each := o.Shard
+		each.Bundle, each.Metrics = service, o.Metrics.NewShard()
+		each.MaxFlows = max(o.Shard.MaxFlows/o.Shards, 1)
 		if o.OnLoad != nil {
 			each.OnLoad = func(l telemetry.Load) { o.OnLoad(i, l) }
 		}
 		one, err := New(each)
 		if err != nil {
 			for _, s := range p.shards {
-				err = errors.Join(err, s.closeShares())
+				err = errors.Join(err, s.closeBundles())
 			}
 			return nil, errors.Join(err, service.Close())
 		}
 		p.shards = append(p.shards, one)
 		inputs[i] = Input{one.in, one.captures}
 	}
-	p.Router = NewRouter(inputs, p.stop, o.Each.Quiet+o.Each.Forget)
-	service.Counted.Begin()
+	p.Router = NewRouter(inputs, p.stop, o.Shard.IdleTimeout+o.Shard.Retention)
+	service.Metrics.Begin()
 	for i, one := range p.shards {
 		p.running.Go(func() { p.errs[i] = one.Run(p.stop) })
 	}
-	p.use(service)
-	p.freeWhenOver(service, nil)
-	p.watch()
+	p.add(service)
+	p.closeWhenReleased(service, nil)
+	p.registerMetrics()
 	return p, nil
 }
 
-// watch lets the metrics see how the shards are.
-func (p *Pool) watch() {
+// registerMetrics lets the metrics read queues, load and drift of the shards.
+func (p *Pool) registerMetrics() {
 	sum := func(of func(*Shard) int) func() int {
 		return func() (n int) {
 			for _, one := range p.shards {
@@ -95,7 +95,7 @@ func (p *Pool) watch() {
 	}
 	m := p.options.Metrics
 	m.ReadQueue(telemetry.QueueShards, sum((*Shard).Depth))
-	m.ReadQueue(telemetry.QueueSlow, sum((*Shard).Waiting))
+	m.ReadQueue(telemetry.QueueSlow, sum((*Shard).QueuedSlow))
 	m.ReadQueue(telemetry.QueueModel, func() (n int) {
 		for _, v := range p.inUse() {
 			n += v.Batchers.Depth()
@@ -108,42 +108,41 @@ func (p *Pool) watch() {
 		}
 		return most
 	})
-	m.ReadDrift(func() []telemetry.Drift { return p.serving().Drift() })
+	m.ReadDrift(func() []telemetry.Drift { return p.newestBundle().Drift() })
 }
 
-// stuckAfter is how long a shard may not look at its clocks before it counts as
-// stuck.
-const stuckAfter = 10 * time.Second
+// stuckTimeout is how long a shard may run no timer before it counts as stuck.
+const stuckTimeout = 10 * time.Second
 
 // Health is nil while every shard is at work.
 func (p *Pool) Health() error {
 	for i, one := range p.shards {
-		if still := time.Since(one.Beat()); still > stuckAfter {
+		if still := time.Since(one.LastTick()); still > stuckTimeout {
 			return fmt.Errorf("shard %d has been still for %v", i, still.Round(time.Second))
 		}
 	}
 	return nil
 }
 
-// Bundle is what new flows go to.
-func (p *Pool) Bundle() *bundle.Bundle { return p.serving().Bundle }
+// Bundle is the bundle that new flows begin with.
+func (p *Pool) Bundle() *bundle.Bundle { return p.newestBundle().Bundle }
 
-// Stop has the shards deal with what was sent to them before, gives open flows
-// the best label that they have so far, and frees the bundles that are the
-// pool's. A second call waits for the first and returns the same.
+// Stop has the shards handle everything sent to them before, gives open flows their
+// best label so far, and closes the bundles that the pool owns. A second call waits
+// for the first and returns the same.
 func (p *Pool) Stop() error {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
 	p.stopped.Do(func() {
 		close(p.stop)
 		p.running.Wait()
-		p.drained.Wait()
+		p.releasing.Wait()
 	})
 	return errors.Join(p.errs...)
 }
 
-// over says whether the pool was stopped.
-func (p *Pool) over() bool {
+// isStopped reports whether Stop was called.
+func (p *Pool) isStopped() bool {
 	select {
 	case <-p.stop:
 		return true
@@ -152,28 +151,28 @@ func (p *Pool) over() bool {
 	}
 }
 
-// inUse are the services that flows use, the newest last.
-func (p *Pool) inUse() []*Service {
+// inUse are the bundles that flows use, the newest last.
+func (p *Pool) inUse() []*servedBundle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.services)
+	return slices.Clone(p.bundles)
 }
 
-// serving is the service that new flows go to.
-func (p *Pool) serving() *Service {
+// newestBundle is the bundle that new flows begin with.
+func (p *Pool) newestBundle() *servedBundle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.newest
 }
 
-func (p *Pool) use(v *Service) {
+func (p *Pool) add(v *servedBundle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.services, p.newest = append(p.services, v), v
+	p.bundles, p.newest = append(p.bundles, v), v
 }
 
-func (p *Pool) leave(v *Service) {
+func (p *Pool) remove(v *servedBundle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.services = slices.DeleteFunc(p.services, func(other *Service) bool { return other == v })
+	p.bundles = slices.DeleteFunc(p.bundles, func(other *servedBundle) bool { return other == v })
 }

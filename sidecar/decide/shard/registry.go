@@ -21,14 +21,14 @@ type registry struct {
 }
 
 type sensor struct {
-	name     string
-	live     *uint32        // number of its live flows
-	runs     map[string]run // over captures that have connections
-	recent   []uint32       // numbers of its last runs, at most maxRuns
-	taps     int            // connections whose last events are still to be dealt with
-	captures int            // those of them that read captures
-	since    time.Time      // without connections
-	place    *list.Element  // in idle, or nil
+	name          string
+	liveNumber    *uint32        // number of its live flows
+	runs          map[string]run // over captures that have connections
+	recentNumbers []uint32       // numbers of its last runs, at most maxRuns
+	taps          int            // connections whose last events are still to be dealt with
+	captures      int            // those of them that read captures
+	idleSince     time.Time      // without connections
+	idleElem      *list.Element  // in idle, or nil
 }
 
 type run struct {
@@ -36,8 +36,8 @@ type run struct {
 	connections int
 }
 
-// has says whether a run with connections has the number.
-func (s *sensor) has(number uint32) bool {
+// hasNumber says whether a run with connections has the number.
+func (s *sensor) hasNumber(number uint32) bool {
 	for _, r := range s.runs {
 		if r.number == number {
 			return true
@@ -67,28 +67,28 @@ func (g *registry) connect(t *Tap, now time.Time) uint32 {
 		}
 		g.sensors[t.Sensor] = s
 	}
-	if s.place != nil {
-		g.idle.Remove(s.place)
-		s.place = nil
+	if s.idleElem != nil {
+		g.idle.Remove(s.idleElem)
+		s.idleElem = nil
 	}
 	s.taps++
 	if !t.Capture {
-		if s.live == nil {
-			n := g.number()
-			s.live = &n
+		if s.liveNumber == nil {
+			n := g.newNumber()
+			s.liveNumber = &n
 		}
-		return *s.live
+		return *s.liveNumber
 	}
 	s.captures++
 	r, ok := s.runs[t.Run]
 	if !ok {
-		r.number = g.number()
-		s.recent = append(s.recent, r.number)
-		if len(s.recent) > maxRuns {
-			old := s.recent[0]
-			s.recent = append(s.recent[:0], s.recent[1:]...)
-			if !s.has(old) {
-				g.free(old)
+		r.number = g.newNumber()
+		s.recentNumbers = append(s.recentNumbers, r.number)
+		if len(s.recentNumbers) > maxRuns {
+			old := s.recentNumbers[0]
+			s.recentNumbers = append(s.recentNumbers[:0], s.recentNumbers[1:]...)
+			if !s.hasNumber(old) {
+				g.freeNumber(old)
 			}
 		}
 	}
@@ -97,17 +97,17 @@ func (g *registry) connect(t *Tap, now time.Time) uint32 {
 	return r.number
 }
 
-// hangUp ends a run with the last of its connections. The connection still
-// counts, until gone.
-func (g *registry) hangUp(t *Tap) {
+// endRun ends a run with the last of its connections. The connection still
+// counts, until disconnect.
+func (g *registry) endRun(t *Tap) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.sensors[t.Sensor]
 	if r, ok := s.runs[t.Run]; ok && t.Capture {
 		if r.connections--; r.connections == 0 {
 			delete(s.runs, t.Run)
-			if !slices.Contains(s.recent, r.number) {
-				g.free(r.number)
+			if !slices.Contains(s.recentNumbers, r.number) {
+				g.freeNumber(r.number)
 			}
 		} else {
 			s.runs[t.Run] = r
@@ -115,8 +115,8 @@ func (g *registry) hangUp(t *Tap) {
 	}
 }
 
-// gone says that the last events of a connection have been dealt with.
-func (g *registry) gone(t *Tap, now time.Time) {
+// disconnect notes that the last events of a connection have been handled.
+func (g *registry) disconnect(t *Tap, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.sensors[t.Sensor]
@@ -124,8 +124,8 @@ func (g *registry) gone(t *Tap, now time.Time) {
 		s.captures--
 	}
 	if s.taps == 0 {
-		s.since = now
-		s.place = g.idle.PushBack(s)
+		s.idleSince = now
+		s.idleElem = g.idle.PushBack(s)
 	}
 	g.expire(now)
 }
@@ -135,22 +135,22 @@ func (g *registry) gone(t *Tap, now time.Time) {
 func (g *registry) expire(now time.Time) {
 	for e := g.idle.Front(); e != nil; e = g.idle.Front() {
 		s := e.Value.(*sensor)
-		if g.idle.Len() <= maxIdle && now.Sub(s.since) < g.retention {
+		if g.idle.Len() <= maxIdle && now.Sub(s.idleSince) < g.retention {
 			return
 		}
 		g.idle.Remove(e)
 		delete(g.sensors, s.name)
-		for _, n := range s.recent {
-			g.free(n)
+		for _, n := range s.recentNumbers {
+			g.freeNumber(n)
 		}
-		if s.live != nil {
-			g.free(*s.live)
+		if s.liveNumber != nil {
+			g.freeNumber(*s.liveNumber)
 		}
 	}
 }
 
-// number returns a number that no sensor has.
-func (g *registry) number() uint32 {
+// newNumber returns a number that no sensor has.
+func (g *registry) newNumber() uint32 {
 	if g.used == nil {
 		g.used = map[uint32]struct{}{}
 	}
@@ -164,17 +164,17 @@ func (g *registry) number() uint32 {
 	}
 }
 
-// free gives a number back, which comes again after all others.
-func (g *registry) free(n uint32) { delete(g.used, n) }
+// freeNumber gives a number back, which comes again after all others.
+func (g *registry) freeNumber(n uint32) { delete(g.used, n) }
 
 // numbers are those of a sensor's flows of late.
 func (g *registry) numbers(sensor string) (all []uint32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s := g.sensors[sensor]; s != nil {
-		all = slices.Clone(s.recent)
-		if s.live != nil {
-			all = append(all, *s.live)
+		all = slices.Clone(s.recentNumbers)
+		if s.liveNumber != nil {
+			all = append(all, *s.liveNumber)
 		}
 	}
 	return all

@@ -17,8 +17,8 @@ func TestSensorsAreNumbered(t *testing.T) {
 	connect := func(name, run string) uint32 { return g.connect(&Tap{Sensor: name, Capture: run != "", Run: run}, now) }
 	leave := func(name, run string) {
 		tap := &Tap{Sensor: name, Capture: run != "", Run: run}
-		g.hangUp(tap)
-		g.gone(tap, now)
+		g.endRun(tap)
+		g.disconnect(tap, now)
 	}
 	live := connect("a", "")
 	leave("a", "")
@@ -61,8 +61,8 @@ func TestSensorsAreForgotten(t *testing.T) {
 	for i := range 5 * maxIdle {
 		for _, tap := range []*Tap{{Sensor: fmt.Sprint("live ", i)}, {Sensor: fmt.Sprint(i % 100), Capture: true, Run: fmt.Sprint(i)}} {
 			g.connect(tap, now)
-			g.hangUp(tap)
-			g.gone(tap, now)
+			g.endRun(tap)
+			g.disconnect(tap, now)
 		}
 	}
 	if n := len(g.sensors); n > maxIdle+1 {
@@ -93,7 +93,7 @@ func TestUnparsedOnce(t *testing.T) {
 	s.Add(wire.UintID(2), 1, []byte{1, 2, 3}).OrigPkts = 1
 	s.Flush()
 	r := newRig(t, testBundle(t, false, false), 10, true)
-	r.shard.batch(<-in)
+	r.shard.handleBatch(<-in)
 	if heard != 1 {
 		t.Errorf("two packets could not be read: heard %d times", heard)
 	}

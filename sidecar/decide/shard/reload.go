@@ -13,13 +13,13 @@ import (
 // ErrBusy refuses a reload while too many bundles are in use, ErrStopped after
 // Stop.
 var (
-	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in some seconds", MaxServices-1)
+	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in some seconds", MaxBundles-1)
 	ErrStopped = errors.New("the sidecar has stopped")
 )
 
-// grace is how long taps have to hear that a bundle needs more of each flow
-// before flows go to it.
-const grace = 250 * time.Millisecond
+// announceTime is how long taps have to learn that a bundle needs more of each flow
+// before flows begin with it.
+const announceTime = 250 * time.Millisecond
 
 // Reload serves b, which is the pool's to close from then on, unless it is the
 // bundle that is served already: then it returns false. Where it returns false
@@ -45,56 +45,56 @@ func (p *Pool) Reload(b *bundle.Bundle) (bool, error) {
 }
 
 func (p *Pool) reload(b *bundle.Bundle) (bool, error) {
-	if p.over() {
+	if p.isStopped() {
 		return false, ErrStopped
 	}
 	if b.Digest() == p.Bundle().Digest() {
 		return false, nil
 	}
-	if len(p.inUse()) >= MaxServices {
+	if len(p.inUse()) >= MaxBundles {
 		return false, ErrBusy
 	}
-	v, err := NewService(b, p.options.Jobs, p.options.Batch, p.options.Metrics)
+	v, err := newServedBundle(b, p.options.Jobs, p.options.Batch, p.options.Metrics)
 	if err != nil {
 		return false, err
 	}
-	shares := make([]*Share, len(p.shards))
+	shares := make([]*shardBundle, len(p.shards))
 	for i, one := range p.shards {
-		if shares[i], err = one.Prepare(v); err != nil {
+		if shares[i], err = one.newBundle(v); err != nil {
 			for _, share := range shares[:i] {
 				err = errors.Join(err, share.Close())
 			}
 			return false, errors.Join(err, v.Close())
 		}
 	}
-	p.use(v)
+	p.add(v)
 	if p.announceNeeds() {
-		time.Sleep(grace)
+		time.Sleep(announceTime)
 	}
-	v.Counted.Begin()
+	v.Metrics.Begin()
 	for i, one := range p.shards {
-		one.Take(shares[i])
+		one.Serve(shares[i])
 	}
 	for _, share := range shares {
-		<-share.Taken()
+		<-share.Installed()
 	}
-	p.freeWhenOver(v, b)
+	p.closeWhenReleased(v, b)
 	return true, nil
 }
 
-// freeWhenOver frees a service, and a bundle that is the pool's, when no shard
+// closeWhenReleased closes a served bundle, and owned if not nil, when no shard
 // serves it any more.
-func (p *Pool) freeWhenOver(v *Service, owned *bundle.Bundle) {
-	p.drained.Go(func() {
-		<-v.Over()
-		p.leave(v)
+func (p *Pool) closeWhenReleased(v *servedBundle, owned *bundle.Bundle) {
+	p.releasing.Go(func() {
+		<-v.Released()
+		p.remove(v)
 		p.announceNeeds()
 		err := v.Close()
 		if owned != nil {
 			err = errors.Join(err, owned.Close())
 		}
 		if err != nil {
-			p.options.Each.OnError(fmt.Errorf("freeing bundle %s: %w", v.Bundle.Name(), err))
+			p.options.Shard.OnError(fmt.Errorf("freeing bundle %s: %w", v.Bundle.Name(), err))
 		}
 	})
 }
@@ -120,7 +120,7 @@ func (p *Pool) announceNeeds() bool {
 // Needs is what the bundles in use need of each flow.
 func (p *Pool) Needs() (w wire.Welcome) {
 	for _, v := range p.inUse() {
-		n := needs(v.Bundle, p.options.Each.Payload)
+		n := needs(v.Bundle, p.options.Shard.Payload)
 		w.Packets, w.RawBytes, w.PayloadBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes), max(w.PayloadBytes, n.PayloadBytes)
 	}
 	return w

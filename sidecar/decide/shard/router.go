@@ -54,13 +54,13 @@ func (r *Router) Open(t Tap) *Stream {
 // time.
 func (r *Router) Taps(sensor string) (n int, capture bool) { return r.registry.taps(sensor) }
 
-// Closed brings to the shards the ends of a sensor's flows that a log of the IDS
-// has reported: events of kind flow.Closed. It waits for shards that are busy.
-func (r *Router) Closed(sensor string, events []flow.Event) {
+// EndReported sends the shards the ends of a sensor's flows that a log of the IDS
+// has reported: events of kind flow.EndReported. It waits for shards that are busy.
+func (r *Router) EndReported(sensor string, events []flow.Event) {
 	now := time.Now()
 	for _, number := range r.registry.numbers(sensor) {
 		s := Stream{
-			router: r, pending: make([]*flow.Batch, len(r.inputs)), Arrived: now, aside: true,
+			router: r, pending: make([]*flow.Batch, len(r.inputs)), Arrived: now, outOfBand: true,
 			source: &flow.Source{Sensor: sensor, SensorID: number},
 		}
 		for i := range events {
@@ -74,13 +74,13 @@ func (r *Router) Closed(sensor string, events []flow.Event) {
 // one goroutine.
 type Stream struct {
 	// Arrived is when the events that are added next were read.
-	Arrived time.Time
-	router  *Router
-	tap     Tap
-	source  *flow.Source
-	aside   bool
-	pending []*flow.Batch // one for each shard, nil when empty
-	newest  int64         // packet time
+	Arrived   time.Time
+	router    *Router
+	tap       Tap
+	source    *flow.Source
+	outOfBand bool
+	pending   []*flow.Batch // one for each shard, nil when empty
+	newest    int64         // packet time
 }
 
 // Add adds an event of a flow at a packet time, with the bytes that it has, and
@@ -90,7 +90,7 @@ func (s *Stream) Add(id wire.FlowID, time int64, bytes []byte) *flow.Event {
 	e := b.Add()
 	e.ID, e.Time = id, time
 	s.newest = max(s.newest, time)
-	b.Keep(e, bytes)
+	b.AddBytes(e, bytes)
 	return e
 }
 
@@ -99,7 +99,7 @@ func (s *Stream) Clock(time int64) {
 	s.newest = max(s.newest, time)
 	for i := range s.pending {
 		e := s.batch(i).Add()
-		e.Kind, e.Time = flow.Clock, s.newest
+		e.Kind, e.Time = flow.ClockUpdate, s.newest
 	}
 }
 
@@ -115,9 +115,9 @@ func (s *Stream) Barrier(final bool, pass func()) {
 // Close ends the stream. done is called when all shards have dealt with what was
 // added before.
 func (s *Stream) Close(done func()) {
-	s.router.registry.hangUp(&s.tap)
+	s.router.registry.endRun(&s.tap)
 	s.barrier(flow.NewBarrier(len(s.pending), false, func() {
-		s.router.registry.gone(&s.tap, time.Now())
+		s.router.registry.disconnect(&s.tap, time.Now())
 		done()
 	}), true)
 }
@@ -125,7 +125,7 @@ func (s *Stream) Close(done func()) {
 func (s *Stream) barrier(b *flow.Barrier, gone bool) {
 	for i := range s.pending {
 		last := s.batch(i)
-		last.Barrier, last.Gone = b, gone
+		last.Barrier, last.SourceClosed = b, gone
 		s.send(i)
 	}
 }
@@ -148,7 +148,7 @@ func (s *Stream) batch(shard int) *flow.Batch {
 		s.send(shard)
 	}
 	b := flow.NewBatch(s.source, s.Arrived)
-	b.Aside = s.aside
+	b.OutOfBand = s.outOfBand
 	s.pending[shard] = b
 	return b
 }

@@ -25,56 +25,56 @@ type Log interface {
 	Write([]sink.Record)
 }
 
-// Known tells which flows were decided before the sidecar started.
-type Known interface {
+// RecentlyDecided is the set of flows that were decided before the sidecar started.
+type RecentlyDecided interface {
 	Has(sensor string, id wire.FlowID) bool
 }
 
 // Options are what a shard is made of.
 type Options struct {
-	Service  *Service      // that it begins with
-	MaxFlows int           // at least 1
-	Quiet    time.Duration // a flow unheard of for so long is decided on what there is
-	Forget   time.Duration // a decided flow unheard of for so long is forgotten
-	Deadline time.Duration // a live flow waits no longer than this for a slow stage
-	Payload  bool          // the first bytes of payload may be looked at
-	Log      Log
-	Known    Known // or nil
-	Metrics  *telemetry.Shard
-	// OnError is told of a model that failed. The flow is decided without.
+	Bundle          *servedBundle // that it begins with
+	MaxFlows        int           // at least 1
+	IdleTimeout     time.Duration // a flow unheard of for so long is decided on what there is
+	Retention       time.Duration // a decided flow unheard of for so long is forgotten
+	Deadline        time.Duration // a live flow waits no longer than this for a slow stage
+	Payload         bool          // the first bytes of payload may be looked at
+	Log             Log
+	RecentlyDecided RecentlyDecided // or nil
+	Metrics         *telemetry.Shard
+	// OnError is called when a model fails. The flow is decided without it.
 	OnError func(error)
-	// OnLoad is told when the shard begins to bend more or less, or nil.
+	// OnLoad is called when the load state of the shard changes, or nil.
 	OnLoad func(telemetry.Load)
 }
 
-// Shard is one share of the flows. Make it with New, then call Run.
+// Shard owns a part of the flows. Make it with New, then call Run.
 type Shard struct {
-	in            chan *flow.Batch // of live taps and of logs
-	captures      chan *flow.Batch
-	next          chan *Share
-	answered      chan *cascade.Job[pending]
-	options       Options
-	quiet, forget int64               // microseconds
-	shares        [MaxServices]*Share // by flow.Record.Bundle
-	newest        uint8               // the share that new flows go to
-	load          load
-	table         *flow.Table
-	lanes         map[*flow.Source]*flow.Lane
-	headers       packet.Headers
-	start         time.Time
-	beat          atomic.Int64 // ns from start to the last tick
-	records       []sink.Record
-	replies       []wire.Label
-	replyTo       *flow.Source
+	in                     chan *flow.Batch // of live taps and of logs
+	captures               chan *flow.Batch
+	installs               chan *shardBundle
+	batchedAnswers         chan *cascade.Job[pending]
+	options                Options
+	idleTimeout, retention int64                    // microseconds
+	bundles                [MaxBundles]*shardBundle // by flow.Record.Bundle
+	newestBundle           uint8                    // the share that new flows go to
+	slow                   slowQueue
+	table                  *flow.Table
+	clocks                 map[*flow.Source]*flow.SourceClock
+	headers                packet.Headers
+	start                  time.Time
+	lastTick               atomic.Int64 // ns from start to the last tick
+	records                []sink.Record
+	replies                []wire.Label
+	replyTo                *flow.Source
 }
 
 // queueBatches is how many batches may wait for a shard before the connection
 // that brings the next one has to wait.
 const queueBatches = 64
 
-// captureShare is how often captures, which can wait, get a turn while there are
+// captureTurn is how often captures, which can wait, get a turn while there are
 // live events.
-const captureShare = 8
+const captureTurn = 8
 
 // minAnswers is how many answers of batched stages may wait for a shard at least.
 const minAnswers = 256
@@ -85,48 +85,48 @@ const tickEvery = 50 * time.Millisecond
 // New returns a shard that has still to be run.
 func New(o Options) (*Shard, error) {
 	s := &Shard{
-		in:       make(chan *flow.Batch, queueBatches),
-		captures: make(chan *flow.Batch, queueBatches),
-		next:     make(chan *Share, 1),
-		answered: make(chan *cascade.Job[pending], max(o.Service.Batchers.jobs(), minAnswers)),
-		options:  o,
-		quiet:    o.Quiet.Microseconds(),
-		forget:   o.Forget.Microseconds(),
-		load:     load{admission: newAdmission(o.Deadline)},
-		table:    flow.NewTable(o.MaxFlows, o.Service.Bundle.Packets()),
-		lanes:    map[*flow.Source]*flow.Lane{},
-		start:    time.Now(),
+		in:             make(chan *flow.Batch, queueBatches),
+		captures:       make(chan *flow.Batch, queueBatches),
+		installs:       make(chan *shardBundle, 1),
+		batchedAnswers: make(chan *cascade.Job[pending], max(o.Bundle.Batchers.jobs(), minAnswers)),
+		options:        o,
+		idleTimeout:    o.IdleTimeout.Microseconds(),
+		retention:      o.Retention.Microseconds(),
+		slow:           slowQueue{admission: newAdmission(o.Deadline)},
+		table:          flow.NewTable(o.MaxFlows, o.Bundle.Bundle.Packets()),
+		clocks:         map[*flow.Source]*flow.SourceClock{},
+		start:          time.Now(),
 	}
-	p, err := s.Prepare(o.Service)
+	p, err := s.newBundle(o.Bundle)
 	if err != nil {
 		return nil, err
 	}
-	s.take(p)
+	s.install(p)
 	return s, nil
 }
 
-// Depth is the number of batches that wait.
+// Depth is the number of queued batches.
 func (s *Shard) Depth() int { return len(s.in) + len(s.captures) }
 
-// Beat is when the shard last looked at its clocks, which it does many times a
-// second while it is alive. No change of the system's clock moves it.
-func (s *Shard) Beat() time.Time { return s.start.Add(time.Duration(s.beat.Load())) }
+// LastTick is when the shard last ran its timers, which it does many times a second
+// while it is alive. No change of the system's clock moves it.
+func (s *Shard) LastTick() time.Time { return s.start.Add(time.Duration(s.lastTick.Load())) }
 
-// Run deals with batches until stop is closed, and with those that wait then, and
-// gives every flow that is still open the best label it has so far.
+// Run handles batches until stop is closed, then those still queued, and then
+// gives every open flow the best label it has so far.
 func (s *Shard) Run(stop <-chan struct{}) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for turn := 0; ; {
 		var idle <-chan struct{} // nil: there is nothing to catch up with
-		if s.load.len > 0 {
-			idle = always
+		if s.slow.len > 0 {
+			idle = closedChannel
 		}
 		// Live batches go first, but for one in captureShare.
-		if turn++; turn%captureShare != 0 {
+		if turn++; turn%captureTurn != 0 {
 			select {
 			case b := <-s.in:
-				s.batch(b)
+				s.handleBatch(b)
 				s.adjustLoad()
 				s.flush()
 				continue
@@ -135,21 +135,21 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 		}
 		select {
 		case b := <-s.in:
-			s.batch(b)
+			s.handleBatch(b)
 		case b := <-s.captures:
-			s.batch(b)
+			s.handleBatch(b)
 		case <-stop:
 			s.drain()
-			return s.closeShares()
-		case j := <-s.answered:
-			s.complete(j)
-		case p := <-s.next:
-			s.take(p)
+			return s.closeBundles()
+		case j := <-s.batchedAnswers:
+			s.handleBatchedAnswer(j)
+		case p := <-s.installs:
+			s.install(p)
 		case <-tick.C:
 			s.tick()
 		case <-idle:
 			if s.Depth() == 0 {
-				s.catchUp()
+				s.runSlow()
 			}
 		}
 		s.adjustLoad()
@@ -157,77 +157,77 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 	}
 }
 
-// always is never waited for.
-var always = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+// closedChannel is never waited for.
+var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// wall is the time on the wall clock that live lanes run on: microseconds
-// since the shard was made, which no change of the system's clock moves.
-func (s *Shard) wall(t time.Time) int64 { return t.Sub(s.start).Microseconds() }
+// wallTime is the wall clock of live sources: monotonic microseconds since the
+// shard was made, which no change of the system's clock moves.
+func (s *Shard) wallTime(t time.Time) int64 { return t.Sub(s.start).Microseconds() }
 
 func (s *Shard) tick() {
 	now := time.Now()
-	for source, l := range s.lanes {
-		l.Tick(s.wall(now))
-		s.expire(l, now)
-		if l.Over() {
-			delete(s.lanes, source)
+	for source, clock := range s.clocks {
+		clock.AdvanceWall(s.wallTime(now))
+		s.expire(clock, now)
+		if clock.Unused() {
+			delete(s.clocks, source)
 		}
 	}
-	s.handOver()
-	s.retire()
+	s.publishDrift()
+	s.closeUnused()
 	s.options.Metrics.SetFlows(s.table.Len())
-	s.beat.Store(int64(now.Sub(s.start)))
+	s.lastTick.Store(int64(now.Sub(s.start)))
 }
 
-func (s *Shard) batch(b *flow.Batch) {
+func (s *Shard) handleBatch(b *flow.Batch) {
 	defer b.Release()
-	if b.Aside {
+	if b.OutOfBand {
 		for i := range b.Events {
-			s.closed(b.Source, &b.Events[i], b.Arrived)
+			s.handleEndReported(b.Source, &b.Events[i], b.Arrived)
 		}
 		return
 	}
-	l := s.lanes[b.Source]
-	if l == nil {
-		l = flow.NewLane(b.Source, s.wall(b.Arrived))
-		s.lanes[b.Source] = l
+	clock := s.clocks[b.Source]
+	if clock == nil {
+		clock = flow.NewSourceClock(b.Source, s.wallTime(b.Arrived))
+		s.clocks[b.Source] = clock
 	}
-	l.Tick(s.wall(b.Arrived))
+	clock.AdvanceWall(s.wallTime(b.Arrived))
 	for i := range b.Events {
 		e := &b.Events[i]
-		l.Packet(e.Time)
-		s.expire(l, b.Arrived)
-		s.event(l, b, e)
+		clock.AdvancePacket(e.Time)
+		s.expire(clock, b.Arrived)
+		s.handleEvent(clock, b, e)
 	}
 	if b.Barrier != nil {
-		s.barrier(l, b.Barrier, b.Arrived)
+		s.handleBarrier(clock, b.Barrier, b.Arrived)
 	}
-	if b.Gone {
-		l.Orphan(s.table, s.wall(time.Now()))
+	if b.SourceClosed {
+		clock.Detach(s.table, s.wallTime(time.Now()))
 	}
 }
 
-// disorder is by how much the packet times of a capture may step back from one
-// flow to the next without any flow being told something else.
-const disorder = 1_000_000 // µs
+// captureReordering is by how much packet times of a capture may step back from one
+// flow to the next without changing a label.
+const captureReordering = 1_000_000 // µs
 
-// expire decides what has gone quiet on a lane and forgets what is stale. What
-// a capture's flow is told depends on the times of its own packets, see expireIfIdle;
-// those of other flows only say when to look.
-func (s *Shard) expire(l *flow.Lane, now time.Time) {
-	after := s.quiet
-	if l.Source.Capture {
-		after += disorder
+// expire decides the idle flows of a source and removes the stale ones. In a
+// capture, a flow's idle timeout depends on its own packet times alone, see
+// expireIfIdle; those of other flows only trigger the check.
+func (s *Shard) expire(clock *flow.SourceClock, now time.Time) {
+	after := s.idleTimeout
+	if clock.Source.Capture {
+		after += captureReordering
 	}
 	for {
-		r := l.Quiet(s.table, after)
+		r := clock.Idle(s.table, after)
 		if r == flow.None {
 			break
 		}
-		s.finish(r, trigger{reason: cascade.Timeout, at: s.table.At(r).Last + s.quiet, arrived: now})
+		s.finish(r, trigger{reason: cascade.Timeout, packetTime: s.table.At(r).Last + s.idleTimeout, arrived: now})
 	}
 	for {
-		r := l.Stale(s.table, s.forget)
+		r := clock.Stale(s.table, s.retention)
 		if r == flow.None {
 			break
 		}
@@ -235,64 +235,63 @@ func (s *Shard) expire(l *flow.Lane, now time.Time) {
 	}
 }
 
-// expireIfIdle decides a flow that is waiting if it is a capture's and was quiet for
-// too long by the time that something happens to it.
+// expireIfIdle decides a capture's flow in NeedPackets whose idle timeout had passed
+// by packet time at, when its next event came.
 func (s *Shard) expireIfIdle(r flow.Ref, at int64, arrived time.Time) bool {
 	rec := s.table.At(r)
-	if !rec.Lane().Source.Capture || at-rec.Last < s.quiet {
+	if !rec.Clock().Source.Capture || at-rec.Last < s.idleTimeout {
 		return false
 	}
-	s.finish(r, trigger{reason: cascade.Timeout, at: rec.Last + s.quiet, arrived: arrived})
+	s.finish(r, trigger{reason: cascade.Timeout, packetTime: rec.Last + s.idleTimeout, arrived: arrived})
 	return true
 }
 
-// barrier passes a SYNC: nothing that came before it may be left undecided
-// that could be decided.
-func (s *Shard) barrier(l *flow.Lane, b *flow.Barrier, arrived time.Time) {
-	s.drainPending(l)
+// handleBarrier passes a SYNC: every flow that could be decided before it is.
+func (s *Shard) handleBarrier(clock *flow.SourceClock, b *flow.Barrier, arrived time.Time) {
+	s.drainPending(clock)
 	if b.Final {
-		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
+		for r := clock.Idle(s.table, 0); r != flow.None; r = clock.Idle(s.table, 0) {
 			s.table.At(r).Ended = true
-			if !s.expireIfIdle(r, l.Now(), arrived) {
-				s.finish(r, trigger{reason: cascade.FlowEnd, at: l.Now(), arrived: arrived})
+			if !s.expireIfIdle(r, clock.Now(), arrived) {
+				s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: clock.Now(), arrived: arrived})
 			}
 		}
-		s.drainPending(l)
-		l.End(s.table)
+		s.drainPending(clock)
+		clock.MarkEnded(s.table)
 	}
 	s.flush()
 	b.Arrive()
 }
 
-// drainPending waits for the models that flows of the lane have asked.
-func (s *Shard) drainPending(l *flow.Lane) {
-	for l.Pending() > 0 {
-		if s.load.len > 0 {
-			s.askNext()
+// drainPending handles the answers of all models that flows of the source wait for.
+func (s *Shard) drainPending(clock *flow.SourceClock) {
+	for clock.Scoring() > 0 {
+		if s.slow.len > 0 {
+			s.askOldestQueued()
 		} else {
-			s.complete(<-s.answered)
+			s.handleBatchedAnswer(<-s.batchedAnswers)
 		}
 	}
 }
 
-// drain empties the shard: there will be no more events.
+// drain handles what is queued and decides all open flows: no more events come.
 func (s *Shard) drain() {
 	for _, in := range []chan *flow.Batch{s.in, s.captures} {
 		for len(in) > 0 {
-			s.batch(<-in)
+			s.handleBatch(<-in)
 		}
 	}
 	now := time.Now()
-	for _, l := range s.lanes {
-		s.drainPending(l)
-		for r := l.Quiet(s.table, 0); r != flow.None; r = l.Quiet(s.table, 0) {
-			s.decideBestSoFar(r, trigger{reason: cascade.Evicted, at: l.Now(), arrived: now})
+	for _, clock := range s.clocks {
+		s.drainPending(clock)
+		for r := clock.Idle(s.table, 0); r != flow.None; r = clock.Idle(s.table, 0) {
+			s.decideBestSoFar(r, trigger{reason: cascade.Evicted, packetTime: clock.Now(), arrived: now})
 		}
 	}
 	s.flush()
 }
 
-// flush hands over the decisions made since the last time.
+// flush sends the decisions made since the last flush.
 func (s *Shard) flush() {
 	if len(s.records) > 0 {
 		s.options.Log.Write(s.records)

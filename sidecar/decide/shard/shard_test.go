@@ -114,16 +114,16 @@ func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
 	service := r.service(b)
 	var err error
 	r.shard, err = New(Options{
-		Service: service, MaxFlows: max, Deadline: deadline, Payload: true,
-		Quiet: 10 * time.Second, Forget: time.Minute,
-		Log: r.decisions, Known: r, OnError: func(err error) { r.errs = append(r.errs, err) },
+		Bundle: service, MaxFlows: max, Deadline: deadline, Payload: true,
+		IdleTimeout: 10 * time.Second, Retention: time.Minute,
+		Log: r.decisions, RecentlyDecided: r, OnError: func(err error) { r.errs = append(r.errs, err) },
 		OnLoad:  func(l telemetry.Load) { r.loads = append(r.loads, l.String()) },
 		Metrics: r.metrics.NewShard(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	service.Counted.Begin()
+	service.Metrics.Begin()
 	return r
 }
 
@@ -132,9 +132,9 @@ const deadline = time.Minute
 
 // service is a service that is closed at the end of the test, if it is not over
 // before.
-func (r *rig) service(b *bundle.Bundle) *Service {
+func (r *rig) service(b *bundle.Bundle) *servedBundle {
 	r.t.Helper()
-	v, err := NewService(b, 4, 2, r.metrics)
+	v, err := newServedBundle(b, 4, 2, r.metrics)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -165,10 +165,10 @@ func tcp(src, dst byte, sport, dport uint16, flags byte) []byte {
 func (r *rig) batch(fill func(*flow.Batch)) {
 	b := flow.NewBatch(r.source, time.Now())
 	fill(b)
-	r.shard.batch(b)
+	r.shard.handleBatch(b)
 	if !r.slow {
-		for r.shard.load.len > 0 {
-			r.shard.catchUp()
+		for r.shard.slow.len > 0 {
+			r.shard.runSlow()
 		}
 	}
 	r.shard.flush()
@@ -192,7 +192,7 @@ func (r *rig) send(id, index uint64, dir packet.Dir, raw []byte) {
 		e := b.Add()
 		e.ID, e.Time, e.Dir, e.Kind, e.Link = wire.UintID(id), r.time, dir, flow.Frame, packet.RawIP
 		e.OrigPkts = index
-		b.Keep(e, raw)
+		b.AddBytes(e, raw)
 	})
 }
 
@@ -200,7 +200,7 @@ func (r *rig) meta(id, index uint64, payload int32) {
 	r.time += 1000
 	r.batch(func(b *flow.Batch) {
 		e := b.Add()
-		e.ID, e.Time, e.Kind, e.OrigPkts, e.Payload = wire.UintID(id), r.time, flow.Meta, index, payload
+		e.ID, e.Time, e.Kind, e.OrigPkts, e.Payload = wire.UintID(id), r.time, flow.Headerless, index, payload
 		e.Tuple = packet.Tuple{Proto: 17}
 	})
 }
@@ -218,10 +218,10 @@ func (r *rig) end(id uint64) {
 func (r *rig) closed(id, packets uint64) {
 	r.time += 1000
 	b := flow.NewBatch(&flow.Source{Sensor: "s"}, time.Now())
-	b.Aside = true
+	b.OutOfBand = true
 	e := b.Add()
-	e.ID, e.Time, e.Kind, e.RespPkts = wire.UintID(id), r.time, flow.Closed, packets
-	r.shard.batch(b)
+	e.ID, e.Time, e.Kind, e.RespPkts = wire.UintID(id), r.time, flow.EndReported, packets
+	r.shard.handleBatch(b)
 	r.shard.flush()
 }
 
@@ -229,7 +229,7 @@ func (r *rig) clock(seconds int64) {
 	r.time += seconds * 1e6
 	r.batch(func(b *flow.Batch) {
 		e := b.Add()
-		e.Time, e.Kind = r.time, flow.Clock
+		e.Time, e.Kind = r.time, flow.ClockUpdate
 	})
 }
 
@@ -243,7 +243,7 @@ func (r *rig) sync(final bool) (passed bool) {
 func (r *rig) want(want ...string) {
 	r.t.Helper()
 	for r.shard.pending() > 0 {
-		r.shard.complete(<-r.shard.answered)
+		r.shard.handleBatchedAnswer(<-r.shard.batchedAnswers)
 	}
 	r.shard.flush()
 	var got []string
@@ -262,8 +262,8 @@ func (r *rig) want(want ...string) {
 }
 
 func (s *Shard) pending() (n int) {
-	for _, l := range s.lanes {
-		n += l.Pending()
+	for _, l := range s.clocks {
+		n += l.Scoring()
 	}
 	return n
 }
@@ -322,7 +322,7 @@ func TestDecisions(t *testing.T) {
 				if len(r.errs) > 0 {
 					t.Error(r.errs)
 				}
-				if n := len(r.shard.lanes); n > 1+r.reconnects {
+				if n := len(r.shard.clocks); n > 1+r.reconnects {
 					t.Errorf("%d lanes", n)
 				}
 			})
@@ -347,12 +347,12 @@ func TestLabelGoesToWhoAsked(t *testing.T) {
 // Repeated packets keep no live flow open.
 func TestRepeatedPackets(t *testing.T) {
 	r := newRig(t, testBundle(t, false, false), 10, false)
-	r.shard.quiet = (50 * time.Millisecond).Microseconds()
+	r.shard.idleTimeout = (50 * time.Millisecond).Microseconds()
 	for until := time.Now().Add(5 * time.Second); len(r.records) == 0 && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		r.orig(1, 1, 100)
 		r.shard.tick()
-		for r.shard.load.len > 0 {
-			r.shard.catchUp()
+		for r.shard.slow.len > 0 {
+			r.shard.runSlow()
 		}
 		r.shard.flush()
 	}
@@ -372,7 +372,7 @@ func TestLengthOfOffloadedPackets(t *testing.T) {
 	r.batch(func(b *flow.Batch) {
 		e := b.Add()
 		e.ID, e.Time, e.OrigPkts, e.Link, e.WireLen = wire.UintID(1), 1, 1, packet.RawIP, 35
-		b.Keep(e, raw)
+		b.AddBytes(e, raw)
 	})
 	if p := r.shard.table.Packets(r.shard.table.Find(flow.Key{ID: wire.UintID(1)}))[0]; p.Length != 35 {
 		t.Errorf("length %d, want 35", p.Length)
@@ -396,7 +396,7 @@ func TestNovelFlowsAreUnknown(t *testing.T) {
 	} {
 		b := testBundle(t, false, false)
 		s := stage(t, "fast", 1, false, forest.New(e), 0)
-		s.Profile, s.Novel = novelty.New(s.Model), []float32{test.novel}
+		s.Profile, s.MaxNovelty = novelty.New(s.Model), []float32{test.novel}
 		c, err := cascade.New(classes, []cascade.Stage{s, b.Packet.Stages[1]})
 		if err != nil {
 			t.Fatal(err)
@@ -480,8 +480,8 @@ func TestFastStagesGoFirst(t *testing.T) {
 		s.flush()
 	}
 	age := func(by time.Duration) { // of the flows that wait
-		for i := range s.load.len {
-			task := &s.load.tasks[(s.load.first+i)%maxSlow]
+		for i := range s.slow.len {
+			task := &s.slow.ring[(s.slow.first+i)%maxSlowQueue]
 			task.trigger.asked = task.trigger.asked.Add(-by)
 		}
 	}
@@ -491,12 +491,12 @@ func TestFastStagesGoFirst(t *testing.T) {
 			t.Fatalf("%d flows decided, want %d", n, want)
 		}
 	}
-	some(few)
+	some(fewQueued)
 	age(2 * deadline)
 	some(0) // few flows are no load: past the deadline they are asked about
-	decided(few)
-	if s.Level() != 0 || s.Waiting() != 0 {
-		t.Fatalf("level %d, %d wait", s.Level(), s.Waiting())
+	decided(fewQueued)
+	if s.Level() != 0 || s.QueuedSlow() != 0 {
+		t.Fatalf("level %d, %d wait", s.Level(), s.QueuedSlow())
 	}
 	for _, rec := range r.records {
 		if rec.Stage != "slow" {
@@ -505,8 +505,8 @@ func TestFastStagesGoFirst(t *testing.T) {
 	}
 
 	some(100)
-	for s.Level() < loosest {
-		s.load.tasks[s.load.first].trigger.asked = time.Now().Add(-deadline * 3 / 8)
+	for s.Level() < maxRelaxLevel {
+		s.slow.ring[s.slow.first].trigger.asked = time.Now().Add(-deadline * 3 / 8)
 		s.adjustLoad()
 		time.Sleep(time.Millisecond)
 	}
@@ -517,31 +517,31 @@ func TestFastStagesGoFirst(t *testing.T) {
 			t.Fatalf("%+v", rec)
 		}
 	}
-	if before != few || !slices.Equal(r.loads, []string{"loosened"}) {
+	if before != fewQueued || !slices.Equal(r.loads, []string{"loosened"}) {
 		t.Errorf("%d flows were shed before; told: %q", before, r.loads)
 	}
 
 	age(2 * deadline)
 	some(0)
-	decided(few + 10 + 100)
-	for _, rec := range r.records[few+10+100-few:] { // some, which are no load
+	decided(fewQueued + 10 + 100)
+	for _, rec := range r.records[fewQueued+10+100-fewQueued:] { // some, which are no load
 		if rec.Reason != "flow_end" || rec.Stage != "slow" {
 			t.Fatalf("%+v", rec)
 		}
 	}
-	for _, rec := range r.records[few+10 : few+10+100-few] {
+	for _, rec := range r.records[fewQueued+10 : fewQueued+10+100-fewQueued] {
 		if rec.Reason != "shed" || rec.Stage != "fast" || rec.Label != "a" {
 			t.Fatalf("%+v", rec)
 		}
 	}
-	if s.Level() != shedding {
+	if s.Level() != shedLevel {
 		t.Errorf("level %d", s.Level())
 	}
 
 	r.slow = false
 	some(0)
-	for s.load.len > 0 {
-		s.catchUp()
+	for s.slow.len > 0 {
+		s.runSlow()
 	}
 	s.flush()
 	decided(int(id))
@@ -563,20 +563,20 @@ func TestShedBeforeTheFirstStage(t *testing.T) {
 	b.Packet.Stages[0].Packets = 2
 	r := newRig(t, b, 100, false)
 	r.slow = true
-	const flows = few + 2
+	const flows = fewQueued + 2
 	for id := range uint64(flows) {
 		r.orig(id, 1, 3+int(id)%2*99) // the fast stage is sure of half of them
 		r.end(id)
 	}
-	for i := range r.shard.load.len {
-		r.shard.load.tasks[i].trigger.asked = time.Now().Add(-2 * deadline)
+	for i := range r.shard.slow.len {
+		r.shard.slow.ring[i].trigger.asked = time.Now().Add(-2 * deadline)
 	}
 	r.shard.adjustLoad()
 	r.shard.flush()
 	if len(r.records) != flows {
 		t.Fatalf("%d flows were decided, want %d", len(r.records), flows)
 	}
-	for _, rec := range r.records[:flows-few] {
+	for _, rec := range r.records[:flows-fewQueued] {
 		if rec.Reason != "shed" || rec.Label != "a" || rec.Stage != "fast" || rec.Packets != 1 {
 			t.Errorf("%+v", rec)
 		}
@@ -593,8 +593,8 @@ func TestComputeLatency(t *testing.T) {
 			b := flow.NewBatch(r.source, arrived)
 			e := b.Add()
 			e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(index), index+1, packet.RawIP
-			b.Keep(e, frame(1, 2, 1000, 53, 100))
-			r.shard.batch(b)
+			b.AddBytes(e, frame(1, 2, 1000, 53, 100))
+			r.shard.handleBatch(b)
 		}
 	}
 	for id := range uint64(4) { // as many as there are jobs
@@ -625,7 +625,7 @@ func TestComputeLatency(t *testing.T) {
 // live flow is decided about as soon as it may wait.
 func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 	r := newRig(t, testBundle(t, false, false), 1<<12, false)
-	r.shard.load.admission = newAdmission(20 * time.Millisecond)
+	r.shard.slow.admission = newAdmission(20 * time.Millisecond)
 	flood := &flow.Source{Sensor: "flood", SensorID: 1, Capture: true}
 	stop, over := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -635,7 +635,7 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 				id++
 				e := b.Add()
 				e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(id), 1, packet.RawIP
-				b.Keep(e, frame(1, 2, 1000, 53, 1))
+				b.AddBytes(e, frame(1, 2, 1000, 53, 1))
 			}
 			select {
 			case r.shard.captures <- b:
@@ -655,7 +655,7 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 		for index := range uint64(3) {
 			e := b.Add()
 			e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(index), index+1, packet.RawIP
-			b.Keep(e, frame(1, 2, 1000, 53, 100))
+			b.AddBytes(e, frame(1, 2, 1000, 53, 100))
 		}
 		r.shard.in <- b
 	}
@@ -683,16 +683,16 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 
 // TestTooManyForSlowStages: the flows that wait are bounded.
 func TestTooManyForSlowStages(t *testing.T) {
-	r := newRig(t, testBundle(t, false, false), 2*maxSlow, false)
+	r := newRig(t, testBundle(t, false, false), 2*maxSlowQueue, false)
 	r.slow = true
-	for id := range uint64(maxSlow + 5) {
+	for id := range uint64(maxSlowQueue + 5) {
 		r.orig(id, 1, 100)
 		r.end(id)
 	}
-	if n := len(r.records); n == 0 || r.shard.Waiting() > maxSlow {
-		t.Errorf("%d flows wait, %d are decided", r.shard.Waiting(), n)
+	if n := len(r.records); n == 0 || r.shard.QueuedSlow() > maxSlowQueue {
+		t.Errorf("%d flows wait, %d are decided", r.shard.QueuedSlow(), n)
 	}
-	if !r.sync(false) || len(r.records) != maxSlow+5 {
+	if !r.sync(false) || len(r.records) != maxSlowQueue+5 {
 		t.Errorf("%d flows are decided after the barrier", len(r.records))
 	}
 }
@@ -701,21 +701,21 @@ func TestTooManyForSlowStages(t *testing.T) {
 // packets gets them, and a bundle is let go when its last flow is decided.
 func TestTake(t *testing.T) {
 	r := newRig(t, testBundle(t, false, false), 100, false)
-	old := r.shard.shares[0].service
+	old := r.shard.bundles[0].served
 	next := testBundle(t, false, false)
 	next.Manifest.Version = "2.0.0"
 	next.Packet.Stages[1].Packets = 5
 	v := r.service(next)
 	r.orig(1, 1, 100)
-	p, err := r.shard.Prepare(v)
+	p, err := r.shard.newBundle(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.orig(2, 1, 100)
-	v.Counted.Begin()
-	r.shard.Take(p)
-	r.shard.take(<-r.shard.next)
-	<-p.Taken()
+	v.Metrics.Begin()
+	r.shard.Serve(p)
+	r.shard.install(<-r.shard.installs)
+	<-p.Installed()
 	r.orig(3, 1, 100)
 	r.shard.tick()
 	for _, id := range []uint64{1, 2, 3} {
@@ -724,7 +724,7 @@ func TestTake(t *testing.T) {
 		}
 		r.shard.tick()
 		select {
-		case <-old.Over():
+		case <-old.Released():
 			if id < 2 {
 				t.Errorf("the old bundle was let go after flow %d", id)
 			}
@@ -818,14 +818,14 @@ func TestDirectionIsTheFirstPacketsWord(t *testing.T) {
 func TestLiveFlowsGrowQuietWithoutPackets(t *testing.T) {
 	b := testBundle(t, false, false)
 	r := newRig(t, b, 10, false)
-	r.shard.quiet = (20 * time.Millisecond).Microseconds()
+	r.shard.idleTimeout = (20 * time.Millisecond).Microseconds()
 	done := make(chan error)
 	stop := make(chan struct{})
 	go func() { done <- r.shard.Run(stop) }()
 	in := flow.NewBatch(r.source, time.Now())
 	e := in.Add()
 	e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(1), 1, 1, packet.RawIP
-	in.Keep(e, frame(1, 2, 1000, 53, 100))
+	in.AddBytes(e, frame(1, 2, 1000, 53, 100))
 	r.shard.in <- in
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		r.mu.Lock()
@@ -884,8 +884,8 @@ func benchmarkPacket(b *testing.B, served *bundle.Bundle) {
 		batch := flow.NewBatch(r.source, r.shard.start)
 		e := batch.Add()
 		e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), r.time, index, packet.RawIP
-		batch.Keep(e, raw)
-		r.shard.batch(batch)
+		batch.AddBytes(e, raw)
+		r.shard.handleBatch(batch)
 		r.shard.records = r.shard.records[:0]
 	}
 }

@@ -62,10 +62,10 @@ func TestPayload(t *testing.T) {
 					e.OrigPkts, e.Kind, e.Link = i+1, flow.Frame, packet.RawIP
 					raw := append(frame(1, 2, 1000, 53, 4), "text"...)
 					if meta {
-						e.Kind, e.Payload, e.Tuple = flow.Meta, 4, packet.Tuple{Proto: packet.UDP}
+						e.Kind, e.Payload, e.Tuple = flow.Headerless, 4, packet.Tuple{Proto: packet.UDP}
 						raw = raw[28:]
 					}
-					b.Keep(e, raw)
+					b.AddBytes(e, raw)
 				})
 			}
 			for i, p := range r.shard.table.Packets(1) {

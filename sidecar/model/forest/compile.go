@@ -10,29 +10,29 @@ import (
 
 // split is a node while it is sorted within its column.
 type split struct {
-	clearing
+	mask
 	threshold                        float32
 	nanRight, zeroRight, zeroMissing bool
 }
 
 func compile(e *lightgbm.Ensemble) *forest {
-	f := &forest{Ensemble: e, nan: map[uint32][]clearing{}, zero: map[uint32][]split{}}
+	f := &forest{Ensemble: e, nanMasks: map[uint32][]mask{}, zeroSplits: map[uint32][]split{}}
 	leaves := 0
 	for i := range e.Trees {
 		leaves += len(e.Trees[i].Leaf)
 	}
-	f.leaves, f.number = make([]float64, 0, leaves), make([]uint16, 0, leaves)
+	f.leaves, f.leafNumber = make([]float64, 0, leaves), make([]uint16, 0, leaves)
 	splits := make([][]split, len(e.Columns)) // by column
 	for i := 0; i < len(e.Trees); {
-		n := alike(e.Trees[i:min(i+e.Groups, len(e.Trees))])
-		walk := len(e.Trees[i].Leaf) > maxLeaves || n > 1 && i%e.Groups == 0 && n == e.Groups
-		if !walk {
-			f.sow(splits, i)
+		n := sameShape(e.Trees[i:min(i+e.Groups, len(e.Trees))])
+		traverse := len(e.Trees[i].Leaf) > maxLeaves || n > 1 && i%e.Groups == 0 && n == e.Groups
+		if !traverse {
+			f.addMasked(splits, i)
 			i++
 			continue
 		}
-		f.walked = append(f.walked, walked{root: uint32(len(f.nodes)), tree: uint32(i), trees: uint32(n)})
-		f.plant(&e.Trees[i])
+		f.traversed = append(f.traversed, traversed{root: uint32(len(f.nodes)), tree: uint32(i), trees: uint32(n)})
+		f.addTraversed(&e.Trees[i])
 		for _, t := range e.Trees[i : i+n] {
 			f.addLeaves(t.Leaf)
 		}
@@ -40,14 +40,15 @@ func compile(e *lightgbm.Ensemble) *forest {
 	}
 	for i, nodes := range splits {
 		if len(nodes) > 0 {
-			f.sort(uint32(i), nodes)
+			f.addColumn(uint32(i), nodes)
 		}
 	}
 	return f
 }
 
-// alike is how many of the first trees are the first with other leaves.
-func alike(trees []lightgbm.Tree) int {
+// sameShape is how many of the first trees differ from the first only in their leaf
+// values.
+func sameShape(trees []lightgbm.Tree) int {
 	first, n := &trees[0], 1
 	for ; n < len(trees); n++ {
 		t := &trees[n]
@@ -60,18 +61,18 @@ func alike(trees []lightgbm.Tree) int {
 }
 
 func (f *forest) addLeaves(values []float64) {
-	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
+	f.firstLeaf = append(f.firstLeaf, uint32(len(f.leaves)))
 	for i, v := range values {
 		f.addLeaf(i, v)
 	}
 }
 
 func (f *forest) addLeaf(number int, value float64) {
-	f.leaves, f.number = append(f.leaves, value), append(f.number, uint16(number))
+	f.leaves, f.leafNumber = append(f.leaves, value), append(f.leafNumber, uint16(number))
 }
 
-// plant adds a tree that is walked.
-func (f *forest) plant(t *lightgbm.Tree) {
+// addTraversed adds a tree that is traversed.
+func (f *forest) addTraversed(t *lightgbm.Tree) {
 	if len(t.Feature) == 0 {
 		f.nodes = append(f.nodes, node{left: ^0, right: ^0})
 		return
@@ -91,11 +92,11 @@ func (f *forest) plant(t *lightgbm.Tree) {
 	}
 }
 
-// sow adds tree i, which is not walked: its leaves from left to right, and its
-// nodes to splits.
-func (f *forest) sow(splits [][]split, i int) {
+// addMasked adds tree i, which is evaluated by masks: its leaves from left to right,
+// and its nodes to splits.
+func (f *forest) addMasked(splits [][]split, i int) {
 	t := &f.Trees[i]
-	f.firstOf = append(f.firstOf, uint32(len(f.leaves)))
+	f.firstLeaf = append(f.firstLeaf, uint32(len(f.leaves)))
 	if len(t.Feature) == 0 {
 		f.addLeaf(0, t.Leaf[0])
 		return
@@ -110,7 +111,7 @@ func (f *forest) sow(splits [][]split, i int) {
 		left := uint32(1)<<middle - uint32(1)<<leaf
 		nodes := &splits[t.Feature[n]]
 		*nodes = append(*nodes, split{
-			clearing: newClearing(i, left), threshold: floor(t.Threshold[n]),
+			mask: newMask(i, left), threshold: floor(t.Threshold[n]),
 			nanRight: !t.GoesLeft(n, math.NaN()), zeroRight: !t.GoesLeft(n, 0), zeroMissing: t.ZeroIsMissing(n),
 		})
 		return visit(t.Right[n], middle)
@@ -128,29 +129,30 @@ func floor(v float64) float32 {
 	return f
 }
 
-// sort puts the nodes of a column in the order in which scan clears.
-func (f *forest) sort(index uint32, nodes []split) {
+// addColumn adds a column whose nodes are sorted by threshold, as applyMasks needs
+// them.
+func (f *forest) addColumn(index uint32, nodes []split) {
 	slices.SortFunc(nodes, func(a, b split) int {
 		if c := cmp.Compare(a.threshold, b.threshold); c != 0 {
 			return c
 		}
-		return cmp.Compare(uint32(a.clearing), uint32(b.clearing)) // by tree; in any order there
+		return cmp.Compare(uint32(a.mask), uint32(b.mask)) // by tree; in any order there
 	})
-	c := column{index: index, low: nodes[0].threshold, from: uint32(len(f.clears)), rung: uint32(len(f.rungs))}
+	c := column{index: index, lowest: nodes[0].threshold, firstMask: uint32(len(f.masks)), firstThreshold: uint32(len(f.thresholds))}
 	for i, s := range nodes {
 		if i > 0 && nodes[i-1].threshold != s.threshold {
-			f.rungs = append(f.rungs, rung{s.threshold, uint32(len(f.clears))})
-			c.rungs++
+			f.thresholds = append(f.thresholds, threshold{s.threshold, uint32(len(f.masks))})
+			c.thresholds++
 		}
-		f.clears = append(f.clears, s.clearing)
-		c.zero = c.zero || s.zeroMissing
+		f.masks = append(f.masks, s.mask)
+		c.zeroMissing = c.zeroMissing || s.zeroMissing
 		if s.nanRight {
-			f.nan[index] = append(f.nan[index], s.clearing)
+			f.nanMasks[index] = append(f.nanMasks[index], s.mask)
 		}
 	}
-	c.to = uint32(len(f.clears))
-	if c.zero {
-		f.zero[index] = nodes
+	c.endMask = uint32(len(f.masks))
+	if c.zeroMissing {
+		f.zeroSplits[index] = nodes
 	}
 	f.columns = append(f.columns, c)
 }

@@ -1,21 +1,19 @@
 // Package forest evaluates LightGBM classifiers fast, one row at a time.
 //
-// Where a tree leads a row is found without walking it, as in QuickScorer
-// (Lucchese et al., SIGIR 2015): a tree of up to 32 leaves has a set of the
-// leaves that the row may still reach, in the order from left to right. Every
-// node that sends the row to the right takes the leaves on its left out of the
-// set; whichever nodes those are and in whatever order, the first leaf that is
-// left is the row's. So the nodes of all trees can be sorted by the column that
-// they look at and then by threshold, and a value is compared once for all
-// nodes of its column: up to some place in that order every node sends it right,
-// from there on none does. Their sets lie side by side in memory, there is no
-// branch for a node, and nodes that send a row left cost nothing.
+// It uses QuickScorer (Lucchese et al., SIGIR 2015) for trees of up to 32 leaves.
+// Each tree has a bitvector of its leaves from left to right; here a set bit is a
+// leaf that the row cannot reach. Every node whose test sends the row right has a
+// mask of the leaves in its left subtree. ORing the masks of all such nodes, in any
+// order, leaves the exit leaf as the first zero bit. So the nodes of all trees are
+// sorted by column and then by threshold, and a value is compared in that order
+// until a threshold is not exceeded. There is no branch per node, and nodes that
+// send a row left cost nothing.
 //
-// Larger trees are walked. So are trees that differ in nothing but what their
-// leaves say, as those of a decision tree with several classes do: once for all
-// of them.
+// Larger trees are traversed node by node. So are adjacent trees that differ only
+// in their leaf values, as those of a decision tree with several classes do: they
+// are traversed once for all.
 //
-// Answers are those of package leaves, bit for bit: thresholds are rounded to
+// Results equal those of package leaves bit for bit: thresholds are rounded to
 // float32 so that no float32 changes its side, and leaf values are summed in
 // float64 in the order of the trees.
 package forest

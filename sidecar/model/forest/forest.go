@@ -11,44 +11,44 @@ import (
 // forest is a compiled ensemble.
 type forest struct {
 	*lightgbm.Ensemble
-	columns []column
-	rungs   []rung
-	clears  []clearing
-	nan     map[uint32][]clearing // what a NaN in a column clears
-	zero    map[uint32][]split    // the nodes of a column in which some node takes zero for missing
-	walked  []walked
-	nodes   []node
-	leaves  []float64 // of all trees
-	number  []uint16  // of each leaf, in its tree's text
-	firstOf []uint32  // where the leaves of each tree begin
+	columns    []column
+	thresholds []threshold
+	masks      []mask
+	nanMasks   map[uint32][]mask  // masks that a NaN in a column applies
+	zeroSplits map[uint32][]split // the nodes of a column in which some node takes zero for missing
+	traversed  []traversed
+	nodes      []node
+	leaves     []float64 // of all trees
+	leafNumber []uint16  // of each leaf, in its tree's text
+	firstLeaf  []uint32  // where the leaves of each tree begin
 }
 
-// column is a column of the row that nodes look at, with its least threshold.
-// Clearings from from on belong to that, up to those of its first rung.
+// column is a column of the row that nodes test. Masks from firstMask on belong to
+// its lowest threshold, up to the first mask of its second.
 type column struct {
-	index    uint32
-	low      float32
-	from, to uint32 // of all its clearings
-	rung     uint32 // first of its rungs
-	rungs    uint32
-	zero     bool // it stands in forest.zero
+	index              uint32
+	lowest             float32
+	firstMask, endMask uint32 // of all its masks
+	firstThreshold     uint32 // index of its second
+	thresholds         uint32
+	zeroMissing        bool // some node takes zero for missing, see forest.zeroSplits
 }
 
-// rung is a further threshold of a column, in ascending order.
-type rung struct {
-	threshold float32
-	from      uint32
+// threshold is a further threshold of a column, in ascending order.
+type threshold struct {
+	value     float32
+	firstMask uint32
 }
 
-// clearing is what a node does that sends a row to the right: the tree in the
-// low half, the leaves that the row cannot reach in the high half.
-type clearing uint64
+// mask is the effect of a node that sends a row to the right: the tree in the low
+// half, the leaves that the row cannot reach in the high half.
+type mask uint64
 
-// maxLeaves is the most leaves of a tree that is not walked.
+// maxLeaves is the most leaves of a tree that is evaluated by masks.
 const maxLeaves = 32
 
-func newClearing(tree int, leaves uint32) clearing {
-	return clearing(leaves)<<32 | clearing(tree)
+func newMask(tree int, leaves uint32) mask {
+	return mask(leaves)<<32 | mask(tree)
 }
 
 // New compiles e.
@@ -60,28 +60,28 @@ func (f *forest) Close() error      { return nil }
 
 func (f *forest) NewScorer() (model.Scorer, error) {
 	return &scorer{
-		forest: f,
-		width:  len(f.Ensemble.Columns),
-		raw:    make([]float64, f.Groups),
-		leafAt: slices.Clone(f.firstOf),
-		gone:   new([lightgbm.MaxTrees]uint32),
+		forest:     f,
+		width:      len(f.Ensemble.Columns),
+		raw:        make([]float64, f.Groups),
+		leafBase:   slices.Clone(f.firstLeaf),
+		bitvectors: new([lightgbm.MaxTrees]uint32),
 	}, nil
 }
 
 // scorer evaluates rows one by one.
 type scorer struct {
 	*forest
-	width  int
-	raw    []float64
-	leafAt []uint32                   // where a walked tree ended, or where the leaves of another begin
-	gone   *[lightgbm.MaxTrees]uint32 // of each tree, the leaves that the row cannot reach
+	width      int
+	raw        []float64
+	leafBase   []uint32                   // exit leaf of a traversed tree, else the first leaf of the tree
+	bitvectors *[lightgbm.MaxTrees]uint32 // of each tree, the leaves that the row cannot reach
 }
 
 func (s *scorer) Close() error { return nil }
 
 // Leaf implements model.Trees.
 func (s *scorer) Leaf(tree int) int {
-	return int(s.number[s.leafAt[tree]+uint32(bits.TrailingZeros32(^s.gone[tree]))])
+	return int(s.leafNumber[s.leafBase[tree]+uint32(bits.TrailingZeros32(^s.bitvectors[tree]))])
 }
 
 func (s *scorer) Score(probs, rows []float32, n int) error {
@@ -98,60 +98,61 @@ func (s *scorer) Score(probs, rows []float32, n int) error {
 
 // evaluate finds the raw scores of a row.
 func (s *scorer) evaluate(row []float32) {
-	clear(s.gone[:len(s.Trees)])
-	s.scan(row)
-	s.walk(row)
+	clear(s.bitvectors[:len(s.Trees)])
+	s.applyMasks(row)
+	s.traverse(row)
 	s.sum()
 }
 
-// scan clears, column by column, the leaves that the row cannot reach.
-func (s *scorer) scan(row []float32) {
+// applyMasks marks, column by column, the leaves that the row cannot reach.
+func (s *scorer) applyMasks(row []float32) {
 	for i := range s.columns {
 		c := &s.columns[i]
 		x := row[c.index]
 		switch {
 		case x != x:
-			s.clear(s.nan[c.index])
-		case c.zero && lightgbm.IsZero(float64(x)):
-			s.nothing(s.zero[c.index], x)
-		case x > c.low:
-			end := c.to
-			for _, r := range s.rungs[c.rung:][:c.rungs] {
-				if !(x > r.threshold) {
-					end = r.from
+			s.apply(s.nanMasks[c.index])
+		case c.zeroMissing && lightgbm.IsZero(float64(x)):
+			s.applyZero(s.zeroSplits[c.index], x)
+		case x > c.lowest:
+			end := c.endMask
+			for _, r := range s.thresholds[c.firstThreshold:][:c.thresholds] {
+				if !(x > r.value) {
+					end = r.firstMask
 					break
 				}
 			}
-			s.clear(s.clears[c.from:end])
+			s.apply(s.masks[c.firstMask:end])
 		}
 	}
 }
 
-// nothing clears what a zero does, in a column where it is missing to some nodes.
-func (s *scorer) nothing(splits []split, x float32) {
+// applyZero applies the masks of a zero, in a column where some nodes take it for
+// missing.
+func (s *scorer) applyZero(splits []split, x float32) {
 	for i := range splits {
 		n := &splits[i]
 		if n.zeroMissing && n.zeroRight || !n.zeroMissing && x > n.threshold {
-			s.gone[n.clearing%lightgbm.MaxTrees] |= uint32(n.clearing >> 32)
+			s.bitvectors[n.mask%lightgbm.MaxTrees] |= uint32(n.mask >> 32)
 		}
 	}
 }
 
-func (s *scorer) clear(all []clearing) {
-	gone := s.gone
+func (s *scorer) apply(all []mask) {
+	bitvectors := s.bitvectors
 	for _, c := range all {
-		gone[c%lightgbm.MaxTrees] |= uint32(c >> 32)
+		bitvectors[c%lightgbm.MaxTrees] |= uint32(c >> 32)
 	}
 }
 
 // sum adds up the leaves, in the order of the trees.
 func (s *scorer) sum() {
 	clear(s.raw)
-	for from := 0; from < len(s.leafAt); from += len(s.raw) {
-		at := s.leafAt[from:][:len(s.raw)]
-		gone := s.gone[from:][:len(s.raw)]
+	for from := 0; from < len(s.leafBase); from += len(s.raw) {
+		at := s.leafBase[from:][:len(s.raw)]
+		bitvectors := s.bitvectors[from:][:len(s.raw)]
 		for k := range s.raw {
-			s.raw[k] += s.leaves[at[k]+uint32(bits.TrailingZeros32(^gone[k]))]
+			s.raw[k] += s.leaves[at[k]+uint32(bits.TrailingZeros32(^bitvectors[k]))]
 		}
 	}
 }

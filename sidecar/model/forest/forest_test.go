@@ -341,8 +341,8 @@ func TestAlikeTreesAreWalkedOnce(t *testing.T) {
 		e.Trees = append(e.Trees, randomTree(r, 20, 4, 1))
 	}
 	f := compile(e)
-	if len(f.walked) != 1 || f.walked[0].trees != 3 || len(f.clears) != 3*19 {
-		t.Errorf("%d walks, %d clearings", len(f.walked), len(f.clears))
+	if len(f.traversed) != 1 || f.traversed[0].trees != 3 || len(f.masks) != 3*19 {
+		t.Errorf("%d walks, %d clearings", len(f.traversed), len(f.masks))
 	}
 	same(t, e, 100, 1)
 }

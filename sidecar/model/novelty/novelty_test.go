@@ -76,7 +76,7 @@ func TestStrangeness(t *testing.T) {
 		{1, []float32{50, 0}, .25, math.Sqrt(4./3) + .25}, // all trees
 		{1, []float32{float32(math.NaN()), 50}, .25, .25}, // no number is outside of nothing
 	} {
-		if got := p.Strangeness(test.class, test.prob, s.row(test.row...), s); got != float32(test.want) {
+		if got := p.Novelty(test.class, test.prob, s.row(test.row...), s); got != float32(test.want) {
 			t.Errorf("%v is strange to class %d by %v, want %v", test.row, test.class, got, test.want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestBinary(t *testing.T) {
 	p.Add(0, s.row(0, 0), s)
 	p.Add(1, s.row(20, 0), s)
 	for class, want := range []float64{0, math.Sqrt(3. / 2)} {
-		if got := p.Strangeness(class, 1, s.row(0, 0), s); got != float32(want) {
+		if got := p.Novelty(class, 1, s.row(0, 0), s); got != float32(want) {
 			t.Errorf("strange to class %d by %v, want %v", class, got, want)
 		}
 	}
@@ -148,8 +148,8 @@ func TestFile(t *testing.T) {
 			s.row(row...)
 			own.row(row...)
 			class := best(own.probs)
-			want := p.Strangeness(class, 1, row, own)
-			if got := again.Strangeness(class, 1, row, s); got != want {
+			want := p.Novelty(class, 1, row, own)
+			if got := again.Novelty(class, 1, row, s); got != want {
 				t.Fatalf("row %d is strange by %v, want %v", i, got, want)
 			}
 			if i%2 == 0 && want != 0 {
@@ -163,7 +163,7 @@ func TestFile(t *testing.T) {
 	if strange == 0 {
 		t.Error("no row is strange")
 	}
-	if n := testing.AllocsPerRun(100, func() { p.Strangeness(3, .5, rows[0], own) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { p.Novelty(3, .5, rows[0], own) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -214,7 +214,7 @@ func FuzzParse(f *testing.F) {
 		s := scorer(t, m)
 		row := s.row(x, -x)
 		for class := range 2 {
-			if v := p.Strangeness(class, s.probs[class], row, s); !(v >= 0 && v < 2.1) { // √(1+√2) and a third
+			if v := p.Novelty(class, s.probs[class], row, s); !(v >= 0 && v < 2.1) { // √(1+√2) and a third
 				t.Fatalf("strange by %v", v)
 			}
 		}
@@ -241,7 +241,7 @@ func BenchmarkStrangeness(b *testing.B) {
 		b.Run(name+"/strangeness", func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i = (i + 1) % len(rows) {
-				p.Strangeness(class, s.probs[class], rows[i], s)
+				p.Novelty(class, s.probs[class], rows[i], s)
 			}
 		})
 	}

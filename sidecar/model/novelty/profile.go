@@ -69,10 +69,10 @@ func (p *Profile) Add(class int, row []float32, t model.Trees) {
 	}
 }
 
-// Strangeness says how strange a flow is to a class, by the row that t has scored
+// Novelty says how strange a flow is to a class, by the row that t has scored
 // last and the probability that it gave to the class: 0 if it is sure of a flow that
 // looks like those that were added. What the probability lacks counts a third.
-func (p *Profile) Strangeness(class int, prob float32, row []float32, t model.Trees) float32 {
+func (p *Profile) Novelty(class int, prob float32, row []float32, t model.Trees) float32 {
 	c := &p.classes[class]
 	columns, trees := 0, 0
 	for i, s := range c.spans {

@@ -78,7 +78,7 @@ func (r *rig) Taps(sensor string) (int, bool) {
 	return r.taps, r.capture
 }
 
-func (r *rig) Closed(sensor string, events []flow.Event) {
+func (r *rig) EndReported(sensor string, events []flow.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if sensor != "s" {
@@ -100,7 +100,7 @@ func (r *rig) told(id uint64) (patient, final int) {
 	for _, e := range r.closed {
 		switch {
 		case e.ID != wire.UintID(id):
-		case e.Kind != flow.Closed || e.Time != begun+1_500_000:
+		case e.Kind != flow.EndReported || e.Time != begun+1_500_000:
 			r.t.Errorf("told of a flow: %+v", e)
 		case e.Index() == 4:
 			patient++

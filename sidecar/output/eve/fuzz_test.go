@@ -82,7 +82,7 @@ func TestAgreesWithEnrich(t *testing.T) {
 		if !valid([]byte(line)) {
 			continue
 		}
-		if r.read([]byte(line)); !r.of {
+		if r.read([]byte(line)); !r.hasFlow {
 			continue
 		}
 		d := decision(r.flow)
@@ -121,7 +121,7 @@ func BenchmarkRecords(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				from := n % 1000 * (len(record) + 1)
-				r.line(lines[from : from+len(record)+1])
+				r.handleLine(lines[from : from+len(record)+1])
 				n++
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")

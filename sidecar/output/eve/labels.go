@@ -7,13 +7,13 @@ import (
 	"serveflow/sidecar/output/sink"
 )
 
-// linger is how long a label is kept after its flow's record was written:
-// threads of Suricata that are behind may still write about the flow.
-const linger = 10 * time.Second
+// labelLinger is how long a label is kept after its flow's record was written: other
+// threads of Suricata may still write records of the flow.
+const labelLinger = 10 * time.Second
 
-// tolerance is how much later than the label's flow the flow of a record may
+// startTolerance is how much later than the label's flow the flow of a record may
 // have started and still be the same, in microseconds.
-const tolerance = 2_000_000
+const startTolerance = 2_000_000
 
 // label is one decision. Labels hold no pointers: a million of them cost the
 // garbage collector nothing.
@@ -28,14 +28,14 @@ type label struct {
 	prev, next    uint32 // in its list; 0: none
 }
 
-// fits says whether the label can be that of a record whose flow began at
+// matches says whether the label can be that of a record whose flow began at
 // start, an EVE time or nothing: flow ids are used again.
-func (l *label) fits(start []byte) bool {
+func (l *label) matches(start []byte) bool {
 	if start == nil {
 		return true
 	}
 	us, ok := jsonl.Micros(start)
-	return !ok || l.start+tolerance >= us
+	return !ok || l.start+startTolerance >= us
 }
 
 // texts are what Words are made from.
@@ -64,20 +64,20 @@ func newLabels(max int) labels {
 	return labels{max: max, index: map[uint64]uint32{}, used: 1, known: map[texts]uint32{}}
 }
 
-// put stores a decision in place of an earlier one on the same flow. If that
-// makes one too many, the oldest is forgotten.
+// put stores a decision, in place of an earlier one on the same flow. If that makes
+// one too many, the oldest is removed.
 func (s *labels) put(r *sink.Record) *label {
 	id := r.Flow.Uint()
 	at, ok := s.index[id]
 	switch {
 	case ok:
-		s.pull(at)
+		s.unlink(at)
 	case len(s.index) >= s.max:
 		oldest := s.ended.head
 		if oldest == 0 {
 			oldest = s.open.head
 		}
-		s.forget(oldest)
+		s.remove(oldest)
 	}
 	if !ok {
 		if n := len(s.free); n > 0 {
@@ -94,16 +94,16 @@ func (s *labels) put(r *sink.Record) *label {
 	l := s.at(at)
 	*l = label{
 		flow: id, start: r.Start, latency: r.LatencyUS, score: r.Score, margin: r.Margin,
-		packets: int32(r.Packets), words: s.word(r),
+		packets: int32(r.Packets), words: s.textsNumber(r),
 	}
-	s.push(at)
+	s.link(at)
 	return l
 }
 
 func (s *labels) at(n uint32) *label { return &s.slab[n/chunkLabels][n%chunkLabels] }
 
-// word is the number of a decision's texts.
-func (s *labels) word(r *sink.Record) uint32 {
+// textsNumber is the number of a decision's texts.
+func (s *labels) textsNumber(r *sink.Record) uint32 {
 	t := texts{r.Label, r.Stage, r.Model, r.Reason, r.Services}
 	n, ok := s.known[t]
 	if !ok {
@@ -118,7 +118,7 @@ func (s *labels) word(r *sink.Record) uint32 {
 // find is the label of a record's flow, or nil.
 func (s *labels) find(r *record) *label {
 	at, ok := s.index[r.flow]
-	if !ok || !s.at(at).fits(r.start) {
+	if !ok || !s.at(at).matches(r.start) {
 		return nil
 	}
 	return s.at(at)
@@ -127,36 +127,36 @@ func (s *labels) find(r *record) *label {
 // end notes that the record of a flow has been written.
 func (s *labels) end(flow uint64, now time.Time) {
 	if at, ok := s.index[flow]; ok {
-		s.pull(at)
+		s.unlink(at)
 		s.at(at).ended = now.UnixNano()
-		s.push(at)
+		s.link(at)
 	}
 }
 
-// expire forgets at most n flows that ended long enough ago.
+// expire removes at most n labels whose flow ended at least labelLinger ago.
 func (s *labels) expire(now time.Time, n int) {
-	until := now.Add(-linger).UnixNano()
+	until := now.Add(-labelLinger).UnixNano()
 	for ; n > 0 && s.ended.head != 0 && s.at(s.ended.head).ended <= until; n-- {
-		s.forget(s.ended.head)
+		s.remove(s.ended.head)
 	}
 }
 
-func (s *labels) forget(at uint32) {
-	s.pull(at)
+func (s *labels) remove(at uint32) {
+	s.unlink(at)
 	delete(s.index, s.at(at).flow)
 	s.free = append(s.free, at)
 }
 
-// in is the list that a label stands in.
-func (s *labels) in(at uint32) *labelList {
+// listOf is the list that a label is in.
+func (s *labels) listOf(at uint32) *labelList {
 	if s.at(at).ended != 0 {
 		return &s.ended
 	}
 	return &s.open
 }
 
-func (s *labels) push(at uint32) {
-	q, l := s.in(at), s.at(at)
+func (s *labels) link(at uint32) {
+	q, l := s.listOf(at), s.at(at)
 	l.prev, l.next = q.tail, 0
 	if q.tail == 0 {
 		q.head = at
@@ -166,8 +166,8 @@ func (s *labels) push(at uint32) {
 	q.tail = at
 }
 
-func (s *labels) pull(at uint32) {
-	q, l := s.in(at), s.at(at)
+func (s *labels) unlink(at uint32) {
+	q, l := s.listOf(at), s.at(at)
 	if l.prev == 0 {
 		q.head = l.next
 	} else {

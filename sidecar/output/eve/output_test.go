@@ -21,7 +21,7 @@ func (r *rig) flood() int {
 	line := strings.Repeat("x", 64<<10) // no record, which is faster to read
 	conn := r.dial()
 	defer conn.Close()
-	const n = 2*buffer/(64<<10) + 200
+	const n = 2*outputBuffer/(64<<10) + 200
 	for range n {
 		conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
 		if _, err := fmt.Fprintln(conn, line); err != nil {

@@ -26,15 +26,15 @@ type reader struct {
 // counts are results that are still to be counted.
 type counts [telemetry.EVEResults]uint64
 
-// chunk is how many bytes are gathered before they are handed over.
-const chunk = 64 << 10
+// handOverBytes is how many bytes are gathered before they go to the output.
+const handOverBytes = 64 << 10
 
 func newReader(s *Sink, conn io.Reader) *reader {
 	return &reader{sink: s, conn: conn, add: s.out.Add}
 }
 
-// Read reads from the connection for the reader of lines: what was dealt with
-// so far is handed over first, for this may take long.
+// Read reads from the connection for the reader of lines. It flushes first, because
+// the read may block for long.
 func (r *reader) Read(b []byte) (int, error) {
 	r.flush()
 	return r.conn.Read(b)
@@ -48,7 +48,7 @@ func (r *reader) run() error {
 	for {
 		line, err := lines.Next()
 		if len(line) > 0 {
-			r.line(line)
+			r.handleLine(line)
 		}
 		if err == jsonl.ErrLong {
 			r.counts[telemetry.EVETooLong]++
@@ -62,41 +62,41 @@ func (r *reader) run() error {
 	}
 }
 
-// line deals with a line, which at the end of a connection may have no end.
-func (r *reader) line(line []byte) {
+// handleLine handles a line, which at the end of a connection may lack its newline.
+func (r *reader) handleLine(line []byte) {
 	body, end := jsonl.CutEnd(line)
 	switch {
 	case valid(body):
-		r.take(body, end)
+		r.handleRecord(body, end)
 	case jsonl.FirstByte(body) == '{':
-		r.cut(body, end)
+		r.handleCutLine(body, end)
 	case len(end) == 0:
-		r.tear()
+		r.countTorn()
 	default:
-		r.pass(line, telemetry.EVEOther)
+		r.endLine(line, telemetry.EVEOther)
 	}
 }
 
-// cut deals with a line that is no valid record: one that was cut, by the end of
-// the connection or in front of the one that the line ends with.
-func (r *reader) cut(body, end []byte) {
-	at := part(body)
+// handleCutLine handles a line that is no valid record: one that the end of the
+// connection has cut, or a cut record followed by a whole one.
+func (r *reader) handleCutLine(body, end []byte) {
+	at := nextRecord(body)
 	if at > 0 {
-		r.piece(body[:at], nil)
+		r.handlePart(body[:at], nil)
 	}
-	r.piece(body[at:], end)
+	r.handlePart(body[at:], end)
 }
 
-// piece deals with a part of a line.
-func (r *reader) piece(body, end []byte) {
+// handlePart handles a part of a line.
+func (r *reader) handlePart(body, end []byte) {
 	if valid(body) {
-		r.take(body, end)
+		r.handleRecord(body, end)
 	} else {
-		r.tear()
+		r.countTorn()
 	}
 }
 
-func (r *reader) tear() {
+func (r *reader) countTorn() {
 	r.torn++
 	r.counts[telemetry.EVETorn]++
 }
@@ -104,46 +104,46 @@ func (r *reader) tear() {
 // newline ends a record whose own end has not come.
 var newline = []byte("\n")
 
-// take deals with a record.
-func (r *reader) take(body, end []byte) {
+// handleRecord handles a record.
+func (r *reader) handleRecord(body, end []byte) {
 	r.records++
 	if len(end) == 0 {
 		end = newline
 	}
 	rec := &r.record
 	rec.read(body)
-	if !rec.of || rec.labelled {
+	if !rec.hasFlow || rec.labelled {
 		r.out = append(r.out, body...)
-		r.pass(end, telemetry.EVEOther)
+		r.endLine(end, telemetry.EVEOther)
 		return
 	}
-	l, words, held := r.sink.find(rec, body, end)
+	l, words, held := r.sink.labelOrHold(rec, body, end)
 	switch {
 	case held:
 	case words == nil:
 		r.out = append(r.out, body...)
-		r.pass(end, telemetry.EVENoLabel)
+		r.endLine(end, telemetry.EVENoLabel)
 	default:
 		r.out = rec.splice(r.out, body, &l, words)
-		r.pass(end, telemetry.EVEEnriched)
+		r.endLine(end, telemetry.EVEEnriched)
 	}
 }
 
-// pass ends a line that is to be written.
-func (r *reader) pass(rest []byte, result telemetry.EVE) {
+// endLine ends a line of the output and counts its result.
+func (r *reader) endLine(rest []byte, result telemetry.EVE) {
 	r.out = append(r.out, rest...)
 	r.lines++
 	r.counts[result]++
-	if len(r.out) >= chunk {
+	if len(r.out) >= handOverBytes {
 		r.flush()
 	}
 }
 
-// flush hands over what was gathered.
+// flush writes the gathered lines to the output and counts their results.
 func (r *reader) flush() {
 	if r.lines > 0 {
 		r.add(r.out, r.lines)
-		if cap(r.out) > 4*chunk { // a record was long
+		if cap(r.out) > 4*handOverBytes { // a record was long
 			r.out = nil
 		}
 		r.out, r.lines = r.out[:0], 0

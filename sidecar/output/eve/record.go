@@ -10,28 +10,29 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// record is what a line tells of its flow. Its slices are the line's.
+// record is the fields of a line that concern its flow. Its slices point into the
+// line.
 type record struct {
 	flow       uint64
-	of         bool   // of a flow at all
+	hasFlow    bool   // of a flow at all
 	ends       bool   // it is the flow's own record
 	labelled   bool   // somebody has put a label in already
-	unset      bool   // it has the key for it, but null
+	nullLabel  bool   // it has the key for it, but null
 	app        []byte // Suricata's name for the flow's protocol, empty: none
 	time       []byte
-	start, end []byte // of the flow; nil: not told
+	start, end []byte // of the flow; nil: not in the record
 	orig, resp uint64 // the flow's packets
 }
 
 // valid says whether a line is a whole record.
 func valid(line []byte) bool { return jsonl.FirstByte(line) == '{' && jsonl.Valid(line) }
 
-// begin is what every record of Suricata begins with.
-var begin = []byte(`{"timestamp":`)
+// recordPrefix is what every record of Suricata begins with.
+var recordPrefix = []byte(`{"timestamp":`)
 
-// part finds the place in a line that is no valid record at which the next one
-// begins: Suricata takes a record that was sent in part for sent. 0: nowhere.
-func part(line []byte) int { return max(bytes.LastIndex(line, begin), 0) }
+// nextRecord finds where the next record begins in a line that is no valid record:
+// Suricata counts a record that was sent in part as sent. 0: nowhere.
+func nextRecord(line []byte) int { return max(bytes.LastIndex(line, recordPrefix), 0) }
 
 // read reads a record that is valid.
 func (r *record) read(line []byte) {
@@ -41,7 +42,7 @@ func (r *record) read(line []byte) {
 		case "flow_id":
 			var err error
 			r.flow, err = strconv.ParseUint(string(value), 10, 64)
-			r.of = err == nil
+			r.hasFlow = err == nil
 		case "event_type":
 			r.ends = string(value) == `"flow"`
 		case "app_proto":
@@ -54,10 +55,10 @@ func (r *record) read(line []byte) {
 			}
 		case "serveflow":
 			r.labelled = !jsonl.IsNull(value)
-			r.unset = !r.labelled
+			r.nullLabel = !r.labelled
 		}
 	}
-	r.ends = r.ends && r.of
+	r.ends = r.ends && r.hasFlow
 }
 
 // readFlow reads the object flow, which alerts carry too.
@@ -76,7 +77,7 @@ func (r *record) readFlow(object []byte) {
 	}
 }
 
-// count reads a number of packets; what is none is 0.
+// count reads a number of packets, 0 if it is none.
 func count(value []byte) uint64 {
 	n, err := strconv.ParseUint(string(value), 10, 48)
 	if err != nil {
@@ -85,15 +86,15 @@ func count(value []byte) uint64 {
 	return n
 }
 
-// closed is what the shards are told. The time is that of the flow's last
-// packet: when Suricata got round to writing is another in every run.
-func (r *record) closed() flow.Event {
+// endReport is the event that reports the flow's end to the shards. Its time is that
+// of the flow's last packet; the time of writing differs from run to run.
+func (r *record) endReport() flow.Event {
 	at := r.end
 	if at == nil {
 		at = r.time
 	}
 	us, _ := jsonl.Micros(at)
-	return flow.Event{ID: wire.UintID(r.flow), Time: us, Kind: flow.Closed, OrigPkts: r.orig, RespPkts: r.resp}
+	return flow.Event{ID: wire.UintID(r.flow), Time: us, Kind: flow.EndReported, OrigPkts: r.orig, RespPkts: r.resp}
 }
 
 // agrees says whether the record's app_proto goes together with a label that has
@@ -102,7 +103,7 @@ func (r *record) agrees(services string) sink.Agreement { return sink.Compare(se
 
 // splice appends a record with the label of its flow, in the place of one that is null.
 func (r *record) splice(dst, line []byte, l *label, words *sink.Words) []byte {
-	if r.unset {
+	if r.nullLabel {
 		line = jsonl.Without(nil, line, func(key, _ []byte) bool { return string(key) == "serveflow" })
 	}
 	brace := bytes.LastIndexByte(line, '}')

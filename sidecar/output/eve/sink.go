@@ -32,16 +32,16 @@ type Options struct {
 
 // Flows is where the sensor's flows are decided: a *shard.Pool.
 type Flows interface {
-	// Taps says how many taps of the sensor there are that may still have
-	// something to tell, and whether one of them reads a capture.
+	// Taps returns how many taps of the sensor may still send events, and whether one
+	// of them reads a capture.
 	Taps(sensor string) (n int, capture bool)
-	// Closed tells the shards of flows whose records have come. It may wait
-	// for them.
-	Closed(sensor string, events []flow.Event)
+	// EndReported sends the shards the ends of flows whose records have come. It may
+	// wait for busy shards.
+	EndReported(sensor string, events []flow.Event)
 }
 
-// buffer is how many bytes may wait for the output.
-const buffer = 32 << 20
+// outputBuffer is how many bytes may wait for the output.
+const outputBuffer = 32 << 20
 
 // maxConnections bounds how many connections are served at a time. Suricata
 // makes one for each output, or one for each of its threads.
@@ -57,27 +57,29 @@ type Sink struct {
 	out      *logfile.File
 	listener *unixsocket.Listener
 
-	mu      sync.Mutex // never held for long: shards wait for it
-	labels  labels
-	waiting waiting
-	conns   map[*net.UnixConn]struct{}
-	tapped  bool // the sensor has had a tap
-	lonely  bool // it was said that it has none
+	mu          sync.Mutex // never held for long: shards wait for it
+	labels      labels
+	waiting     waiting
+	conns       map[*net.UnixConn]struct{}
+	hadTap      bool // the sensor has had a tap
+	warnedNoTap bool // it was said that it has none
 
-	work    chan struct{} // records may be written
-	ask     chan struct{} // shards are to be told something
-	stop    chan struct{}
-	accepts sync.WaitGroup
-	readers sync.WaitGroup
-	tasks   sync.WaitGroup // keep and tell
+	releaseWanted chan struct{} // records may be written
+	reportWanted  chan struct{} // ends are to be reported to the shards
+	stop          chan struct{}
+	accepts       sync.WaitGroup
+	readers       sync.WaitGroup
+	tasks         sync.WaitGroup // keep and tell
 }
 
 // New opens the output and returns a sink that takes decisions.
 func New(o Options) (*Sink, error) {
 	out, err := logfile.Open(o.Output, logfile.Options{
 		Name: "log of EVE records", Key: "eve.output", MaxBytes: o.MaxBytes, Keep: o.Keep,
-		Buffer: buffer, MaxLine: buffer,
-		IsLine:  func(text []byte) bool { return bytes.HasPrefix(text, begin) || bytes.HasPrefix(begin, text) },
+		Buffer: outputBuffer, MaxLine: outputBuffer,
+		IsLine: func(text []byte) bool {
+			return bytes.HasPrefix(text, recordPrefix) || bytes.HasPrefix(recordPrefix, text)
+		},
 		OnError: func(err error) { o.Log.Error().Err(err).Msg("EVE output") },
 	})
 	if err != nil {
@@ -85,7 +87,7 @@ func New(o Options) (*Sink, error) {
 	}
 	s := &Sink{
 		options: o, out: out, labels: newLabels(o.MaxLabels), waiting: newWaiting(),
-		conns: map[*net.UnixConn]struct{}{}, work: make(chan struct{}, 1), ask: make(chan struct{}, 1), stop: make(chan struct{}),
+		conns: map[*net.UnixConn]struct{}{}, releaseWanted: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	o.Metrics.ReadEVE(
 		func() uint64 { return uint64(out.Stats().Written) },
@@ -95,8 +97,8 @@ func New(o Options) (*Sink, error) {
 	return s, nil
 }
 
-// Listen makes the socket and begins to serve. The shards behind f must run
-// until Stop has returned.
+// Listen makes the socket and begins to serve. The shards of f must run until Stop
+// has returned.
 func (s *Sink) Listen(f Flows) error {
 	l, err := s.options.Socket.Listen()
 	if err != nil {
@@ -105,11 +107,11 @@ func (s *Sink) Listen(f Flows) error {
 	s.flows, s.listener = f, l
 	s.accepts.Go(func() {
 		l.Serve(s.serve, func(err error) {
-			s.options.Log.Error().Err(err).Msg("EVE: cannot accept connections; trying on")
+			s.options.Log.Error().Err(err).Msg("EVE: cannot accept connections; retrying")
 		})
 	})
-	s.tasks.Go(s.keep)
-	s.tasks.Go(s.tell)
+	s.tasks.Go(s.releaseLoop)
+	s.tasks.Go(s.reportLoop)
 	return nil
 }
 
@@ -134,7 +136,7 @@ func (s *Sink) Write(records []sink.Record) {
 	}
 	s.mu.Unlock()
 	if ready {
-		wake(s.work)
+		wake(s.releaseWanted)
 	}
 }
 
@@ -145,12 +147,12 @@ func (s *Sink) Waiting() int {
 	return s.waiting.queue.Len()
 }
 
-// Reopen opens the output anew, after it was rotated by somebody else.
+// Reopen reopens the output, after another program has rotated it.
 func (s *Sink) Reopen() error { return s.out.Reopen() }
 
-// Stop takes no more connections, deals with what has come so far, and has the
-// shards told of the flows whose records still wait. It does nothing if Listen
-// has not succeeded, and must come before Close if it has.
+// Stop accepts no more connections, handles what has come so far, and reports the
+// ends of the flows whose records still wait to the shards. It does nothing if
+// Listen has not succeeded, and must come before Close if it has.
 func (s *Sink) Stop() error {
 	if s.listener == nil {
 		return nil
@@ -165,8 +167,8 @@ func (s *Sink) Stop() error {
 	s.readers.Wait()
 	close(s.stop)
 	s.tasks.Wait()
-	if last := s.lastAsks(); len(last) > 0 {
-		s.flows.Closed(s.options.Sensor, last)
+	if last := s.finalEndReports(); len(last) > 0 {
+		s.flows.EndReported(s.options.Sensor, last)
 	}
 	return err
 }
@@ -207,7 +209,7 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	}
 	s.readers.Go(func() {
 		log.Info().Msg("EVE connected")
-		r := newReader(s, readEagerly(conn))
+		r := newReader(s, newReadAhead(conn))
 		err := r.run()
 		conn.Close()
 		s.mu.Lock()

@@ -8,67 +8,67 @@ import (
 	"serveflow/sidecar/output/sink"
 )
 
-// How long a record waits.
+// How long a record is held.
 const (
-	// captureWait is the least while the sensor's tap reads a capture: it may be
-	// far behind, and is not waited for once it has hung up.
+	// captureWait is the minimum while a tap of the sensor reads a capture: it may be
+	// far behind the log. Records are held no longer once it has disconnected.
 	captureWait = 30 * time.Second
-	// absentWait is the most while the sensor has no tap: one may be about to
+	// noTapWait is the maximum while the sensor has no tap: one may be about to
 	// connect.
-	absentWait = 500 * time.Millisecond
-	// answerTime is how long before the end the shards are told to decide on
-	// what there is.
-	answerTime = 250 * time.Millisecond
+	noTapWait = 500 * time.Millisecond
+	// finalReportLead is how long before the time limit the shards have to decide on
+	// the packets there are.
+	finalReportLead = 250 * time.Millisecond
 )
 
-// The shards are asked after askPause again, and then after twice as long each
-// time, up to maxPause.
+// The end is reported to the shards again after firstReportInterval, and then after twice as long each
+// time, up to maxReportInterval.
 const (
-	askPause = 50 * time.Millisecond
-	maxPause = time.Second
+	firstReportInterval = 50 * time.Millisecond
+	maxReportInterval   = time.Second
 )
 
 // What records that wait may take.
 const (
-	// maxHeld is how many bytes all of them may.
-	maxHeld = 64 << 20
+	// maxHeldBytes is how many bytes all of them may.
+	maxHeldBytes = 64 << 20
 	// heldSize is what a record takes besides its line.
 	heldSize = 512
-	// maxSame is how many records of one flow wait: one for each output of
+	// maxHeldOfFlow is how many records of one flow wait: one for each output of
 	// Suricata. More only make every look at the flow longer.
-	maxSame = 16
-	// maxAsks is how much may wait to be sent to shards that are behind. What is
+	maxHeldOfFlow = 16
+	// maxEndReports is how much may wait to be sent to shards that are behind. What is
 	// over it is sent later, as long as its record waits.
-	maxAsks = 1 << 16
+	maxEndReports = 1 << 16
 )
 
 // held is a flow record that waits.
 type held struct {
-	record // of line
-	line   []byte
-	end    []byte // of line
-	since  time.Time
-	ask    time.Time // when the shards are to be asked again
-	pause  time.Duration
-	final  time.Time     // when they were asked to decide on what there is
-	place  *list.Element // in the queue; nil: it waits no longer
-	label  label         // its own, if words is set
-	words  *sink.Words
+	record         // of line
+	line           []byte
+	end            []byte // of line
+	since          time.Time
+	nextReport     time.Time // when the end is to be reported again
+	reportInterval time.Duration
+	finalReport    time.Time     // when finalEndReport was sent, zero: not yet
+	queueElem      *list.Element // in the queue; nil: it waits no longer
+	label          label         // its own, if words is set
+	words          *sink.Words
 	// The records of the same flow that came before it and after it.
 	older, newer *held
 }
 
 func (h *held) size() int { return heldSize + len(h.line) + len(h.end) }
 
-// waiting are the records that wait. Every step that is made under the sink's lock
+// waiting is the held records. Every step that is made under the sink's lock
 // is bounded by a constant, whatever records come: shards wait for that lock.
 type waiting struct {
-	queue  list.List        // of *held, the longest waiting first
-	next   *list.Element    // where expire goes on, nil: at the front
-	byFlow map[uint64]*held // the newest of each flow
-	bytes  int              // that they take
-	ready  []*held          // that wait no longer and are to be written
-	asks   []flow.Event     // what the shards are to be asked
+	queue      list.List        // of *held, the longest waiting first
+	next       *list.Element    // where expire goes on, nil: at the front
+	byFlow     map[uint64]*held // the newest of each flow
+	bytes      int              // that they take
+	ready      []*held          // that wait no longer and are to be written
+	endReports []flow.Event     // to be sent to the shards
 }
 
 func newWaiting() waiting { return waiting{byFlow: map[uint64]*held{}} }
@@ -80,34 +80,34 @@ func (w *waiting) add(h *held, most int) {
 	for ; oldest != nil && oldest.older != nil; same++ {
 		oldest = oldest.older
 	}
-	if same >= maxSame {
+	if same >= maxHeldOfFlow {
 		w.release(oldest)
 	}
-	for w.queue.Len() > 0 && (w.queue.Len() >= most || w.bytes+h.size() > maxHeld) {
+	for w.queue.Len() > 0 && (w.queue.Len() >= most || w.bytes+h.size() > maxHeldBytes) {
 		w.release(w.queue.Front().Value.(*held))
 	}
-	h.place = w.queue.PushBack(h)
+	h.queueElem = w.queue.PushBack(h)
 	if h.older = w.byFlow[h.flow]; h.older != nil {
 		h.older.newer = h
 	}
 	w.byFlow[h.flow] = h
 	w.bytes += h.size()
-	w.askFor(h.closed())
+	w.queueEndReport(h.endReport())
 }
 
-// askFor notes what the shards are to be asked.
-func (w *waiting) askFor(e flow.Event) {
-	if len(w.asks) < maxAsks {
-		w.asks = append(w.asks, e)
+// queueEndReport queues an end for the shards.
+func (w *waiting) queueEndReport(e flow.Event) {
+	if len(w.endReports) < maxEndReports {
+		w.endReports = append(w.endReports, e)
 	}
 }
 
-// answer releases the records that wait for a label, and returns one of them, nil
-// if there were none.
+// answer releases the records held for a label, and returns one of them, nil if
+// there are none.
 func (w *waiting) answer(l *label, words *sink.Words) (one *held) {
 	for h := w.byFlow[l.flow]; h != nil; {
 		older := h.older
-		if l.fits(h.start) {
+		if l.matches(h.start) {
 			h.label, h.words, one = *l, words, h
 			w.release(h)
 		}
@@ -116,13 +116,13 @@ func (w *waiting) answer(l *label, words *sink.Words) (one *held) {
 	return one
 }
 
-// release ends a record's waiting.
+// release lets a record be written.
 func (w *waiting) release(h *held) {
-	if w.next == h.place {
-		w.next = h.place.Next()
+	if w.next == h.queueElem {
+		w.next = h.queueElem.Next()
 	}
-	w.queue.Remove(h.place)
-	h.place = nil
+	w.queue.Remove(h.queueElem)
+	h.queueElem = nil
 	w.bytes -= h.size()
 	switch {
 	case h.newer != nil:
@@ -140,11 +140,11 @@ func (w *waiting) release(h *held) {
 }
 
 // expire looks at up to most records and does what is due when a record may wait
-// for so long: it releases records, and notes what the shards are to be asked. It
+// for so long: it releases records, and notes to be sent to the shards. It
 // returns whether there are more to be looked at, by the next call, and whether a
 // record has waited in vain.
 func (w *waiting) expire(now time.Time, limit time.Duration, most int) (more, vain bool) {
-	answer := min(answerTime, limit/4)
+	answer := min(finalReportLead, limit/4)
 	if w.next == nil {
 		w.next = w.queue.Front()
 	}
@@ -152,45 +152,45 @@ func (w *waiting) expire(now time.Time, limit time.Duration, most int) (more, va
 		h := w.next.Value.(*held)
 		w.next = w.next.Next()
 		switch {
-		case !h.final.IsZero():
-			if now.Sub(h.final) >= answer {
+		case !h.finalReport.IsZero():
+			if now.Sub(h.finalReport) >= answer {
 				w.release(h)
 				vain = true
 			}
 		case now.Sub(h.since) >= limit-answer:
-			h.final = now
-			w.askFor(h.lastClosed())
-		case !now.Before(h.ask):
-			h.pause = min(2*h.pause, maxPause)
-			h.ask = now.Add(h.pause)
-			w.askFor(h.closed())
+			h.finalReport = now
+			w.queueEndReport(h.finalEndReport())
+		case !now.Before(h.nextReport):
+			h.reportInterval = min(2*h.reportInterval, maxReportInterval)
+			h.nextReport = now.Add(h.reportInterval)
+			w.queueEndReport(h.endReport())
 		}
 	}
 	return w.next != nil, vain
 }
 
-// lastClosed lets the shards decide on what there is.
-func (h *held) lastClosed() flow.Event {
-	e := h.closed()
+// finalEndReport makes the shards decide on the packets there are.
+func (h *held) finalEndReport() flow.Event {
+	e := h.endReport()
 	e.OrigPkts, e.RespPkts = 0, 0
 	return e
 }
 
-// takeReady returns the records that wait no longer.
+// takeReady returns the released records.
 func (w *waiting) takeReady() []*held {
 	ready := w.ready
 	w.ready = nil
 	return ready
 }
 
-// takeAsks returns what the shards are to be asked.
-func (w *waiting) takeAsks() []flow.Event {
-	asks := w.asks
-	w.asks = nil
+// takeEndReports returns to be sent to the shards.
+func (w *waiting) takeEndReports() []flow.Event {
+	asks := w.endReports
+	w.endReports = nil
 	return asks
 }
 
-// releaseAll ends all waiting.
+// releaseAll releases all records.
 func (w *waiting) releaseAll() {
 	for e := w.queue.Front(); e != nil; e = w.queue.Front() {
 		w.release(e.Value.(*held))

@@ -90,7 +90,7 @@ func TestWaitIsBoundedInTime(t *testing.T) {
 		least   time.Duration
 	}{
 		"live":   {time.Second, 1, false, time.Second},
-		"no tap": {20 * time.Second, 0, false, absentWait},
+		"no tap": {20 * time.Second, 0, false, noTapWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, func(o *Options) { o.Wait = test.wait })
@@ -213,7 +213,7 @@ func TestWaitIsBoundedInNumber(t *testing.T) {
 // So do they past their bytes.
 func TestWaitIsBoundedInBytes(t *testing.T) {
 	w := newWaiting()
-	line := make([]byte, maxHeld/4-heldSize)
+	line := make([]byte, maxHeldBytes/4-heldSize)
 	for id := range uint64(6) {
 		w.add(&held{record: record{flow: id + 1}, line: line}, 100)
 	}
@@ -221,7 +221,7 @@ func TestWaitIsBoundedInBytes(t *testing.T) {
 	for _, h := range w.takeReady() {
 		out = append(out, h.flow)
 	}
-	if !slices.Equal(out, []uint64{1, 2}) || w.queue.Len() != 4 || w.bytes != maxHeld {
+	if !slices.Equal(out, []uint64{1, 2}) || w.queue.Len() != 4 || w.bytes != maxHeldBytes {
 		t.Errorf("released %v; %d wait, of %d bytes", out, w.queue.Len(), w.bytes)
 	}
 }
@@ -234,17 +234,17 @@ func TestRecordsOfOneFlow(t *testing.T) {
 	for range n {
 		w.add(&held{record: record{flow: 1, start: []byte(`"2099-01-01T00:00:00+0000"`)}}, 1<<20)
 	}
-	if waits := w.queue.Len(); waits != maxSame {
+	if waits := w.queue.Len(); waits != maxHeldOfFlow {
 		t.Errorf("%d records wait", waits)
 	}
-	if ready := len(w.takeReady()); ready != n-maxSame {
+	if ready := len(w.takeReady()); ready != n-maxHeldOfFlow {
 		t.Errorf("%d were released", ready)
 	}
 	steps := 0
 	for h := w.byFlow[1]; h != nil; h = h.older {
 		steps++
 	}
-	if steps != maxSame {
+	if steps != maxHeldOfFlow {
 		t.Errorf("an answer looks at %d records", steps)
 	}
 	w.releaseAll()
@@ -260,15 +260,15 @@ func TestExpireInSlices(t *testing.T) {
 	const n = 64
 	all := make([]*held, n)
 	for i := range all {
-		all[i] = &held{record: record{flow: uint64(i)}, since: begun, ask: begun.Add(time.Hour)}
+		all[i] = &held{record: record{flow: uint64(i)}, since: begun, nextReport: begun.Add(time.Hour)}
 		w.add(all[i], 1<<20)
 	}
-	w.takeAsks()
+	w.takeEndReports()
 	late := begun.Add(time.Minute)
 	slices := 0
 	for more := true; more; slices++ {
 		more, _ = w.expire(late, time.Second, 16)
-		if asks := len(w.takeAsks()); asks > 16 {
+		if asks := len(w.takeEndReports()); asks > 16 {
 			t.Fatalf("%d records were looked at", asks)
 		}
 		if more { // the next one is answered meanwhile
@@ -276,7 +276,7 @@ func TestExpireInSlices(t *testing.T) {
 		}
 	}
 	for i, h := range all {
-		if h.place != nil && h.final.IsZero() {
+		if h.queueElem != nil && h.finalReport.IsZero() {
 			t.Errorf("record %d had no turn", i)
 		}
 	}
@@ -288,10 +288,10 @@ func TestExpireInSlices(t *testing.T) {
 // Shards that are behind are sent no more than a bounded number of questions.
 func TestAsksAreBounded(t *testing.T) {
 	var w waiting
-	for range maxAsks + 100 {
-		w.askFor(flow.Event{})
+	for range maxEndReports + 100 {
+		w.queueEndReport(flow.Event{})
 	}
-	if n := len(w.takeAsks()); n != maxAsks {
+	if n := len(w.takeEndReports()); n != maxEndReports {
 		t.Errorf("%d wait", n)
 	}
 }

@@ -11,32 +11,32 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// The bounds of what waits to be sent to a peer, in bytes.
+// The bounds of what is queued for a peer, in bytes.
 const (
-	// outboxRoom is where a live tap begins to lose labels and a capture is
+	// outboxSoftLimit is where a live tap begins to lose labels and a capture is
 	// no longer read from.
-	outboxRoom = 1 << 20
-	// outboxLimit is where a capture loses labels too: all its flows have
-	// ended at once and it takes none of their labels.
-	outboxLimit = 256 << 20
+	outboxSoftLimit = 1 << 20
+	// outboxHardLimit is where a capture loses labels too: all its flows have
+	// ended at once and it reads none of their labels.
+	outboxHardLimit = 256 << 20
 )
 
-// outbox is what waits to be sent to a peer. Shards put labels in and never
-// wait; one goroutine writes.
+// outbox queues what is to be sent to a peer. Shards add labels and never wait; one
+// goroutine writes.
 type outbox struct {
-	metrics *telemetry.Metrics
-	log     zerolog.Logger
-	mu      sync.Mutex
-	work    sync.Cond // there is something to write, or it is over
-	room    sync.Cond // there is less to write, or it is over
-	buf     []byte
-	spare   []byte
-	encoder *wire.Encoder
-	capture bool
-	hurried bool // nobody waits for room any more
-	over    bool // nothing more comes
-	broken  bool // nothing more can be sent
-	dropped uint64
+	metrics   *telemetry.Metrics
+	log       zerolog.Logger
+	mu        sync.Mutex
+	work      sync.Cond // there is something to write, or it is over
+	room      sync.Cond // there is less to write, or it is over
+	buf       []byte
+	spare     []byte
+	encoder   *wire.Encoder
+	capture   bool
+	noWaiting bool // nobody waits for room any more
+	finished  bool // nothing more comes
+	broken    bool // nothing more can be sent
+	dropped   uint64
 }
 
 func newOutbox(m *telemetry.Metrics) *outbox {
@@ -54,8 +54,8 @@ func (a *appender) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// of says whose outbox it is. That of a capture loses nothing.
-func (o *outbox) of(capture bool, log zerolog.Logger) {
+// configure sets the tap's mode: the outbox of a capture has the hard limit.
+func (o *outbox) configure(capture bool, log zerolog.Logger) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.capture, o.log = capture, log
@@ -66,7 +66,7 @@ func (o *outbox) Labels(labels []wire.Label) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range labels {
-		if o.over || o.broken || len(o.buf) > o.limit() {
+		if o.finished || o.broken || len(o.buf) > o.limit() {
 			o.drop(uint64(len(labels) - i))
 			break
 		}
@@ -79,14 +79,14 @@ func (o *outbox) Labels(labels []wire.Label) {
 
 func (o *outbox) limit() int {
 	if o.capture {
-		return outboxLimit
+		return outboxHardLimit
 	}
-	return outboxRoom
+	return outboxSoftLimit
 }
 
 func (o *outbox) drop(n uint64) {
-	if o.dropped == 0 && !o.over && !o.broken {
-		o.log.Warn().Msg("tap does not read its labels: they are dropped")
+	if o.dropped == 0 && !o.finished && !o.broken {
+		o.log.Warn().Msg("tap is not reading its labels; they are dropped")
 	}
 	o.dropped += n
 	o.metrics.Drops(telemetry.DropReplyFull, n)
@@ -98,45 +98,44 @@ func (o *outbox) lost() uint64 {
 	return o.dropped
 }
 
-func (o *outbox) welcome(w wire.Welcome) { o.put(func() { o.encoder.Welcome(&w) }) }
+func (o *outbox) welcome(w wire.Welcome) { o.update(func() { o.encoder.Welcome(&w) }) }
 
-func (o *outbox) synced(token uint64) { o.put(func() { o.encoder.Synced(token) }) }
+func (o *outbox) synced(token uint64) { o.update(func() { o.encoder.Synced(token) }) }
 
-// fail tells the peer why it is hung up on.
-func (o *outbox) fail(code wire.ErrorCode, text string) {
-	o.put(func() { o.encoder.Error(code, text) })
+// sendError sends the peer the error that ends its connection.
+func (o *outbox) sendError(code wire.ErrorCode, text string) {
+	o.update(func() { o.encoder.Error(code, text) })
 }
 
-// finish says that nothing more comes: what is there is sent, then write
-// returns.
-func (o *outbox) finish() { o.put(func() { o.over = true }) }
+// finish notes that nothing more is added: sendAll sends what is queued and returns.
+func (o *outbox) finish() { o.update(func() { o.finished = true }) }
 
-// hurry lets nobody wait any more for the peer to take its labels.
-func (o *outbox) hurry() { o.put(func() { o.hurried = true }) }
+// stopWaiting ends waitForRoom, now and from now on.
+func (o *outbox) stopWaiting() { o.update(func() { o.noWaiting = true }) }
 
-func (o *outbox) put(do func()) {
+func (o *outbox) update(do func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.over {
+	if !o.finished {
 		do()
 	}
 	o.work.Signal()
 	o.room.Signal()
 }
 
-// stalled is how long a capture may take no labels before the log says so.
-const stalled = 2 * time.Second
+// stallWarning is for how long a capture may read no labels before a warning.
+const stallWarning = 2 * time.Second
 
-// wait waits until a capture that does not take its labels has taken some.
-func (o *outbox) wait() {
+// waitForRoom waits until a capture that is not reading its labels reads some.
+func (o *outbox) waitForRoom() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.full() {
 		return
 	}
 	log := o.log
-	late := time.AfterFunc(stalled, func() {
-		log.Warn().Msg("tap does not read its labels: it is not read from until it does")
+	late := time.AfterFunc(stallWarning, func() {
+		log.Warn().Msg("capture tap is not reading its labels; reading from it is paused")
 	})
 	defer late.Stop()
 	for o.full() {
@@ -144,18 +143,18 @@ func (o *outbox) wait() {
 	}
 }
 
-// full says that a capture has to take labels before it is read from.
+// full reports whether a capture must read labels before it is read from.
 func (o *outbox) full() bool {
-	return o.capture && len(o.buf) > outboxRoom && !o.hurried && !o.over && !o.broken
+	return o.capture && len(o.buf) > outboxSoftLimit && !o.noWaiting && !o.finished && !o.broken
 }
 
-// write sends until it is over. A peer that takes no more is not hung up on:
-// what it has sent may still be on its way.
-func (o *outbox) write(w io.Writer) {
+// sendAll sends until the outbox is finished. A peer to which nothing can be sent
+// stays connected: what it has sent may still arrive.
+func (o *outbox) sendAll(w io.Writer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for {
-		for len(o.buf) == 0 && !o.over {
+		for len(o.buf) == 0 && !o.finished {
 			o.work.Wait()
 		}
 		if len(o.buf) == 0 {

@@ -15,7 +15,7 @@ func TestOutboxLetsGo(t *testing.T) {
 	o.welcome(wire.Welcome{})
 	o.Labels(make([]wire.Label, 1000))
 	o.finish()
-	o.write(io.Discard)
+	o.sendAll(io.Discard)
 	if n := cap(o.buf) + cap(o.spare); n > 0 || o.encoder != nil {
 		t.Errorf("%d bytes are kept, and the encoder is %v", n, o.encoder)
 	}

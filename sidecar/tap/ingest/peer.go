@@ -21,21 +21,21 @@ import (
 
 // peer is one connection of a tap.
 type peer struct {
-	server  *Server
-	conn    *net.UnixConn
-	log     zerolog.Logger
-	out     *outbox
-	in      *wire.Decoder
-	pid     int           // of the tap's process, as the kernel says; 0: not known
-	stream  *shard.Stream // nil before HELLO
-	greeted bool          // by the server's mutex: WELCOME was sent
-	counts  [wire.KindStats + 1]uint64
-	unknown uint64 // messages of unknown type, as counted last
-	dropped uint64 // by the tap, as it said last
+	server   *Server
+	conn     *net.UnixConn
+	log      zerolog.Logger
+	out      *outbox
+	in       *wire.Decoder
+	pid      int           // of the tap's process, as the kernel says; 0: not known
+	stream   *shard.Stream // nil before HELLO
+	welcomed bool          // by the server's mutex: WELCOME was sent
+	counts   [wire.KindStats + 1]uint64
+	unknown  uint64 // messages of unknown type, as counted last
+	dropped  uint64 // by the tap, as it said last
 }
 
-// events are the names that messages are counted under.
-var events = [wire.KindStats + 1]telemetry.Event{
+// eventNames are the names that messages are counted under.
+var eventNames = [wire.KindStats + 1]telemetry.Event{
 	wire.KindHello:  telemetry.EventHello,
 	wire.KindPacket: telemetry.EventPacket,
 	wire.KindMeta:   telemetry.EventMeta,
@@ -44,13 +44,13 @@ var events = [wire.KindStats + 1]telemetry.Event{
 	wire.KindStats:  telemetry.EventStats,
 }
 
-// maxDropped is the most losses that are believed of one connection: the sum over
-// all must not overflow, and no tap loses more.
-const maxDropped = 1 << 40
+// maxTapDropped bounds the losses that one connection may report, so that the sum
+// over all does not overflow. No tap loses more.
+const maxTapDropped = 1 << 40
 
-// lingering is how long a tap has to take its labels when it has hung up
-// half-way, or when the server hangs up.
-const lingering = 5 * time.Second
+// lingerTime is how long a tap has to read its labels after it has shut down its
+// sending side, or when the server closes the connection.
+const lingerTime = 5 * time.Second
 
 func newPeer(s *Server, conn *net.UnixConn, pid int, log zerolog.Logger) *peer {
 	p := &peer{
@@ -64,13 +64,13 @@ func newPeer(s *Server, conn *net.UnixConn, pid int, log zerolog.Logger) *peer {
 	return p
 }
 
-// Read reads from the connection for the decoder: it hands over what was
-// decoded so far, waits where the peer does not take its labels, and sees to
-// the time limits.
+// Read reads from the connection for the decoder. Before, it sends the decoded
+// events to the shards, waits while a capture does not read its labels, and sets
+// the read deadline.
 func (p *peer) Read(buf []byte) (int, error) {
 	p.flush()
 	if p.stream != nil {
-		p.out.wait()
+		p.out.waitForRoom()
 		if idle := p.server.options.IdleTimeout; idle > 0 {
 			p.conn.SetReadDeadline(time.Now().Add(idle))
 		}
@@ -82,26 +82,26 @@ func (p *peer) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// stop lets the reader come to its end: what the peer has sent is still read.
+// stop lets the reader end: what the peer has sent is still read.
 func (p *peer) stop() {
-	p.out.hurry()
+	p.out.stopWaiting()
 	p.conn.CloseRead()
 }
 
-// read serves the connection until it ends.
-func (p *peer) read() {
+// readAll reads the connection until it ends.
+func (p *peer) readAll() {
 	p.conn.SetReadDeadline(time.Now().Add(p.server.options.HelloTimeout))
-	err := p.greet()
+	err := p.handshake()
 	if err == nil {
 		p.conn.SetReadDeadline(time.Time{})
 		p.log.Info().Msg("tap connected")
-		err = p.serve()
+		err = p.readEvents()
 	}
-	p.leave(err)
+	p.disconnect(err)
 }
 
-// greet reads HELLO and answers it.
-func (p *peer) greet() error {
+// handshake reads HELLO and answers it.
+func (p *peer) handshake() error {
 	var m wire.Message
 	if err := p.in.Next(&m); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (p *peer) greet() error {
 	h := &m.Hello
 	tap := shard.Tap{Sensor: h.Sensor, Capture: h.Capture}
 	if h.Capture {
-		tap.Run = p.run(h)
+		tap.Run = p.runName(h)
 	}
 	if h.Reply {
 		tap.Reply = p.out
@@ -123,29 +123,29 @@ func (p *peer) greet() error {
 		mode = "capture"
 	}
 	p.log = p.log.With().Str("sensor", h.Sensor).Str("engine", strings.TrimSpace(h.Engine+" "+h.EngineVersion)).Str("mode", mode).Logger()
-	p.out.of(h.Capture, p.log)
+	p.out.configure(h.Capture, p.log)
 	log := p.log
 	tap.Unparsed = func(err error) {
 		log.Warn().Err(err).Msg("a packet of this tap cannot be read (is its link type right, and raw long enough?); others are counted, not logged")
 	}
 	p.stream = p.server.options.Router.Open(tap)
 	p.stream.Arrived = time.Now()
-	p.server.greet(p)
+	p.server.sendWelcome(p)
 	return nil
 }
 
-// run tells one run over a capture from others: by the name that the tap gives
-// it, else by the process that has connected, as far as it can be seen from here,
-// and the process id that the tap says it has: alone, two containers may share it.
-func (p *peer) run(h *wire.Hello) string {
+// runName names one run over a capture: by the tap's own name for it, else by the
+// connected process as the kernel reports it and the process id in HELLO, which
+// alone may be the same in two containers.
+func (p *peer) runName(h *wire.Hello) string {
 	if h.Run != "" {
 		return "run " + h.Run
 	}
 	return fmt.Sprintf("process %d %s, pid %d", p.pid, unixsocket.Started(p.pid), h.PID)
 }
 
-// serve hands over events until the connection ends.
-func (p *peer) serve() error {
+// readEvents sends events to the shards until the connection ends.
+func (p *peer) readEvents() error {
 	var m wire.Message
 	for {
 		if err := p.in.Next(&m); err != nil {
@@ -156,7 +156,7 @@ func (p *peer) serve() error {
 		}
 		switch m.Kind {
 		case wire.KindPacket, wire.KindMeta, wire.KindEnd:
-			p.event(&m)
+			p.addEvent(&m)
 		case wire.KindSync:
 			token := m.Token
 			p.stream.Barrier(m.Final, func() { p.out.synced(token) })
@@ -168,7 +168,7 @@ func (p *peer) serve() error {
 	}
 }
 
-func (p *peer) event(m *wire.Message) {
+func (p *peer) addEvent(m *wire.Message) {
 	bytes := m.Raw
 	if m.Kind == wire.KindMeta {
 		bytes = m.Payload
@@ -180,7 +180,7 @@ func (p *peer) event(m *wire.Message) {
 	case wire.KindPacket:
 		e.Kind, e.Link, e.WireLen = flow.Frame, packet.Link(m.Link), m.WireLen
 	case wire.KindMeta:
-		e.Kind = flow.Meta
+		e.Kind = flow.Headerless
 		e.Tuple = tuple(m)
 		e.Payload = int32(min(m.PayloadLen, 1<<30))
 	case wire.KindEnd:
@@ -188,7 +188,7 @@ func (p *peer) event(m *wire.Message) {
 	}
 }
 
-// tuple is the ends that META names, as far as it does.
+// tuple is the endpoints in a META, as far as it has them.
 func tuple(m *wire.Message) packet.Tuple {
 	t := packet.Tuple{Proto: m.Proto, SrcPort: m.SrcPort, DstPort: m.DstPort}
 	switch {
@@ -204,9 +204,9 @@ func tuple(m *wire.Message) packet.Tuple {
 	return t
 }
 
-// stats moves the clock on every shard and notes what the tap has lost.
+// stats moves the clock on every shard and counts what the tap has lost.
 func (p *peer) stats(m *wire.Message) {
-	if n := min(m.Dropped, maxDropped); n > p.dropped {
+	if n := min(m.Dropped, maxTapDropped); n > p.dropped {
 		p.server.options.Metrics.Drops(telemetry.DropTap, n-p.dropped)
 		p.dropped = n
 	}
@@ -219,7 +219,7 @@ func (p *peer) flush() {
 	}
 	for kind, n := range p.counts {
 		if n > 0 {
-			p.server.options.Metrics.Events(events[kind], n)
+			p.server.options.Metrics.Events(eventNames[kind], n)
 			p.counts[kind] = 0
 		}
 	}
@@ -229,38 +229,38 @@ func (p *peer) flush() {
 	}
 }
 
-// leave ends the connection: the shards are told, and when they have dealt
-// with all that came before, what is still to be sent is sent.
-func (p *peer) leave(err error) {
+// disconnect ends the connection: the shards handle everything that came before,
+// then the labels still queued are sent.
+func (p *peer) disconnect(err error) {
 	p.flush()
 	if p.server.stopping.Load() {
-		return // the shards will be told by the end of their input
+		return // the pool stops the shards
 	}
 	log := p.log.Info()
 	if p.stream == nil { // somebody who only looked whether we are there
 		log = p.log.Debug()
 	}
-	if code, bad := p.blame(err); bad {
+	if code, bad := p.errorCode(err); bad {
 		log = p.log.Warn().Err(err)
-		p.out.fail(code, err.Error())
+		p.out.sendError(code, err.Error())
 	}
 	log.Uint64("tap_dropped", p.dropped).Uint64("labels_dropped", p.out.lost()).Msg("tap disconnected")
 	if p.stream == nil {
-		p.hangUp()
+		p.closeWhenSent()
 		return
 	}
-	p.stream.Close(p.hangUp)
+	p.stream.Close(p.closeWhenSent)
 }
 
-// hangUp ends the connection when what is to be sent has been.
-func (p *peer) hangUp() {
-	p.conn.SetWriteDeadline(time.Now().Add(lingering))
+// closeWhenSent ends the connection once everything queued is sent.
+func (p *peer) closeWhenSent() {
+	p.conn.SetWriteDeadline(time.Now().Add(lingerTime))
 	p.out.finish()
 }
 
-// blame says what the peer is told of the error that ended its connection, and
-// whether it is one: to hang up between two messages is not.
-func (p *peer) blame(err error) (wire.ErrorCode, bool) {
+// errorCode is the code of the error that ended the connection, which is sent to
+// the peer; false if the peer disconnected between two messages.
+func (p *peer) errorCode(err error) (wire.ErrorCode, bool) {
 	var malformed *wire.MalformedError
 	var order *orderError
 	switch {

@@ -51,8 +51,8 @@ func Listen(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}, needs: o.Needs}
 	s.accepts.Go(func() {
-		l.Serve(s.welcome, func(err error) {
-			o.Log.Error().Err(err).Msg("cannot accept connections; trying on")
+		l.Serve(s.accept, func(err error) {
+			o.Log.Error().Err(err).Msg("cannot accept connections; retrying")
 		})
 	})
 	return s, nil
@@ -65,9 +65,9 @@ func (s *Server) Peers() int {
 	return len(s.peers)
 }
 
-// Need tells all taps, and those that connect later, what is needed of each flow
+// SetNeeds sends all taps, and those that connect later, what is needed of each flow
 // from now on. It returns whether that is more than before.
-func (s *Server) Need(w wire.Welcome) bool {
+func (s *Server) SetNeeds(w wire.Welcome) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.needs
@@ -76,23 +76,23 @@ func (s *Server) Need(w wire.Welcome) bool {
 	}
 	s.needs = w
 	for p := range s.peers {
-		if p.greeted {
+		if p.welcomed {
 			p.out.welcome(w)
 		}
 	}
 	return w.Packets > before.Packets || w.RawBytes > before.RawBytes || w.PayloadBytes > before.PayloadBytes
 }
 
-// greet welcomes a tap.
-func (s *Server) greet(p *peer) {
+// sendWelcome answers HELLO with WELCOME.
+func (s *Server) sendWelcome(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.greeted = true
+	p.welcomed = true
 	p.out.welcome(s.needs)
 }
 
-// Stop takes no more connections, deals with what the taps have sent so far
-// and hands it to the shards, which must still be running.
+// Stop accepts no more connections and sends what the taps have sent so far to the
+// shards, which must still be running.
 func (s *Server) Stop() error {
 	s.stopping.Store(true)
 	err := s.listener.Close()
@@ -106,26 +106,26 @@ func (s *Server) Stop() error {
 	return err
 }
 
-// Close sends what the shards have decided, for as long as ctx allows and no
-// longer than a tap may take, and hangs up. It comes after Stop and after the
-// shards have returned.
+// Close sends the remaining labels, for as long as ctx allows and no longer than
+// lingerTime, and closes all connections. It comes after Stop and after the shards
+// have returned.
 func (s *Server) Close(ctx context.Context) {
-	until := time.Now().Add(lingering)
+	until := time.Now().Add(lingerTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
 	}
 	s.mu.Lock()
 	for p := range s.peers {
 		p.conn.SetWriteDeadline(until)
-		p.out.fail(wire.CodeShutdown, "the sidecar is stopping: connect again later")
+		p.out.sendError(wire.CodeShutdown, "the sidecar is stopping: connect again later")
 		p.out.finish()
 	}
 	s.mu.Unlock()
 	s.writers.Wait()
 }
 
-// welcome starts to serve a connection, or refuses it.
-func (s *Server) welcome(conn *net.UnixConn) {
+// accept starts to serve a connection, or refuses it.
+func (s *Server) accept(conn *net.UnixConn) {
 	pid, uid, err := unixsocket.Credentials(conn)
 	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
 	if err == nil && len(s.options.AllowUIDs) > 0 && !slices.Contains(s.options.AllowUIDs, uid) {
@@ -147,11 +147,11 @@ func (s *Server) welcome(conn *net.UnixConn) {
 	s.writers.Add(1)
 	go func() {
 		defer s.readers.Done()
-		p.read()
+		p.readAll()
 	}()
 	go func() {
 		defer s.writers.Done()
-		p.out.write(conn)
+		p.out.sendAll(conn)
 		conn.Close()
 		s.mu.Lock()
 		delete(s.peers, p)
@@ -159,8 +159,8 @@ func (s *Server) welcome(conn *net.UnixConn) {
 	}()
 }
 
-// refuse hangs up on a connection, saying why. The message fits the empty
-// socket, so that writing it cannot block.
+// refuse sends an error and closes a connection. The message fits the empty socket
+// buffer, so that writing it cannot block.
 func (s *Server) refuse(conn *net.UnixConn, log zerolog.Logger, code wire.ErrorCode, err error) {
 	log.Warn().Err(err).Msg("connection refused")
 	s.options.Metrics.Drop(telemetry.DropLimit)

@@ -60,7 +60,7 @@ func (s *shards) batch(i int, b *flow.Batch) {
 	var labels []wire.Label
 	for k := range b.Events {
 		e := &b.Events[k]
-		if e.Kind == flow.Clock {
+		if e.Kind == flow.ClockUpdate {
 			continue
 		}
 		if at, ok := s.shard[e.ID]; ok && at != i {
@@ -72,7 +72,7 @@ func (s *shards) batch(i int, b *flow.Batch) {
 			labels = append(labels, wire.Label{Flow: e.ID, Label: "x", Stage: "s", Packets: 1, Model: "m@1.0.0", Reason: "accepted"})
 		}
 	}
-	if b.Gone {
+	if b.SourceClosed {
 		s.gone++
 	}
 	s.mu.Unlock()
@@ -503,10 +503,10 @@ func TestClosed(t *testing.T) {
 	const flows = 1000
 	var events []flow.Event
 	for id := range uint64(flows) {
-		events = append(events, flow.Event{ID: wire.UintID(id), Kind: flow.Closed, OrigPkts: 1})
+		events = append(events, flow.Event{ID: wire.UintID(id), Kind: flow.EndReported, OrigPkts: 1})
 	}
-	r.router.Closed("a", events)
-	r.router.Closed("nobody", events)
+	r.router.EndReported("a", events)
+	r.router.EndReported("nobody", events)
 	for deadline := time.Now().Add(10 * time.Second); r.shards.total() < 2*flows; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events", r.shards.total())
@@ -535,7 +535,7 @@ func TestLossesAreBounded(t *testing.T) {
 	}
 	for _, f := range families {
 		for _, one := range f.GetMetric() {
-			if f.GetName() == "serveflow_drops_total" && one.GetCounter().GetValue() > maxDropped {
+			if f.GetName() == "serveflow_drops_total" && one.GetCounter().GetValue() > maxTapDropped {
 				t.Errorf("%v", one)
 			}
 		}

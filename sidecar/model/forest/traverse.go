@@ -2,8 +2,8 @@ package forest
 
 import "serveflow/sidecar/model/lightgbm"
 
-// node of a tree that is walked. Children are counted from the tree's first
-// node; one below zero is the leaf with the number ^child.
+// node of a tree that is traversed. Children are counted from the tree's first
+// node; a negative child is the leaf with the number ^child.
 type node struct {
 	threshold   float32
 	column      uint16
@@ -18,21 +18,21 @@ const (
 	zeroLeft
 )
 
-// walked is a tree that is walked, for all trees that differ from it in their
-// leaves alone: they stand side by side.
-type walked struct {
+// traversed is a tree that is traversed once for itself and for the adjacent trees
+// that differ from it only in their leaf values.
+type traversed struct {
 	root  uint32
 	tree  uint32 // the first
 	trees uint32
 }
 
-// walk finds the leaves of the trees that are walked.
-func (s *scorer) walk(row []float32) {
-	for i := range s.walked {
-		w := &s.walked[i]
+// traverse finds the exit leaves of the traversed trees.
+func (s *scorer) traverse(row []float32) {
+	for i := range s.traversed {
+		w := &s.traversed[i]
 		leaf := s.descend(s.nodes[w.root:], row)
 		for t := w.tree; t < w.tree+w.trees; t++ {
-			s.leafAt[t] = s.firstOf[t] + leaf
+			s.leafBase[t] = s.firstLeaf[t] + leaf
 		}
 	}
 }

@@ -5,32 +5,32 @@ import (
 	"sync"
 )
 
-// eagerBytes is how far an eager reader may be ahead.
-const eagerBytes = 1 << 20
+// readAheadBytes is how many bytes may be read ahead.
+const readAheadBytes = 1 << 20
 
-// eager reads ahead. Suricata holds few records for whom they are for, and many
-// flows may end at once: what has come is taken before it is looked at.
-type eager struct {
+// readAhead reads ahead of the parser. Suricata buffers few records, and many flows
+// may end at once.
+type readAhead struct {
 	from io.Reader
 
 	mu    sync.Mutex
 	moved sync.Cond
 	ring  []byte
-	// How many bytes were put in and taken out; both are 0 again when it is
-	// empty, so that a quiet connection uses little of it.
+	// How many bytes were put in and taken out. Both are reset when the ring is
+	// empty, so that a quiet connection touches little memory.
 	in, out int
 	err     error // what ended the reading
 }
 
-// readEagerly reads from r, until that ends, in a goroutine of its own.
-func readEagerly(r io.Reader) *eager {
-	e := &eager{from: r, ring: make([]byte, eagerBytes)}
+// newReadAhead reads from r until it ends, in its own goroutine.
+func newReadAhead(r io.Reader) *readAhead {
+	e := &readAhead{from: r, ring: make([]byte, readAheadBytes)}
 	e.moved.L = &e.mu
 	go e.fill()
 	return e
 }
 
-func (e *eager) fill() {
+func (e *readAhead) fill() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for e.err == nil {
@@ -52,7 +52,7 @@ func (e *eager) fill() {
 }
 
 // Read implements io.Reader.
-func (e *eager) Read(b []byte) (int, error) {
+func (e *readAhead) Read(b []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for e.in == e.out {

@@ -28,11 +28,11 @@ func (p *pieces) Read(b []byte) (int, error) {
 // the error.
 func TestEager(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	want := make([]byte, 5*eagerBytes+12345)
+	want := make([]byte, 5*readAheadBytes+12345)
 	for i := range want {
 		want[i] = byte(rng.Uint32())
 	}
-	e := readEagerly(&pieces{want, rng})
+	e := newReadAhead(&pieces{want, rng})
 	var got []byte
 	b := make([]byte, 200_000)
 	for {
@@ -48,7 +48,7 @@ func TestEager(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%d bytes came out, not the %d that went in", len(got), len(want))
 	}
-	if all, err := io.ReadAll(readEagerly(iotest.DataErrReader(bytes.NewReader(want)))); err != nil || !bytes.Equal(all, want) {
+	if all, err := io.ReadAll(newReadAhead(iotest.DataErrReader(bytes.NewReader(want)))); err != nil || !bytes.Equal(all, want) {
 		t.Errorf("%d bytes, %v", len(all), err)
 	}
 }
@@ -56,14 +56,14 @@ func TestEager(t *testing.T) {
 // TestEagerTakesBeforeItIsAsked: a writer is rid of what fits.
 func TestEagerTakesBeforeItIsAsked(t *testing.T) {
 	r, w := io.Pipe()
-	e := readEagerly(r)
-	for range eagerBytes / 1024 {
+	e := newReadAhead(r)
+	for range readAheadBytes / 1024 {
 		if _, err := w.Write(make([]byte, 1024)); err != nil { // waits until it is read
 			t.Fatal(err)
 		}
 	}
 	w.Close()
-	if all, err := io.ReadAll(e); len(all) != eagerBytes || err != nil {
+	if all, err := io.ReadAll(e); len(all) != readAheadBytes || err != nil {
 		t.Errorf("%d bytes, %v", len(all), err)
 	}
 }

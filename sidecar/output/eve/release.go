@@ -9,21 +9,21 @@ import (
 	"serveflow/sidecar/output/sink"
 )
 
-// find returns the label of a record's flow, if it is known; its words are nil
-// otherwise. A flow record without one is held, if records wait at all.
-func (s *Sink) find(r *record, body, end []byte) (l label, words *sink.Words, holds bool) {
-	if l, words = s.known(r); words != nil || !r.ends {
+// labelOrHold returns the label of a record's flow; words are nil if it is not
+// known. Then a flow record is held, unless eve.wait is 0.
+func (s *Sink) labelOrHold(r *record, body, end []byte) (l label, words *sink.Words, holds bool) {
+	if l, words = s.labelOf(r); words != nil || !r.ends {
 		return l, words, false
 	}
 	if s.options.Wait == 0 {
 		s.mu.Lock()
-		s.waiting.askFor(r.closed())
+		s.waiting.queueEndReport(r.endReport())
 		s.mu.Unlock()
-		wake(s.ask)
+		wake(s.reportWanted)
 		return l, nil, false
 	}
 	now := time.Now()
-	h := &held{line: bytes.Clone(body), end: bytes.Clone(end), since: now, ask: now.Add(askPause), pause: askPause}
+	h := &held{line: bytes.Clone(body), end: bytes.Clone(end), since: now, nextReport: now.Add(firstReportInterval), reportInterval: firstReportInterval}
 	h.read(h.line)
 
 	s.mu.Lock()
@@ -36,7 +36,7 @@ func (s *Sink) find(r *record, body, end []byte) (l label, words *sink.Words, ho
 	s.waiting.add(h, s.options.MaxWaiting)
 	ready := len(s.waiting.ready) > 0
 	s.mu.Unlock()
-	wake(s.ask)
+	wake(s.reportWanted)
 	if ready { // whoever makes records too many writes those that go
 		s.writeReady()
 	}
@@ -44,8 +44,8 @@ func (s *Sink) find(r *record, body, end []byte) (l label, words *sink.Words, ho
 	return l, nil, true
 }
 
-// known returns the label of a record's flow, if it is known.
-func (s *Sink) known(r *record) (l label, words *sink.Words) {
+// labelOf returns the label of a record's flow, if it is known.
+func (s *Sink) labelOf(r *record) (l label, words *sink.Words) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.labels.find(r)
@@ -59,9 +59,9 @@ func (s *Sink) known(r *record) (l label, words *sink.Words) {
 	return l, words
 }
 
-// keep writes records that have waited, and sees to time.
-func (s *Sink) keep() {
-	tick := time.NewTicker(askPause)
+// releaseLoop writes held records once they are released, and runs the timers.
+func (s *Sink) releaseLoop() {
+	tick := time.NewTicker(firstReportInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -69,7 +69,7 @@ func (s *Sink) keep() {
 			return
 		case now := <-tick.C:
 			s.expire(now)
-		case <-s.work:
+		case <-s.releaseWanted:
 		}
 		s.writeReady()
 	}
@@ -85,8 +85,8 @@ func (s *Sink) writeReady() {
 
 // What is done at most while nobody else can have the lock.
 const (
-	maxForget = 4096 // labels that are forgotten
-	maxLook   = 1024 // records that are looked at
+	maxExpire     = 4096 // labels that are forgotten
+	maxExpireHeld = 1024 // records that are looked at
 )
 
 func (s *Sink) expire(now time.Time) {
@@ -94,32 +94,32 @@ func (s *Sink) expire(now time.Time) {
 	taps, capture := s.flows.Taps(s.options.Sensor)
 	switch {
 	case taps == 0:
-		limit = min(limit, absentWait)
+		limit = min(limit, noTapWait)
 	case capture:
 		limit = max(limit, captureWait)
 	}
 	s.mu.Lock()
-	s.labels.expire(now, maxForget)
-	vain := s.expireWaiting(now, limit)
-	s.tapped = s.tapped || taps > 0
-	lonely := vain && !s.tapped && !s.lonely
-	s.lonely = s.lonely || lonely
-	asks := len(s.waiting.asks) > 0
+	s.labels.expire(now, maxExpire)
+	vain := s.expireHeld(now, limit)
+	s.hadTap = s.hadTap || taps > 0
+	lonely := vain && !s.hadTap && !s.warnedNoTap
+	s.warnedNoTap = s.warnedNoTap || lonely
+	asks := len(s.waiting.endReports) > 0
 	s.mu.Unlock()
 	if asks {
-		wake(s.ask)
+		wake(s.reportWanted)
 	}
 	if lonely {
 		s.options.Log.Warn().Str("sensor", s.options.Sensor).
-			Msg("EVE records come, but no tap of their sensor: is eve.sensor the name that the tap in Suricata gives itself?")
+			Msg("EVE records arrive but no tap of their sensor is connected: eve.sensor must be the sensor name that the tap in Suricata sends")
 	}
 }
 
-// expireWaiting does what is due for the records that wait. It holds the lock when
+// expireHeld does what is due for the records that wait. It holds the lock when
 // it is called and when it returns, and lets others have it in between.
-func (s *Sink) expireWaiting(now time.Time, limit time.Duration) (vain bool) {
+func (s *Sink) expireHeld(now time.Time, limit time.Duration) (vain bool) {
 	for {
-		more, late := s.waiting.expire(now, limit, maxLook)
+		more, late := s.waiting.expire(now, limit, maxExpireHeld)
 		vain = vain || late
 		if !more {
 			return vain
@@ -129,30 +129,30 @@ func (s *Sink) expireWaiting(now time.Time, limit time.Duration) (vain bool) {
 	}
 }
 
-// tell tells the shards what is to be told. It has a goroutine of its own, for
-// shards may be behind.
-func (s *Sink) tell() {
+// reportLoop reports the ends of flows to the shards. It has its own goroutine,
+// because shards may be busy.
+func (s *Sink) reportLoop() {
 	for {
 		select {
 		case <-s.stop:
 			return
-		case <-s.ask:
+		case <-s.reportWanted:
 		}
 		s.mu.Lock()
-		asks := s.waiting.takeAsks()
+		asks := s.waiting.takeEndReports()
 		s.mu.Unlock()
 		if len(asks) > 0 {
-			s.flows.Closed(s.options.Sensor, asks)
+			s.flows.EndReported(s.options.Sensor, asks)
 		}
 	}
 }
 
-// lastAsks is what the shards are to be told before they end.
-func (s *Sink) lastAsks() (asks []flow.Event) {
+// finalEndReports are the ends that are reported before the shards stop.
+func (s *Sink) finalEndReports() (asks []flow.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.waiting.queue.Front(); e != nil; e = e.Next() {
-		asks = append(asks, e.Value.(*held).lastClosed())
+		asks = append(asks, e.Value.(*held).finalEndReport())
 	}
 	return asks
 }
@@ -171,7 +171,7 @@ func (s *Sink) write(ready []*held) {
 			n[telemetry.EVENoLabel]++
 		}
 		out = append(out, h.end...)
-		if lines++; len(out) >= chunk {
+		if lines++; len(out) >= handOverBytes {
 			s.out.Add(out, lines)
 			out, lines = out[:0], 0
 		}

@@ -1,0 +1,100 @@
+package flow
+
+// SourceClock is the clock of one source with the flows that it times, ordered by
+// when they were last seen.
+type SourceClock struct {
+	Source      *Source
+	now         int64
+	onWall      bool
+	detached    bool
+	flows       int
+	scoring     int
+	needPackets list
+	decided     list
+}
+
+// NewSourceClock returns the clock of a source; wall is the time on the wall clock.
+func NewSourceClock(s *Source, wall int64) *SourceClock {
+	c := &SourceClock{Source: s, onWall: !s.Capture}
+	c.AdvanceWall(wall)
+	return c
+}
+
+// Now is the wall-clock time for live sources and the newest packet time for
+// captures.
+func (c *SourceClock) Now() int64 { return c.now }
+
+// Flows is the number of flows that were last seen from this source.
+func (c *SourceClock) Flows() int { return c.flows }
+
+// Scoring is the number of these flows that wait for a model's answer.
+func (c *SourceClock) Scoring() int { return c.scoring }
+
+// AdvanceWall moves a live source's clock to the wall clock; it never goes back.
+func (c *SourceClock) AdvanceWall(wall int64) {
+	if c.onWall {
+		c.now = max(c.now, wall)
+	}
+}
+
+// AdvancePacket moves a capture's clock to a packet's time; it never goes back.
+func (c *SourceClock) AdvancePacket(ts int64) {
+	if !c.onWall {
+		c.now = max(c.now, ts)
+	}
+}
+
+// Detach notes that the source has disconnected. No packet moves its clock any
+// more, so the clock runs on the wall clock from now on, and its flows count as
+// seen now. Another source may still send packets of them.
+func (c *SourceClock) Detach(t *Table, wall int64) {
+	c.detached = true
+	if c.onWall {
+		return
+	}
+	c.onWall, c.now = true, wall
+	for _, q := range []*list{&c.needPackets, &c.decided} {
+		for r := q.head; r != None; r = t.At(r).links[bySource].next {
+			rec := t.At(r)
+			rec.LastSeen, rec.LastChange = wall, wall
+		}
+	}
+}
+
+// MarkEnded marks all decided flows of the source as ended by the IDS.
+func (c *SourceClock) MarkEnded(t *Table) {
+	for r := c.decided.head; r != None; r = t.At(r).links[bySource].next {
+		t.At(r).Ended = true
+	}
+}
+
+// Unused reports whether the source has disconnected and no flow is left.
+func (c *SourceClock) Unused() bool { return c.detached && c.flows == 0 }
+
+// Latency is the time from a flow's first packet to its decision, in
+// microseconds. For a capture it is packet time alone, up to at, the packet time
+// of what led to the decision, so that two runs agree. For a live source it is
+// the packet time up to the newest event plus the wall-clock time since, so that
+// the clocks of tap and sidecar need not agree.
+func (c *SourceClock) Latency(r *Record, at, wall int64) int64 {
+	if c.onWall {
+		return max(r.Last-r.First+max(wall-r.LastSeen, 0), 0)
+	}
+	return max(at-r.First, 0)
+}
+
+// Idle is the flow in NeedPackets that has been idle for longest, if for at least
+// after microseconds, else None. With after 0 it is any such flow.
+func (c *SourceClock) Idle(t *Table, after int64) Ref {
+	return c.needPackets.headIfOlder(t, c.now, after)
+}
+
+// Stale is the same for flows in Decided.
+func (c *SourceClock) Stale(t *Table, after int64) Ref { return c.decided.headIfOlder(t, c.now, after) }
+
+func (q *list) headIfOlder(t *Table, now, after int64) Ref {
+	if q.head == None || now-t.At(q.head).LastChange < after {
+		return None
+	}
+	return q.head
+}

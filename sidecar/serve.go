@@ -85,7 +85,8 @@ func (s *service) runBeside(ctx context.Context, metrics net.Listener) *errgroup
 		group.Go(func() error { return s.Metrics.Serve(ctx, metrics, s.Health) })
 	}
 	group.Go(func() error {
-		sdnotify.Watchdog(ctx, func() bool { return s.Health() == nil }, func(err error) {
+		// Flows that wait are no reason to be killed: it would only make it worse.
+		sdnotify.Watchdog(ctx, func() bool { return s.Alive() == nil }, func(err error) {
 			s.o.Log.Error().Err(err).Msg("watchdog: systemd does not take the message; trying on")
 		})
 		return nil

@@ -203,7 +203,10 @@ func (s *Sidecar) watch() {
 	}
 }
 
-// Health is nil while every shard is at work.
+// Alive is nil while every shard is at work.
+func (s *Sidecar) Alive() error { return s.pool.Alive() }
+
+// Health is nil while every shard is at work and no live flow waits for long.
 func (s *Sidecar) Health() error { return s.pool.Health() }
 
 // Reload serves b from now on, see shard.Pool.

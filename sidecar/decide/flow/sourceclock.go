@@ -6,6 +6,9 @@ type SourceClock struct {
 	Source      *Source
 	now         int64
 	onWall      bool
+	wall        int64 // of the last AdvanceWall
+	moved       int64 // packet time when a capture's clock last moved by minMove
+	movedAt     int64 // wall time of that
 	detached    bool
 	flows       int
 	scoring     int
@@ -13,9 +16,17 @@ type SourceClock struct {
 	decided     list
 }
 
+// A capture's clock stands still if it moves by less than minMove while the wall
+// clock moves by maxStill. From then on it moves with the wall clock: a tap that is
+// silent, or that repeats itself, keeps no flow open.
+const (
+	maxStill = 30_000_000 // µs
+	minMove  = 1_000_000  // µs
+)
+
 // NewSourceClock returns the clock of a source; wall is the time on the wall clock.
 func NewSourceClock(s *Source, wall int64) *SourceClock {
-	c := &SourceClock{Source: s, onWall: !s.Capture}
+	c := &SourceClock{Source: s, onWall: !s.Capture, wall: wall, movedAt: wall}
 	c.AdvanceWall(wall)
 	return c
 }
@@ -30,17 +41,27 @@ func (c *SourceClock) Flows() int { return c.flows }
 // Scoring is the number of these flows that wait for a model's answer.
 func (c *SourceClock) Scoring() int { return c.scoring }
 
-// AdvanceWall moves a live source's clock to the wall clock; it never goes back.
+// AdvanceWall moves a live source's clock to the wall clock, and that of a capture
+// that stands still by as much as the wall clock has moved; it never goes back.
 func (c *SourceClock) AdvanceWall(wall int64) {
-	if c.onWall {
+	passed := max(wall-c.wall, 0)
+	c.wall += passed
+	switch {
+	case c.onWall:
 		c.now = max(c.now, wall)
+	case wall-c.movedAt > maxStill:
+		c.now += passed
 	}
 }
 
 // AdvancePacket moves a capture's clock to a packet's time; it never goes back.
 func (c *SourceClock) AdvancePacket(ts int64) {
-	if !c.onWall {
-		c.now = max(c.now, ts)
+	if c.onWall {
+		return
+	}
+	c.now = max(c.now, ts)
+	if ts >= c.moved+minMove {
+		c.moved, c.movedAt = ts, c.wall
 	}
 }
 

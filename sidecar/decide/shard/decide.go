@@ -282,5 +282,8 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 			LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services,
 		})
 	}
+	if !clock.Source.Capture {
+		s.countWait(now.Sub(t.arrived))
+	}
 	p.decided.Decision(number, int(t.reason), o.class, time.Duration(latency)*time.Microsecond, now.Sub(t.arrived))
 }

@@ -46,8 +46,8 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 		}
 	}
 	rec := s.table.At(r)
-	if rec.State != flow.Decided && rec.Clock() == clock && s.table.Held(r, e.Index()) {
-		s.countUnwanted(rec, e) // a duplicate does not restart the idle timeout
+	if rec.State != flow.Decided && s.isRepeat(r, rec, e, h) {
+		s.countUnwanted(rec, e) // a repeat does not restart the idle timeout
 		return
 	}
 	s.table.Touch(r, clock)
@@ -66,6 +66,16 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 	if c := s.cascadeOf(rec); rec.State == flow.NeedPackets && s.awaitsLostPacket(rec, e, c) {
 		s.finish(r, trigger{reason: cascade.LastStage, packetTime: e.Time, arrived: arrived})
 	}
+}
+
+// isRepeat reports whether a packet brings an open flow nothing: it is held already,
+// or it cannot be stored and is no later than the newest packet seen.
+func (s *Shard) isRepeat(r flow.Ref, rec *flow.Record, e *flow.Event, h *packet.Headers) bool {
+	if s.table.Held(r, e.Index()) {
+		return true
+	}
+	storable := rec.Headerless == (e.Kind == flow.Headerless) && (rec.Headerless || h != nil)
+	return !storable && e.Index() <= rec.OrigPkts+rec.RespPkts
 }
 
 // awaitsLostPacket reports whether a flow waits for a packet that will not come:

@@ -114,12 +114,32 @@ func (p *Pool) registerMetrics() {
 // stuckTimeout is how long a shard may run no timer before it counts as stuck.
 const stuckTimeout = 10 * time.Second
 
-// Health is nil while every shard is at work.
-func (p *Pool) Health() error {
+// Alive is nil while every shard is at work.
+func (p *Pool) Alive() error {
 	for i, one := range p.shards {
 		if still := time.Since(one.LastTick()); still > stuckTimeout {
 			return fmt.Errorf("shard %d has been still for %v", i, still.Round(time.Second))
 		}
+	}
+	return nil
+}
+
+// healthyWait is how much longer than flow.deadline a live flow may wait in a healthy
+// sidecar.
+const healthyWait = time.Second
+
+// Health is nil while every shard is at work and no live flow waits for long.
+func (p *Pool) Health() error {
+	if err := p.Alive(); err != nil {
+		return err
+	}
+	longest := time.Duration(0)
+	for _, one := range p.shards {
+		longest = max(longest, one.LongestWait())
+	}
+	if deadline := p.options.Shard.Deadline; longest > deadline+healthyWait {
+		return fmt.Errorf("live flows wait: in the last seconds one did for %v (flow.deadline is %v); the machine is too busy, or a model too slow",
+			longest.Round(time.Millisecond), deadline)
 	}
 	return nil
 }

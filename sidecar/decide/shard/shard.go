@@ -58,6 +58,7 @@ type Shard struct {
 	bundles                [MaxBundles]*shardBundle // by flow.Record.Bundle
 	newestBundle           uint8                    // the share that new flows go to
 	slow                   slowQueue
+	waits                  waits
 	table                  *flow.Table
 	clocks                 map[*flow.Source]*flow.SourceClock
 	headers                packet.Headers
@@ -166,6 +167,8 @@ func (s *Shard) wallTime(t time.Time) int64 { return t.Sub(s.start).Microseconds
 
 func (s *Shard) tick() {
 	now := time.Now()
+	s.waits.turn(now)
+	s.waits.note(s.slow.oldestWait(now))
 	for source, clock := range s.clocks {
 		clock.AdvanceWall(s.wallTime(now))
 		s.expire(clock, now)
@@ -193,6 +196,9 @@ func (s *Shard) handleBatch(b *flow.Batch) {
 		s.clocks[b.Source] = clock
 	}
 	clock.AdvanceWall(s.wallTime(b.Arrived))
+	if !b.Source.Capture {
+		s.waits.note(time.Since(b.Arrived))
+	}
 	for i := range b.Events {
 		e := &b.Events[i]
 		clock.AdvancePacket(e.Time)

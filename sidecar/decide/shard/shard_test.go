@@ -344,23 +344,6 @@ func TestLabelGoesToWhoAsked(t *testing.T) {
 	}
 }
 
-// Repeated packets keep no live flow open.
-func TestRepeatedPackets(t *testing.T) {
-	r := newRig(t, testBundle(t, false, false), 10, false)
-	r.shard.idleTimeout = (50 * time.Millisecond).Microseconds()
-	for until := time.Now().Add(5 * time.Second); len(r.records) == 0 && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-		r.orig(1, 1, 100)
-		r.shard.tick()
-		for r.shard.slow.len > 0 {
-			r.shard.runSlow()
-		}
-		r.shard.flush()
-	}
-	if len(r.records) != 1 || r.records[0].Reason != "timeout" {
-		t.Errorf("decided %+v", r.records)
-	}
-}
-
 // TestLengthOfOffloadedPackets: a packet whose IP header has no length yet is
 // as long as it was on the wire.
 func TestLengthOfOffloadedPackets(t *testing.T) {

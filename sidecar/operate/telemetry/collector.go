@@ -10,7 +10,7 @@ type collector struct {
 	reasons []string
 
 	build, bundle, events, drops, queues, peers *prometheus.Desc
-	flows, opened, decisions, verdicts          *prometheus.Desc
+	flows, opened, overdue, decisions, verdicts *prometheus.Desc
 	logErrors, repaired                         *prometheus.Desc
 	eve, eveOutput                              *prometheus.Desc
 	eveWaited, eveWaiting                       *prometheus.Desc
@@ -37,6 +37,7 @@ func newCollector(m *Metrics, o Options) *collector {
 		peers:      desc("peers", "Connected taps."),
 		flows:      desc("flows", "Flows tracked now."),
 		opened:     desc("flows_total", "Flows seen."),
+		overdue:    desc("overdue_flows_total", "Live flows that waited longer than flow.deadline for their decision."),
 		decisions:  desc("decisions_total", "Decisions, by the stage that made them and what led to it.", "stage", "reason"),
 		verdicts:   desc("labels_total", "Decisions, by their label.", "label"),
 		logErrors:  desc("log_errors_total", "Failed writes, rotations and openings of the label log."),
@@ -65,7 +66,7 @@ func newCollector(m *Metrics, o Options) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.build, c.bundle, c.events, c.drops, c.queues, c.peers, c.flows, c.opened,
+		c.build, c.bundle, c.events, c.drops, c.queues, c.peers, c.flows, c.opened, c.overdue,
 		c.decisions, c.verdicts, c.logErrors, c.repaired, c.eve, c.eveOutput, c.eveWaited, c.eveWaiting,
 		c.reloads, c.reloaded, c.reloadTime, c.load, c.loads, c.driftFlows, c.driftPSI, c.serving, c.compute,
 	} {
@@ -105,6 +106,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.peers, total[l.peers])
 	gauge(c.flows, total[l.flows])
 	counter(c.opened, total[l.opened])
+	counter(c.overdue, total[l.overdue])
 	made, served := c.metrics.decided()
 	for d, n := range made.decisions {
 		counter(c.decisions, n, d.stage, c.reasons[d.reason])

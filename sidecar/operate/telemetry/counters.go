@@ -14,6 +14,7 @@ const pad = 128 / 8
 type layout struct {
 	events, drops, queues      int
 	peers, flows, opened       int
+	overdue                    int
 	logErrors, repaired        int
 	eve, eveWaited, eveWaiting int
 	eveWritten, eveDropped     int
@@ -36,6 +37,7 @@ func newLayout(o Options) *layout {
 	take(&l.peers, 1)
 	take(&l.flows, 1)
 	take(&l.opened, 1)
+	take(&l.overdue, 1)
 	take(&l.logErrors, 1)
 	take(&l.repaired, 1)
 	take(&l.eve, int(EVEResults))
@@ -91,6 +93,9 @@ type Shard struct{ counters }
 
 // FlowOpened counts a new flow.
 func (s *Shard) FlowOpened() { s.cells[s.layout.opened].Add(1) }
+
+// Overdue counts a live flow that waited longer than it may.
+func (s *Shard) Overdue() { s.cells[s.layout.overdue].Add(1) }
 
 // SetFlows says how many flows the goroutine tracks now.
 func (s *Shard) SetFlows(n int) { s.cells[s.layout.flows].Store(uint64(n)) }

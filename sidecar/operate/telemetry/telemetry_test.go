@@ -87,6 +87,8 @@ func busy() *Metrics {
 		one.FlowOpened()
 	}
 	two.FlowOpened()
+	one.Overdue()
+	two.Overdue()
 	one.SetFlows(9)
 	one.SetFlows(4)
 	two.SetFlows(1)

@@ -1,6 +1,7 @@
 package forest
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -12,7 +13,8 @@ import (
 )
 
 // BenchmarkScore scores rows of small whole numbers with the models of the
-// bundle that ships, compiled and by leaves.
+// bundle that ships, compiled and by leaves,
+// one at a time and eight at once.
 func BenchmarkScore(b *testing.B) {
 	all := texts(b)
 	for _, path := range slices.Sorted(maps.Keys(all)) {
@@ -36,15 +38,18 @@ func BenchmarkScore(b *testing.B) {
 			name string
 			model.Model
 		}{{"forest", New(e)}, {"leaves", reference}} {
-			b.Run(name+"/"+m.name, func(b *testing.B) {
-				s, probs := scorerOf(b, m), make([]float32, e.Classes)
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i = (i + 1) % n {
-					if err := s.Score(probs, rows[i*width:(i+1)*width], 1); err != nil {
-						b.Fatal(err)
+			for _, atOnce := range []int{1, 8} {
+				b.Run(fmt.Sprintf("%s/%s/%d", name, m.name, atOnce), func(b *testing.B) {
+					s, probs := scorerOf(b, m), make([]float32, e.Classes*atOnce)
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i = (i + atOnce) % n {
+						if err := s.Score(probs, rows[i*width:(i+atOnce)*width], atOnce); err != nil {
+							b.Fatal(err)
+						}
 					}
-				}
-			})
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*atOnce), "ns/row")
+				})
+			}
 		}
 	}
 }

@@ -43,6 +43,7 @@ func compile(e *lightgbm.Ensemble) *forest {
 			f.addColumn(uint32(i), nodes)
 		}
 	}
+	f.lanes = f.compileLanes()
 	return f
 }
 

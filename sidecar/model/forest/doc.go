@@ -1,4 +1,4 @@
-// Package forest evaluates LightGBM classifiers fast, one row at a time.
+// Package forest evaluates LightGBM classifiers fast.
 //
 // It uses QuickScorer (Lucchese et al., SIGIR 2015) for trees of up to 32 leaves.
 // Each tree has a bitvector of its leaves from left to right; here a set bit is a
@@ -8,6 +8,12 @@
 // sorted by column and then by threshold, and a value is compared in that order
 // until a threshold is not exceeded. There is no branch per node, and nodes that
 // send a row left cost nothing.
+//
+// Where the processor has AVX2, rows that are scored together are tested eight at a
+// time: a threshold is compared with the values of eight rows, whose bitvectors lie
+// side by side (V-QuickScorer, Lucchese et al., SIGIR 2016). The program in asm writes
+// the assembly ("go generate"). A row alone, one with a NaN, and any row of trees that
+// are traversed or take zero for missing are scored as above.
 //
 // Larger trees are traversed node by node. So are adjacent trees that differ only
 // in their leaf values, as those of a decision tree with several classes do: they

@@ -21,6 +21,7 @@ type forest struct {
 	leaves     []float64 // of all trees
 	leafNumber []uint16  // of each leaf, in its tree's text
 	firstLeaf  []uint32  // where the leaves of each tree begin
+	lanes      *lanes    // for eight rows at a time; nil: one by one
 }
 
 // column is a column of the row that nodes test. Masks from firstMask on belong to
@@ -59,22 +60,27 @@ func (f *forest) Classes() int      { return f.Ensemble.Classes }
 func (f *forest) Close() error      { return nil }
 
 func (f *forest) NewScorer() (model.Scorer, error) {
-	return &scorer{
+	s := &scorer{
 		forest:     f,
 		width:      len(f.Ensemble.Columns),
 		raw:        make([]float64, f.Groups),
 		leafBase:   slices.Clone(f.firstLeaf),
 		bitvectors: new([lightgbm.MaxTrees]uint32),
-	}, nil
+	}
+	if f.lanes != nil {
+		s.batch = f.newBatch()
+	}
+	return s, nil
 }
 
-// scorer evaluates rows one by one.
+// scorer evaluates rows one by one, or eight at a time where that is faster.
 type scorer struct {
 	*forest
 	width      int
 	raw        []float64
 	leafBase   []uint32                   // exit leaf of a traversed tree, else the first leaf of the tree
 	bitvectors *[lightgbm.MaxTrees]uint32 // of each tree, the leaves that the row cannot reach
+	batch      batch                      // empty without lanes
 }
 
 func (s *scorer) Close() error { return nil }
@@ -89,11 +95,31 @@ func (s *scorer) Score(probs, rows []float32, n int) error {
 	if err := model.CheckLengths(probs, rows, n, s.width, classes); err != nil {
 		return err
 	}
-	for i := range n {
-		s.evaluate(rows[i*s.width : (i+1)*s.width])
-		s.Probabilities(probs[i*classes:(i+1)*classes], s.raw)
+	for n > 0 {
+		some := 1
+		if s.lanes != nil && n >= fewestLanes {
+			some = min(n, laneRows)
+		}
+		s.score(probs, rows, some)
+		probs, rows, n = probs[some*classes:], rows[some*s.width:], n-some
 	}
 	return nil
+}
+
+// score scores one row, or up to eight at once.
+func (s *scorer) score(probs, rows []float32, n int) {
+	classes := s.Ensemble.Classes
+	atOnce := n > 1 && s.evaluateBatch(rows, n)
+	for i := range n {
+		if atOnce {
+			for k := range s.raw {
+				s.raw[k] = s.batch.raw[k][i]
+			}
+		} else {
+			s.evaluate(rows[i*s.width : (i+1)*s.width])
+		}
+		s.Probabilities(probs[i*classes:(i+1)*classes], s.raw)
+	}
 }
 
 // evaluate finds the raw scores of a row.

@@ -216,9 +216,10 @@ func randomEnsemble(seed uint64) *lightgbm.Ensemble {
 		e.Groups = 1
 	}
 	most := []int{1, 2, 8, 32, 33, 100}[r.IntN(6)]
-	missing := []int{1, 3}[r.IntN(2)]
+	missing := [][]int{{0}, {0, 1, 2}, {0, 2}}[r.IntN(3)]
+	some := r.IntN(2) == 0
 	for range 1 + r.IntN(6) {
-		alike := r.IntN(3) == 0
+		alike := some && r.IntN(3) == 0
 		first := randomTree(r, 1+r.IntN(most), len(e.Columns), missing)
 		for k := range e.Groups {
 			tree := first
@@ -243,7 +244,7 @@ func randomLeaves(r *rand.Rand, n int) []float64 {
 
 // randomTree grows a tree by splitting leaves at random, numbered as LightGBM
 // does: the new node takes the place of the leaf it splits.
-func randomTree(r *rand.Rand, leaves, columns, missing int) lightgbm.Tree {
+func randomTree(r *rand.Rand, leaves, columns int, missing []int) lightgbm.Tree {
 	t := lightgbm.Tree{Leaf: randomLeaves(r, leaves)}
 	for node := range int32(leaves - 1) {
 		split := int32(0)
@@ -266,7 +267,7 @@ func randomTree(r *rand.Rand, leaves, columns, missing int) lightgbm.Tree {
 		}
 		t.Feature = append(t.Feature, r.Int32N(int32(columns)))
 		t.Threshold = append(t.Threshold, threshold)
-		t.Decision = append(t.Decision, uint8(r.IntN(missing)<<2|r.IntN(2)<<1))
+		t.Decision = append(t.Decision, uint8(missing[r.IntN(len(missing))]<<2|r.IntN(2)<<1))
 		t.Left = append(t.Left, ^split)
 		t.Right = append(t.Right, ^(node + 1))
 	}
@@ -332,13 +333,13 @@ func bytesOf(values []float32) (b []byte) {
 func TestAlikeTreesAreWalkedOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	e := &lightgbm.Ensemble{Classes: 3, Groups: 3, Columns: make([]string, 4)}
-	alike := randomTree(r, 20, 4, 1)
+	alike := randomTree(r, 20, 4, []int{0})
 	for range 3 {
 		alike.Leaf = randomLeaves(r, 20)
 		e.Trees = append(e.Trees, alike)
 	}
 	for range 3 {
-		e.Trees = append(e.Trees, randomTree(r, 20, 4, 1))
+		e.Trees = append(e.Trees, randomTree(r, 20, 4, []int{0}))
 	}
 	f := compile(e)
 	if len(f.traversed) != 1 || f.traversed[0].trees != 3 || len(f.masks) != 3*19 {

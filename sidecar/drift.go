@@ -11,12 +11,12 @@ import (
 	"serveflow/sidecar/operate/telemetry"
 )
 
-// lookEvery is how often a sidecar looks at its drift.
-const lookEvery = time.Minute
+// driftInterval is how often a sidecar looks at its drift.
+const driftInterval = time.Minute
 
-// adrift says once in the log, and on /healthz as long as it is so, that the traffic
+// driftMonitor says once in the log, and on /healthz as long as it is so, that the traffic
 // is no longer what the bundle was calibrated on.
-type adrift struct {
+type driftMonitor struct {
 	sidecar *Sidecar
 	serving *bundle.Bundle
 	watches map[string]*drift.Watch // by cascade
@@ -24,15 +24,15 @@ type adrift struct {
 	running sync.WaitGroup
 }
 
-func (s *Sidecar) watchDrift() *adrift {
-	a := &adrift{sidecar: s, stop: make(chan struct{})}
+func (s *Sidecar) startDriftMonitor() *driftMonitor {
+	a := &driftMonitor{sidecar: s, stop: make(chan struct{})}
 	a.running.Go(func() {
-		tick := time.NewTicker(lookEvery)
+		tick := time.NewTicker(driftInterval)
 		defer tick.Stop()
 		for {
 			select {
 			case now := <-tick.C:
-				a.look(now, s.pool.Bundle(), s.Metrics.Drift())
+				a.check(now, s.pool.Bundle(), s.Metrics.Drift())
 			case <-a.stop:
 				return
 			}
@@ -41,9 +41,9 @@ func (s *Sidecar) watchDrift() *adrift {
 	return a
 }
 
-// look takes how far the flows of the bundle's cascades are now from those that it
+// check takes how far the flows of the bundle's cascades are now from those that it
 // was calibrated on.
-func (a *adrift) look(now time.Time, serving *bundle.Bundle, measured []telemetry.Drift) {
+func (a *driftMonitor) check(now time.Time, serving *bundle.Bundle, measured []telemetry.Drift) {
 	if a.serving != serving { // another window
 		a.serving, a.watches = serving, map[string]*drift.Watch{}
 	}
@@ -58,7 +58,7 @@ func (a *adrift) look(now time.Time, serving *bundle.Bundle, measured []telemetr
 		for _, i := range d.PSI {
 			indexes = append(indexes, drift.Index{Of: i.Of, PSI: i.Value})
 		}
-		beyond, news := w.Look(now, indexes)
+		beyond, news := w.Check(now, indexes)
 		if len(beyond) == 0 {
 			continue
 		}
@@ -76,7 +76,7 @@ func (a *adrift) look(now time.Time, serving *bundle.Bundle, measured []telemetr
 	a.sidecar.Metrics.Warn(warnings)
 }
 
-func (a *adrift) end() {
+func (a *driftMonitor) close() {
 	close(a.stop)
 	a.running.Wait()
 }

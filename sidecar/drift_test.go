@@ -26,11 +26,11 @@ func TestDriftIsTold(t *testing.T) {
 		}
 		return w.Body.String()
 	}
-	a := &adrift{sidecar: s}
+	a := &driftMonitor{sidecar: s}
 	one := &bundle.Bundle{Manifest: &bundle.Manifest{Name: "one", Version: "1.0.0"}}
 	start := time.Now()
 	look := func(hours float64, b *bundle.Bundle, score float64) {
-		a.look(start.Add(time.Duration(hours*float64(time.Hour))), b, []telemetry.Drift{{Cascade: "packet", Flows: 9000, PSI: []telemetry.PSI{{Of: "score", Value: score}}}})
+		a.check(start.Add(time.Duration(hours*float64(time.Hour))), b, []telemetry.Drift{{Cascade: "packet", Flows: 9000, PSI: []telemetry.PSI{{Of: "score", Value: score}}}})
 	}
 	look(0, one, 1.2)
 	if got := health(); got != "ok\n" {

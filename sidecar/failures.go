@@ -7,22 +7,22 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// failures reports errors of models, which could come with every packet, once
+// modelFailures reports errors of models, which could come with every packet, once
 // in a while.
-type failures struct {
+type modelFailures struct {
 	log   zerolog.Logger
 	mu    sync.Mutex
 	last  time.Time
 	count int
 }
 
-const reportEvery = 10 * time.Second
+const failureInterval = 10 * time.Second
 
-func (f *failures) report(err error) {
+func (f *modelFailures) report(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count++
-	if now := time.Now(); now.Sub(f.last) >= reportEvery {
+	if now := time.Now(); now.Sub(f.last) >= failureInterval {
 		f.log.Error().Err(err).Int("flows", f.count).Msg("a model failed; its flows are decided without it")
 		f.last, f.count = now, 0
 	}

@@ -20,10 +20,10 @@ import (
 // long what runs beside it has to end.
 const drainTime = 10 * time.Second
 
-// service is a sidecar with what runs beside it.
-type service struct {
+// supervisor is a sidecar with what runs beside it.
+type supervisor struct {
 	*Sidecar
-	o         Options
+	options   Options
 	signals   *Signals
 	reloading atomic.Int64 // when the reload under way began, Unix time in ns; 0: none is
 }
@@ -49,11 +49,11 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 		}
 		return err
 	}
-	s := &service{Sidecar: started, o: o, signals: signals}
+	s := &supervisor{Sidecar: started, options: o, signals: signals}
 	s.Metrics.ReadReload(s.reloadTime)
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beside := s.runBeside(background, metrics)
+	beside := s.startTasks(background, metrics)
 
 	ready := o.Log.Info().Str("socket", o.Config.Listen.Socket).Str("bundle", o.Bundle.Name()).
 		Str("labels", o.Config.Labels.Path).Str("metrics", address)
@@ -73,27 +73,27 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 		return err
 	}
 	cancel()
-	s.join(beside)
+	s.waitTasks(beside)
 	o.Log.Info().Msg("stopped")
 	return nil
 }
 
-// runBeside runs everything beside the sidecar until ctx is done.
-func (s *service) runBeside(ctx context.Context, metrics net.Listener) *errgroup.Group {
+// startTasks runs everything beside the sidecar until ctx is done.
+func (s *supervisor) startTasks(ctx context.Context, metrics net.Listener) *errgroup.Group {
 	group := new(errgroup.Group)
 	if metrics != nil {
 		group.Go(func() error { return s.Metrics.Serve(ctx, metrics, s.Health) })
 	}
 	group.Go(func() error {
-		// Flows that wait are no reason to be killed: it would only make it worse.
+		// A restart would not help flows that wait, so Health is not asked.
 		sdnotify.Watchdog(ctx, func() bool { return s.Alive() == nil }, func(err error) {
-			s.o.Log.Error().Err(err).Msg("watchdog: systemd does not take the message; trying on")
+			s.options.Log.Error().Err(err).Msg("watchdog: systemd does not accept the message; retrying")
 		})
 		return nil
 	})
 	group.Go(func() error { return onEach(ctx, s.signals.reopen, s.reopen) })
-	if s.o.Load != nil {
-		group.Go(func() error { return onEach(ctx, s.signals.reload, s.load) })
+	if s.options.Load != nil {
+		group.Go(func() error { return onEach(ctx, s.signals.reload, s.reload) })
 	}
 	return group
 }
@@ -110,25 +110,25 @@ func onEach(ctx context.Context, signals <-chan os.Signal, do func()) error {
 	}
 }
 
-// join waits for what runs beside the sidecar; a bundle that is never read to its end
+// waitTasks waits for what runs beside the sidecar; a bundle that is never read to its end
 // holds nothing up.
-func (s *service) join(beside *errgroup.Group) {
+func (s *supervisor) waitTasks(beside *errgroup.Group) {
 	ended := make(chan error, 1)
 	go func() { ended <- beside.Wait() }()
 	select {
 	case err := <-ended:
 		if err != nil {
-			s.o.Log.Error().Err(err).Msg("beside the sidecar")
+			s.options.Log.Error().Err(err).Msg("beside the sidecar")
 		}
 	case <-time.After(drainTime):
-		s.o.Log.Warn().Msg("stopping: a reload has not ended")
+		s.options.Log.Warn().Msg("stopping: a reload has not ended")
 	}
 }
 
-var errImpatient = errors.New("stopped by a second signal before everything was drained")
+var errSecondSignal = errors.New("stopped by a second signal before everything was drained")
 
 // drain stops the sidecar, unless another signal comes before that is done.
-func (s *service) drain(ctx context.Context, taken time.Time) error {
+func (s *supervisor) drain(ctx context.Context, taken time.Time) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	stopped := make(chan error, 1)
@@ -137,7 +137,7 @@ func (s *service) drain(ctx context.Context, taken time.Time) error {
 	defer over()
 	hurried := make(chan struct{})
 	go func() {
-		if s.signals.hurry(waiting, taken) {
+		if s.signals.secondStop(waiting, taken) {
 			close(hurried)
 		}
 	}()
@@ -145,42 +145,42 @@ func (s *service) drain(ctx context.Context, taken time.Time) error {
 	case err := <-stopped:
 		return err
 	case <-hurried:
-		return errImpatient
+		return errSecondSignal
 	}
 }
 
 // notify tells systemd; that it cannot is worth no more than a line.
-func (s *service) notify(say func() error) {
+func (s *supervisor) notify(say func() error) {
 	if err := say(); err != nil {
-		s.o.Log.Warn().Err(err).Msg("systemd")
+		s.options.Log.Warn().Err(err).Msg("systemd")
 	}
 }
 
 // reopen opens the logs again.
-func (s *service) reopen() {
+func (s *supervisor) reopen() {
 	if err := s.Reopen(); err != nil {
-		s.o.Log.Error().Err(err).Msg("SIGHUP: opening the logs again")
+		s.options.Log.Error().Err(err).Msg("SIGHUP: opening the logs again")
 	} else {
-		s.o.Log.Info().Msg("SIGHUP: logs opened again")
+		s.options.Log.Info().Msg("SIGHUP: logs opened again")
 	}
 }
 
 // reloadTime is how long the reload under way has taken.
-func (s *service) reloadTime() time.Duration {
+func (s *supervisor) reloadTime() time.Duration {
 	if began := s.reloading.Load(); began != 0 {
 		return time.Since(time.Unix(0, began))
 	}
 	return 0
 }
 
-// load serves the bundle that the configuration names now.
-func (s *service) load() {
+// reload serves the bundle that the configuration names now.
+func (s *supervisor) reload() {
 	s.notify(sdnotify.Reloading)
 	defer s.notify(sdnotify.Ready)
 	s.reloading.Store(time.Now().UnixNano())
 	defer s.reloading.Store(0)
-	defer spread()()
-	o := s.o
+	defer addThread()()
+	o := s.options
 	c, b, err := o.Load()
 	applied := false
 	if err != nil {
@@ -202,11 +202,11 @@ func (s *service) load() {
 	}
 }
 
-// spread has Go use a thread more than it does, until the function that it returns
+// addThread has Go use a thread more than it does, until the function that it returns
 // is called. Loading computes, and so does the garbage collector after it: with no
 // thread to spare, Go would let them run for 10 ms while a shard that has events
 // waits; the kernel shares the processors sooner.
-func spread() (over func()) {
+func addThread() (over func()) {
 	n := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n + 1)
 	return func() {

@@ -67,9 +67,9 @@ func TestReloadHangs(t *testing.T) {
 	}
 	signals := TakeSignals()
 	defer signals.Release()
-	s := &service{Sidecar: started, o: o, signals: signals}
+	s := &supervisor{Sidecar: started, options: o, signals: signals}
 	ctx, cancel := context.WithCancel(t.Context())
-	beside := s.runBeside(ctx, nil)
+	beside := s.startTasks(ctx, nil)
 	if s.reloadTime() != 0 {
 		t.Error("a reload is under way")
 	}
@@ -96,7 +96,7 @@ func TestReloadHangs(t *testing.T) {
 	}
 	close(never)
 	cancel()
-	s.join(beside)
+	s.waitTasks(beside)
 	if s.reloadTime() != 0 {
 		t.Error("the reload is not over")
 	}

@@ -46,15 +46,15 @@ type Options struct {
 
 // Sidecar is a running sidecar.
 type Sidecar struct {
-	Metrics *telemetry.Metrics
-	options Options
-	labels  *sink.LabelLog // nil if Options.Decisions is set
-	eve     *eve.Sink      // nil if the configuration names no socket for EVE
-	pool    *shard.Pool
-	server  *ingest.Server
-	adrift  *adrift
-	stop    sync.Once
-	stopped error // what Stop returned
+	Metrics      *telemetry.Metrics
+	options      Options
+	labels       *sink.LabelLog // nil if Options.Decisions is set
+	eve          *eve.Sink      // nil if the configuration names no socket for EVE
+	pool         *shard.Pool
+	server       *ingest.Server
+	driftMonitor *driftMonitor
+	stop         sync.Once
+	stopped      error // what Stop returned
 }
 
 // Start starts a sidecar. It listens when Start returns.
@@ -70,7 +70,7 @@ func Start(o Options) (*Sidecar, error) {
 }
 
 func (s *Sidecar) start(o Options) error {
-	s.warnTraining(o.Bundle)
+	s.warnUnlikeTraining(o.Bundle)
 	c := o.Config
 	socket := unixsocket.Socket{
 		Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
@@ -93,21 +93,21 @@ func (s *Sidecar) start(o Options) error {
 		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
 			return fmt.Errorf("eve.output: %w", err)
 		}
-		decisions = both{s.eve, decisions} // which sets what the label log writes, too
+		decisions = teeLog{s.eve, decisions} // which sets what the label log writes, too
 	}
 	n := c.Flow.Shards
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	failures := &failures{log: o.Log}
+	failures := &modelFailures{log: o.Log}
 	var err error
 	if s.pool, err = shard.NewPool(shard.PoolOptions{
 		Bundle: o.Bundle,
 		Shards: n,
 		Shard: shard.Options{
 			MaxFlows:        c.Flow.MaxFlows,
-			IdleTimeout:     c.Flow.Quiet,
-			Retention:       c.Flow.Forget,
+			IdleTimeout:     c.Flow.IdleTimeout,
+			Retention:       c.Flow.Retention,
 			Deadline:        c.Flow.Deadline,
 			Payload:         c.Privacy.Payload,
 			Log:             decisions,
@@ -141,8 +141,8 @@ func (s *Sidecar) start(o Options) error {
 			return fmt.Errorf("listening on %s: %w", c.EVE.Listen, err)
 		}
 	}
-	s.watch()
-	s.adrift = s.watchDrift()
+	s.registerMetrics()
+	s.driftMonitor = s.startDriftMonitor()
 	return nil
 }
 
@@ -162,10 +162,10 @@ func (s *Sidecar) eveOptions(o Options) eve.Options {
 	}
 }
 
-// both gives decisions to two who take them.
-type both [2]shard.Log
+// teeLog gives decisions to two who take them.
+type teeLog [2]shard.Log
 
-func (b both) Write(records []sink.Record) {
+func (b teeLog) Write(records []sink.Record) {
 	b[0].Write(records)
 	b[1].Write(records)
 }
@@ -191,8 +191,8 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	return known, nil
 }
 
-// watch lets the metrics see what others count.
-func (s *Sidecar) watch() {
+// registerMetrics lets the metrics see what others count.
+func (s *Sidecar) registerMetrics() {
 	s.Metrics.ReadPeers(s.server.Peers)
 	if dropped := s.options.LogDropped; dropped != nil {
 		s.Metrics.ReadDrops(telemetry.DropOwnLog, dropped)
@@ -211,7 +211,7 @@ func (s *Sidecar) Health() error { return s.pool.Health() }
 
 // Reload serves b from now on, see shard.Pool.
 func (s *Sidecar) Reload(b *bundle.Bundle) (bool, error) {
-	s.warnTraining(b)
+	s.warnUnlikeTraining(b)
 	return s.pool.Reload(b)
 }
 
@@ -234,8 +234,8 @@ func (s *Sidecar) Reopen() (err error) {
 func (s *Sidecar) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		var errs []error
-		if s.adrift != nil {
-			s.adrift.end()
+		if s.driftMonitor != nil {
+			s.driftMonitor.close()
 		}
 		if s.server != nil {
 			errs = append(errs, s.server.Stop())
@@ -260,12 +260,12 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 	return s.stopped
 }
 
-// warnTraining says so where flows are seen otherwise than in the bundle's training.
-func (s *Sidecar) warnTraining(b *bundle.Bundle) {
-	quiet := s.options.Config.Flow.Quiet
-	if trained := time.Duration(b.Manifest.Features.Quiet) * time.Second; trained != 0 && trained != quiet {
-		s.options.Log.Warn().Stringer("quiet", quiet).Stringer("trained", trained).
-			Msg("flow.quiet is not what the bundle was trained for: flows that pause will be labelled less well")
+// warnUnlikeTraining says so where flows are seen otherwise than in the bundle's training.
+func (s *Sidecar) warnUnlikeTraining(b *bundle.Bundle) {
+	timeout := s.options.Config.Flow.IdleTimeout
+	if trained := time.Duration(b.Manifest.Features.IdleTimeout) * time.Second; trained != 0 && trained != timeout {
+		s.options.Log.Warn().Stringer("idle_timeout", timeout).Stringer("trained", trained).
+			Msg("flow.idle_timeout differs from the bundle's training: labels of flows that pause will be less accurate")
 	}
 	if b.PayloadBytes() > 0 && !s.options.Config.Privacy.Payload {
 		s.options.Log.Warn().Str("bundle", b.Name()).
@@ -281,7 +281,7 @@ func logLoad(log zerolog.Logger, shard int, l telemetry.Load) {
 	}
 	event.Int("shard", shard).Stringer("load", l).Msg(map[telemetry.Load]string{
 		telemetry.LoadSteady:   "load: every stage is asked again as the bundle says",
-		telemetry.LoadLoosened: "load: thresholds are lowered to spare slow stages",
+		telemetry.LoadRelaxed:  "load: thresholds are lowered to spare slow stages",
 		telemetry.LoadShedding: "load: flows do without slow stages",
 	}[l])
 }

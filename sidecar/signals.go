@@ -45,17 +45,17 @@ func (s *Signals) Until(load func() error) (loaded bool, err error) {
 	}
 }
 
-// sameStop is how long after a signal to stop another is the same: a process group
+// sameSignal is how long after a signal to stop another is the same: a process group
 // and its leader may both get one, as from timeout(1) and from tini -g.
-const sameStop = time.Second
+const sameSignal = time.Second
 
-// hurry returns when another signal to stop comes, unless ctx is done before; taken
+// secondStop returns when another signal to stop comes, unless ctx is done before; taken
 // is when the first came.
-func (s *Signals) hurry(ctx context.Context, taken time.Time) bool {
+func (s *Signals) secondStop(ctx context.Context, taken time.Time) bool {
 	for {
 		select {
 		case <-s.stop:
-			if time.Since(taken) >= sameStop {
+			if time.Since(taken) >= sameSignal {
 				return true
 			}
 		case <-ctx.Done():

@@ -248,7 +248,7 @@ func served(t *testing.T, path string, columns []string, meta bool) map[uint64][
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
 	c.Flow.Shards = 1
-	c.Flow.Quiet = 1 << 50 // flows are decided by their packets and their end alone
+	c.Flow.IdleTimeout = 1 << 50 // flows are decided by their packets and their end alone
 	s, err := sidecar.Start(sidecar.Options{Config: c, Bundle: b, Log: zerolog.Nop(), Decisions: rec})
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func (r *Result) datasheet() string {
 	if len(c.Features.Protocols) > 0 {
 		fmt.Fprintf(&b, "Flows are Zeek's, of %s; the sidecar leaves others unserved, and they count in none of\nthe figures.", strings.Join(c.Features.Protocols, " and "))
 	}
-	fmt.Fprintf(&b, " A flow that ends, or is quiet for %d s, before a stage has its packets is decided by\nthe last stage on what there is.\n\n", c.Features.Quiet)
+	fmt.Fprintf(&b, " A flow that ends, or is quiet for %d s, before a stage has its packets is decided by\nthe last stage on what there is.\n\n", c.Features.IdleTimeout)
 	fmt.Fprintf(&b, `## How it was chosen
 
 Models are trained on the training sessions. Cascade and thresholds are chosen on the same

@@ -94,7 +94,7 @@ func (s *scorer) read(ctx context.Context, c dataset.Capture, each func(fl *extr
 // seen is how many of the first packets come before the flow is quiet for so long
 // that the sidecar decides it.
 func (s *scorer) seen(fl *extract.Flow) int {
-	quiet := int64(s.features.Quiet) * int64(time.Second/time.Microsecond)
+	quiet := int64(s.features.IdleTimeout) * int64(time.Second/time.Microsecond)
 	for k := 1; k < len(fl.Packets); k++ {
 		if quiet > 0 && fl.Wait(k)-fl.Wait(k-1) >= quiet {
 			return k

@@ -56,9 +56,9 @@ type Features struct {
 	// Protocols are the transport protocols that the models know: "tcp",
 	// "udp", "icmp", "icmpv6". Flows of others are unserved. Empty: all.
 	Protocols []string `toml:"protocols"`
-	// Quiet is the time in seconds after which a quiet flow counted as all
+	// IdleTimeout is the time in seconds after which a quiet flow counted as all
 	// there is to see in training; 0: the manifest does not tell.
-	Quiet int `toml:"quiet"`
+	IdleTimeout int `toml:"quiet"`
 }
 
 // Serves says whether the models know flows of a transport protocol, by its IP
@@ -196,7 +196,7 @@ func (m *Manifest) check() (errs []error) {
 	if _, err := feature.ParseMasks(m.Features.Masks); err != nil {
 		bad("features.masks", "%v", err)
 	}
-	if q := m.Features.Quiet; q < 0 || q > 3600 {
+	if q := m.Features.IdleTimeout; q < 0 || q > 3600 {
 		bad("features.quiet", "%d: give seconds, 0 to 3600", q)
 	}
 	for i, p := range m.Features.Protocols {

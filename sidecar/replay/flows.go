@@ -39,7 +39,7 @@ type Flows struct {
 	rec    Record
 	layers [1 + maxTunnels]layer
 	found  [1 + maxTunnels]*layer
-	todo   []*layer // of found, what is not yet dealt with
+	queued []*layer // of found, what is not yet dealt with
 	err    error    // what ended the capture
 }
 
@@ -58,7 +58,7 @@ func NewFlows(from Packets, o Options) *Flows {
 // comes last: io.EOF, or what the source met with.
 func (f *Flows) Next(ev *Event) error {
 	for {
-		if f.err == nil && len(f.todo) == 0 {
+		if f.err == nil && len(f.queued) == 0 {
 			f.read()
 		}
 		if fl := f.soonest(); fl != nil {
@@ -83,7 +83,7 @@ func (f *Flows) Next(ev *Event) error {
 		if f.err != nil {
 			return f.err
 		}
-		if len(f.todo) > 0 {
+		if len(f.queued) > 0 {
 			f.take(ev)
 			return nil
 		}
@@ -109,7 +109,7 @@ func (f *Flows) read() {
 // take makes ev of the first packet to do: a packet of a flow, or the end of
 // the flow that has to make room for it.
 func (f *Flows) take(ev *Event) {
-	l := f.todo[0]
+	l := f.queued[0]
 	key, reverse := f.options.Rules.key(l)
 	fl := f.open[key]
 	switch { // where the flow ends, the packet comes again, to a key without one
@@ -121,7 +121,7 @@ func (f *Flows) take(ev *Event) {
 		f.end(ev, fl, Reused, f.rec.Time)
 		return
 	}
-	f.todo = f.todo[1:]
+	f.queued = f.queued[1:]
 	if fl == nil {
 		fl = f.begin(key, reverse, l)
 	}
@@ -146,7 +146,7 @@ func (f *Flows) take(ev *Event) {
 // none, the cause is counted.
 func (f *Flows) locate() {
 	skipped := &f.counts.Skipped
-	f.todo = f.found[:0]
+	f.queued = f.found[:0]
 	l := &f.layers[0]
 	*l = layer{link: f.rec.Link, frame: f.rec.Frame, wireLen: f.rec.WireLen}
 	switch err := l.parse(); {
@@ -170,7 +170,7 @@ func (f *Flows) locate() {
 			break
 		}
 		if f.options.Rules.flow(l, true) {
-			f.todo = append(f.todo, l)
+			f.queued = append(f.queued, l)
 		}
 		l = &f.layers[depth]
 	}
@@ -183,7 +183,7 @@ func (f *Flows) locate() {
 		skipped.Protocol++
 	default:
 		f.counts.Events++
-		f.todo = append(f.todo, l)
+		f.queued = append(f.queued, l)
 	}
 }
 

@@ -150,7 +150,7 @@ func labelled(t *testing.T, b *bundle.Bundle, plays []played, w way) []string {
 	p := newPlace(t, "")
 	c := config.Default()
 	c.Listen.Socket, c.Labels.Path, c.Flow.Shards = p.socket, p.labels, w.shards
-	c.Flow.Quiet = quiet
+	c.Flow.IdleTimeout = quiet
 	s, err := sidecar.Start(sidecar.Options{Config: c, Bundle: b, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

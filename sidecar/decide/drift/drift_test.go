@@ -196,16 +196,16 @@ func TestWindow(t *testing.T) {
 		}
 		return all
 	}
-	like(one, least-100)
+	like(one, minFlows-100)
 	w.Take(one)
 	w.Take(one) // which has nothing more
-	if got := told(least - 100); len(got) != 0 {
+	if got := told(minFlows - 100); len(got) != 0 {
 		t.Errorf("too few flows told %v", got)
 	}
 	like(two, 100)
 	w.Take(two)
-	if got := told(least); len(got) != 3 {
-		t.Errorf("%d flows told %v, want all but the feature, of which there is a sample", least, got)
+	if got := told(minFlows); len(got) != 3 {
+		t.Errorf("%d flows told %v, want all but the feature, of which there is a sample", minFlows, got)
 	}
 	for range 9 {
 		like(one, 500)

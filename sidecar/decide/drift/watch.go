@@ -5,20 +5,20 @@ import "time"
 // Alert is the index above which a change is a large one.
 const Alert = .25
 
-// stay is how long indexes have to be above Alert for it to be no burst, as in
+// alertAfter is how long indexes have to be above Alert for it to be no burst, as in
 // packaging/alerts.yml.
-const stay = time.Hour
+const alertAfter = time.Hour
 
 // Watch tells drift that stays from a burst. It belongs to one goroutine.
 type Watch struct {
-	since time.Time // when an index was first above Alert, of those times in a row
-	told  bool
+	since    time.Time // when an index was first above Alert, of those times in a row
+	reported bool
 }
 
-// Look takes what a window shows now. It returns the indexes above Alert once some
+// Check takes what a window shows now. It returns the indexes above Alert once some
 // have been there at every look for an hour, and whether that is news. The label's
 // alone says nothing: a network has its own mix.
-func (w *Watch) Look(now time.Time, indexes []Index) (beyond []Index, news bool) {
+func (w *Watch) Check(now time.Time, indexes []Index) (beyond []Index, news bool) {
 	drifts := false
 	for _, i := range indexes {
 		if i.PSI > Alert {
@@ -33,9 +33,9 @@ func (w *Watch) Look(now time.Time, indexes []Index) (beyond []Index, news bool)
 	case w.since.IsZero():
 		w.since = now
 	}
-	if now.Sub(w.since) < stay {
+	if now.Sub(w.since) < alertAfter {
 		return nil, false
 	}
-	news, w.told = !w.told, true
+	news, w.reported = !w.reported, true
 	return beyond, news
 }

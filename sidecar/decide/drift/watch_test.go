@@ -29,7 +29,7 @@ func TestWatch(t *testing.T) {
 		{320, far, near, 0, false},
 		{380, far, near, 1, true},
 	} {
-		beyond, news := w.Look(start.Add(time.Duration(look.minute)*time.Minute), []Index{{"score", look.score}, {"label", look.label}})
+		beyond, news := w.Check(start.Add(time.Duration(look.minute)*time.Minute), []Index{{"score", look.score}, {"label", look.label}})
 		if len(beyond) != look.beyond || news != look.news {
 			t.Errorf("minute %d: %v, news: %v", look.minute, beyond, news)
 		}

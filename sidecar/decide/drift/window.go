@@ -8,9 +8,9 @@ const (
 	// of flows and not of time, so that an index is as sure on a quiet network as
 	// on a busy one, and a capture's is the same however fast it is played.
 	half = 5000
-	// least is how many flows an index has to rest on to be told: of ten bins, it
+	// minFlows is how many flows an index has to rest on to be told: of ten bins, it
 	// is about 0.01 then although nothing has changed.
-	least = 1000
+	minFlows = 1000
 )
 
 // Window keeps the counts of the last flows of several counters.
@@ -82,7 +82,7 @@ func (w *Window) Read() (flows int, indexes []Index) {
 	}
 	w.mu.Unlock()
 	for i, g := range p.groups {
-		if actual := p.bins(sum, i); total(actual) >= least {
+		if actual := p.bins(sum, i); total(actual) >= minFlows {
 			indexes = append(indexes, Index{g.of, PSI(p.of(i), actual)})
 		}
 	}

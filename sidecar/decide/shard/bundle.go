@@ -18,7 +18,7 @@ const MaxBundles = 8
 // servedBundle is a bundle that shards serve, with what all shards share of it.
 type servedBundle struct {
 	Bundle   *bundle.Bundle
-	Metrics  *telemetry.Serving
+	Metrics  *telemetry.ServedBundle
 	Batchers Batchers
 	// packetDrift and meta are the last flows of each cascade; nil if the bundle does
 	// not tell what they should be like.
@@ -31,7 +31,7 @@ type servedBundle struct {
 // so many jobs, of which up to batch are scored at once.
 func newServedBundle(b *bundle.Bundle, jobs, batch int, m *telemetry.Metrics) (*servedBundle, error) {
 	v := &servedBundle{Bundle: b, released: make(chan struct{})}
-	v.Metrics = m.NewServing(telemetry.Bundle{
+	v.Metrics = m.NewServedBundle(telemetry.Bundle{
 		Name: b.Name(), Digest: b.Digest(), Stages: stageNames(b), Labels: b.Manifest.Labels,
 	})
 	if p := b.PacketProfile; p != nil {

@@ -73,7 +73,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 		inputs[i] = Input{one.in, one.captures}
 	}
 	p.Router = NewRouter(inputs, p.stop, o.Shard.IdleTimeout+o.Shard.Retention)
-	service.Metrics.Begin()
+	service.Metrics.Activate()
 	for i, one := range p.shards {
 		p.running.Go(func() { p.errs[i] = one.Run(p.stop) })
 	}

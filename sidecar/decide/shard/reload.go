@@ -71,7 +71,7 @@ func (p *Pool) reload(b *bundle.Bundle) (bool, error) {
 	if p.announceNeeds() {
 		time.Sleep(announceTime)
 	}
-	v.Metrics.Begin()
+	v.Metrics.Activate()
 	for i, one := range p.shards {
 		one.Serve(shares[i])
 	}

@@ -123,7 +123,7 @@ func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service.Metrics.Begin()
+	service.Metrics.Activate()
 	return r
 }
 
@@ -695,7 +695,7 @@ func TestTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.orig(2, 1, 100)
-	v.Metrics.Begin()
+	v.Metrics.Activate()
 	r.shard.Serve(p)
 	r.shard.install(<-r.shard.installs)
 	<-p.Installed()

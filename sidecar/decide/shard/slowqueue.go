@@ -70,7 +70,7 @@ func (l *slowQueue) reportLoad() (telemetry.Load, bool) {
 	case level == shedLevel:
 		kind = telemetry.LoadShedding
 	case level > 0:
-		kind = telemetry.LoadLoosened
+		kind = telemetry.LoadRelaxed
 	}
 	l.level.Store(int32(level))
 	changed := kind != l.reported

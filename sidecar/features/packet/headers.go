@@ -53,8 +53,8 @@ type Headers struct {
 	// header is the whole length of the transport header, captured or not;
 	// Missing where it cannot be known.
 	header int
-	// unread: the frame is cut inside an IPv6 extension header.
-	unread bool
+	// undecodable: the frame is cut inside an IPv6 extension header.
+	undecodable bool
 	// routed: an IPv6 routing header still has segments to visit, so the
 	// destination of the checksum's pseudo-header is not the one we see.
 	routed bool

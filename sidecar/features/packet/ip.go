@@ -116,6 +116,6 @@ func (h *Headers) cut(end int) (int, error) {
 	if h.Length != Missing && end == h.NetOff+int(h.Length) {
 		return 0, ErrMalformed
 	}
-	h.TransOff, h.unread = end, true
+	h.TransOff, h.undecodable = end, true
 	return end, nil
 }

@@ -6,7 +6,7 @@ import "encoding/binary"
 // 768), ICMP (RFC 792), ICMPv6 (RFC 4443), SCTP (RFC 9260). frame ends where
 // the IP packet does, or earlier where it is cut.
 func (h *Headers) transport(frame []byte) error {
-	if h.Fragment || h.unread {
+	if h.Fragment || h.undecodable {
 		return nil
 	}
 	b := frame[h.TransOff:]

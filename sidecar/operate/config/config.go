@@ -53,11 +53,11 @@ type Listen struct {
 
 // Flow bounds the flow tables.
 type Flow struct {
-	Shards   int           // goroutines that own flows; 0: one for each CPU
-	MaxFlows int           // flows tracked at a time, over all shards
-	Quiet    time.Duration // an undecided flow without packets is decided after it
-	Forget   time.Duration // a decided flow without packets is forgotten after it
-	Deadline time.Duration // a live flow waits no longer than this for a slow stage
+	Shards      int           // goroutines that own flows; 0: one for each CPU
+	MaxFlows    int           // flows tracked at a time, over all shards
+	IdleTimeout time.Duration // an undecided flow without packets is decided after it
+	Retention   time.Duration // a decided flow without packets is forgotten after it
+	Deadline    time.Duration // a live flow waits no longer than this for a slow stage
 }
 
 // Labels is the label log.
@@ -117,10 +117,10 @@ func Default() Config {
 			HelloTimeout:   5 * time.Second,
 		},
 		Flow: Flow{
-			MaxFlows: 1_000_000,
-			Quiet:    10 * time.Second,
-			Forget:   5 * time.Minute,
-			Deadline: 50 * time.Millisecond,
+			MaxFlows:    1_000_000,
+			IdleTimeout: 10 * time.Second,
+			Retention:   5 * time.Minute,
+			Deadline:    50 * time.Millisecond,
 		},
 		Labels: Labels{
 			Path:    "/var/log/serveflow/labels.jsonl",

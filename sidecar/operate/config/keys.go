@@ -20,11 +20,11 @@ func (c *Config) keys() map[string]setter {
 		"listen.hello_timeout":   duration(&c.Listen.HelloTimeout),
 		"listen.idle_timeout":    duration(&c.Listen.IdleTimeout),
 
-		"flow.shards":    number(&c.Flow.Shards),
-		"flow.max_flows": number(&c.Flow.MaxFlows),
-		"flow.quiet":     duration(&c.Flow.Quiet),
-		"flow.forget":    duration(&c.Flow.Forget),
-		"flow.deadline":  duration(&c.Flow.Deadline),
+		"flow.shards":       number(&c.Flow.Shards),
+		"flow.max_flows":    number(&c.Flow.MaxFlows),
+		"flow.idle_timeout": duration(&c.Flow.IdleTimeout),
+		"flow.retention":    duration(&c.Flow.Retention),
+		"flow.deadline":     duration(&c.Flow.Deadline),
 
 		"labels.path":     text(&c.Labels.Path),
 		"labels.max_size": size(&c.Labels.MaxSize),

@@ -6,8 +6,17 @@ import (
 	"strings"
 )
 
-// hint says what an unknown key may have been meant to be.
+// renamed has the present names of keys that earlier versions had.
+var renamed = map[string]string{
+	"flow.quiet":  "flow.idle_timeout",
+	"flow.forget": "flow.retention",
+}
+
+// hint names the key that an unknown one probably means.
 func (d *document) hint(key string, isTable bool) string {
+	if now, ok := renamed[key]; ok {
+		return "its name is now " + now
+	}
 	table, name, dotted := strings.Cut(key, ".")
 	if isTable && !dotted {
 		if near := nearest(key, tables); near != "" {

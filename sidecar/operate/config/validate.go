@@ -48,11 +48,11 @@ func (c *Config) mistakes() []*KeyError {
 	f := &c.Flow
 	ck.number("flow.shards", f.Shards, 0, 256)
 	ck.number("flow.max_flows", f.MaxFlows, 1, 100_000_000)
-	ck.duration("flow.quiet", f.Quiet, time.Millisecond, time.Hour)
-	ck.duration("flow.forget", f.Forget, time.Millisecond, 24*time.Hour)
+	ck.duration("flow.idle_timeout", f.IdleTimeout, time.Millisecond, time.Hour)
+	ck.duration("flow.retention", f.Retention, time.Millisecond, 24*time.Hour)
 	ck.duration("flow.deadline", f.Deadline, time.Millisecond, 10*time.Second)
-	if f.Forget < f.Quiet {
-		ck.fail("flow.forget", quoted(f.Forget), "want at least flow.quiet, which is "+quoted(f.Quiet))
+	if f.Retention < f.IdleTimeout {
+		ck.fail("flow.retention", quoted(f.Retention), "want at least flow.idle_timeout, which is "+quoted(f.IdleTimeout))
 	}
 
 	ck.text("labels.path", c.Labels.Path, c.Labels.Path != "" && printable(c.Labels.Path), "want the path of a file")

@@ -11,8 +11,8 @@ import (
 // room is how many bytes of lines may wait; as many again may be on their way.
 const room = 1 << 20
 
-// patience is how long a reader that stands still is waited for at the end.
-const patience = time.Second
+// shutdownTime is how long a reader that stands still is waited for at the end.
+const shutdownTime = time.Second
 
 // writer passes lines on to out from a goroutine of its own.
 type writer struct {
@@ -85,7 +85,7 @@ func (w *writer) close() {
 	w.mu.Unlock()
 	select {
 	case <-w.done:
-	case <-time.After(patience):
+	case <-time.After(shutdownTime):
 	}
 }
 

@@ -15,19 +15,21 @@ type Bundle struct {
 	Labels []string // its classes
 }
 
-// Serving counts what is decided with one bundle, from Begin to Retire.
-type Serving struct {
+// ServedBundle counts what is decided with one bundle, from Activate to Retire.
+type ServedBundle struct {
 	metrics *Metrics
 	bundle  Bundle
 	rows    []*Decisions
 }
 
-// NewServing returns the counters of a bundle that is about to be served.
-func (m *Metrics) NewServing(b Bundle) *Serving { return &Serving{metrics: m, bundle: b} }
+// NewServedBundle returns the counters of a bundle that is about to be served.
+func (m *Metrics) NewServedBundle(b Bundle) *ServedBundle {
+	return &ServedBundle{metrics: m, bundle: b}
+}
 
 // NewShard returns counters for one goroutine, which counts everything else on
-// shard. It is called before Begin.
-func (s *Serving) NewShard(shard *Shard) *Decisions {
+// shard. It is called before Activate.
+func (s *ServedBundle) NewShard(shard *Shard) *Decisions {
 	labels := (1 + len(s.bundle.Stages)) * shard.layout.reasons
 	d := &Decisions{
 		shard: shard, labels: labels,
@@ -37,28 +39,28 @@ func (s *Serving) NewShard(shard *Shard) *Decisions {
 	return d
 }
 
-// Begin shows the bundle as the one that is served, in place of the one before,
+// Activate shows the bundle as the one that is served, in place of the previous one,
 // which is draining from now on.
-func (s *Serving) Begin() {
+func (s *ServedBundle) Activate() {
 	m := s.metrics
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.servings = append(m.servings, s)
+	m.bundles = append(m.bundles, s)
 }
 
-// Retire says that nobody counts on s any more. What was counted remains.
-func (s *Serving) Retire() {
+// Retire notes that nobody counts on s any more. Its counts remain.
+func (s *ServedBundle) Retire() {
 	m := s.metrics
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if i := slices.Index(m.servings, s); i >= 0 {
-		m.servings = slices.Delete(m.servings, i, i+1)
-		s.addTo(m.past)
+	if i := slices.Index(m.bundles, s); i >= 0 {
+		m.bundles = slices.Delete(m.bundles, i, i+1)
+		s.addTo(m.retired)
 	}
 }
 
 // addTo adds what was counted to t, by name.
-func (s *Serving) addTo(t decided) {
+func (s *ServedBundle) addTo(t decided) {
 	for _, d := range s.rows {
 		for i, stage := range slices.Concat([]string{noStage}, s.bundle.Stages) {
 			for k := range d.shard.layout.reasons {
@@ -89,9 +91,9 @@ func newDecided() decided { return decided{map[decision]uint64{}, map[string]uin
 func (m *Metrics) decided() (decided, []Bundle) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	total := decided{maps.Clone(m.past.decisions), maps.Clone(m.past.labels)}
+	total := decided{maps.Clone(m.retired.decisions), maps.Clone(m.retired.labels)}
 	var served []Bundle
-	for _, s := range m.servings {
+	for _, s := range m.bundles {
 		s.addTo(total)
 		served = append(served, s.bundle)
 	}

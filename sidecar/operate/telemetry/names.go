@@ -7,7 +7,7 @@ type Event uint8
 const (
 	EventHello Event = iota
 	EventPacket
-	EventMeta
+	EventHeaderless
 	EventEnd
 	EventSync
 	EventStats
@@ -72,7 +72,7 @@ type Load uint8
 // The loads.
 const (
 	LoadSteady   Load = iota // every stage is asked as the bundle says
-	LoadLoosened             // thresholds are lowered, so that less goes to slow stages
+	LoadRelaxed              // thresholds are lowered, so that less goes to slow stages
 	LoadShedding             // flows do without slow stages that they would have needed
 	loads
 )

@@ -44,9 +44,9 @@ type Metrics struct {
 	readings []reading
 	load     func() int
 	drift    func() []Drift
-	warnings []string   // for /healthz
-	servings []*Serving // the newest last
-	past     decided    // with bundles that are no longer served
+	warnings []string        // for /healthz
+	bundles  []*ServedBundle // the newest last
+	retired  decided         // with bundles that are no longer served
 }
 
 // reading is a value that is asked for at scrape time.
@@ -58,7 +58,7 @@ type reading struct {
 // New returns metrics that nobody has counted on.
 func New(o Options) *Metrics {
 	l := newLayout(o)
-	m := &Metrics{counters: newCounters(l), layout: l, registry: prometheus.NewRegistry(), past: newDecided()}
+	m := &Metrics{counters: newCounters(l), layout: l, registry: prometheus.NewRegistry(), retired: newDecided()}
 	m.registry.MustRegister(
 		newCollector(m, o),
 		collectors.NewGoCollector(),

@@ -29,13 +29,13 @@ var served = Bundle{
 }
 
 // serve begins to serve a bundle on some shards.
-func serve(m *Metrics, b Bundle, shards ...*Shard) (*Serving, []*Decisions) {
-	s := m.NewServing(b)
+func serve(m *Metrics, b Bundle, shards ...*Shard) (*ServedBundle, []*Decisions) {
+	s := m.NewServedBundle(b)
 	var all []*Decisions
 	for _, shard := range shards {
 		all = append(all, s.NewShard(shard))
 	}
-	s.Begin()
+	s.Activate()
 	return s, all
 }
 
@@ -92,8 +92,8 @@ func busy() *Metrics {
 	one.SetFlows(9)
 	one.SetFlows(4)
 	two.SetFlows(1)
-	one.LoadBecame(LoadLoosened)
-	two.LoadBecame(LoadLoosened)
+	one.LoadBecame(LoadRelaxed)
+	two.LoadBecame(LoadRelaxed)
 	two.LoadBecame(LoadShedding)
 	m.ReadLoad(func() int { return 5 })
 	m.ReadDrift(func() []Drift {

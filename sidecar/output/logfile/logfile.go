@@ -267,7 +267,7 @@ func (f *File) Close() error {
 	}
 	f.closed = true
 	f.mu.Unlock()
-	f.out.hurry()
+	f.out.setDeadline()
 	close(f.stop)
 	<-f.done
 	err := f.out.flush()

@@ -282,8 +282,8 @@ func (o *out) lost() int64 {
 	return countLines(o.buf[o.off:])
 }
 
-// hurry gives a reader that is slow a last while.
-func (o *out) hurry() { o.last.Store(time.Now().Add(patience).UnixNano()) }
+// setDeadline gives a reader that is slow a last while.
+func (o *out) setDeadline() { o.last.Store(time.Now().Add(shutdownTime).UnixNano()) }
 
 func (o *out) close() error {
 	o.mu.Lock()

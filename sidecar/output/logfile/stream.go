@@ -18,9 +18,9 @@ type stream struct {
 	last *atomic.Int64 // Unix time in ns when writing must be over, 0: not yet known
 }
 
-// patience is how long a reader may take nothing before that is an error, and
+// shutdownTime is how long a reader may take nothing before that is an error, and
 // how long one that is slow is waited for at the end.
-const patience = time.Second
+const shutdownTime = time.Second
 
 // piece is as much as a reader has to take within its patience.
 const piece = 16 << 10
@@ -28,7 +28,7 @@ const piece = 16 << 10
 // Write writes for as long as the reader takes something.
 func (s *stream) Write(b []byte) (n int, err error) {
 	for n < len(b) {
-		until := time.Now().Add(patience)
+		until := time.Now().Add(shutdownTime)
 		if last := s.last.Load(); last != 0 && last < until.UnixNano() {
 			until = time.Unix(0, last)
 		}

@@ -38,7 +38,7 @@ type peer struct {
 var eventNames = [wire.KindStats + 1]telemetry.Event{
 	wire.KindHello:  telemetry.EventHello,
 	wire.KindPacket: telemetry.EventPacket,
-	wire.KindMeta:   telemetry.EventMeta,
+	wire.KindMeta:   telemetry.EventHeaderless,
 	wire.KindEnd:    telemetry.EventEnd,
 	wire.KindSync:   telemetry.EventSync,
 	wire.KindStats:  telemetry.EventStats,

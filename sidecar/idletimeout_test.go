@@ -22,10 +22,10 @@ func TestQuietTimeOfAnotherTraining(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		b.Manifest.Features.Quiet = trained
+		b.Manifest.Features.IdleTimeout = trained
 		c := config.Default()
 		c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
-		c.Flow.Quiet = 10 * time.Second
+		c.Flow.IdleTimeout = 10 * time.Second
 		var log strings.Builder
 		s, err := Start(Options{Config: c, Bundle: b, Log: zerolog.New(&log), Decisions: discard{}})
 		if err != nil {
@@ -34,7 +34,7 @@ func TestQuietTimeOfAnotherTraining(t *testing.T) {
 		if err := s.Stop(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if said := strings.Contains(log.String(), "not what the bundle was trained for"); said != warned {
+		if said := strings.Contains(log.String(), "differs from the bundle's training"); said != warned {
 			t.Errorf("trained for %d s, served with 10 s: warned %v, want %v:\n%s", trained, said, warned, log.String())
 		}
 	}

@@ -48,7 +48,7 @@ type Listen struct {
 	AllowUIDs      []uint32      // users that may connect; empty: whoever the mode lets in
 	MaxConnections int           // connections at a time
 	HelloTimeout   time.Duration // a connection without a HELLO is closed after it
-	IdleTimeout    time.Duration // a silent connection is closed after it; 0: never
+	IdleTimeout    time.Duration // a live tap that has sent STATS and is silent is disconnected after it; 0: never
 }
 
 // Flow bounds the flow tables.
@@ -115,6 +115,7 @@ func Default() Config {
 			Mode:           0o660,
 			MaxConnections: 1024,
 			HelloTimeout:   5 * time.Second,
+			IdleTimeout:    10 * time.Minute,
 		},
 		Flow: Flow{
 			MaxFlows:    1_000_000,

@@ -61,6 +61,7 @@ type Sink struct {
 	labels      labels
 	waiting     waiting
 	conns       map[*net.UnixConn]struct{}
+	places      *unixsocket.Places
 	hadTap      bool // the sensor has had a tap
 	warnedNoTap bool // it was said that it has none
 
@@ -87,7 +88,8 @@ func New(o Options) (*Sink, error) {
 	}
 	s := &Sink{
 		options: o, out: out, labels: newLabels(o.MaxLabels), waiting: newWaiting(),
-		conns: map[*net.UnixConn]struct{}{}, releaseWanted: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), stop: make(chan struct{}),
+		conns: map[*net.UnixConn]struct{}{}, places: unixsocket.NewPlaces(maxConnections),
+		releaseWanted: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	o.Metrics.ReadEVE(
 		func() uint64 { return uint64(out.Stats().Written) },
@@ -194,27 +196,44 @@ func wake(c chan struct{}) {
 func (s *Sink) serve(conn *net.UnixConn) {
 	pid, uid, err := unixsocket.Credentials(conn)
 	log := s.options.Log.With().Int("pid", pid).Uint32("uid", uid).Logger()
-	s.mu.Lock()
-	n := len(s.conns)
-	refused := err != nil || n >= maxConnections
-	if !refused {
-		s.conns[conn] = struct{}{}
+	var place *unixsocket.Place
+	if err == nil {
+		place, err = s.places.Take(pid, uid, func() {
+			log.Warn().Msg("EVE connection closed: others have fewer or had more to say, and no more can be open")
+			s.options.Metrics.Drop(telemetry.DropLimit)
+			conn.CloseRead()
+		})
 	}
-	s.mu.Unlock()
-	if refused {
-		log.Warn().Err(err).Int("connections", n).Msg("EVE connection refused")
+	if err != nil {
+		log.Warn().Err(err).Msg("EVE connection refused")
 		s.options.Metrics.Drop(telemetry.DropLimit)
 		conn.Close()
 		return
 	}
+	s.mu.Lock()
+	s.conns[conn] = struct{}{}
+	s.mu.Unlock()
 	s.readers.Go(func() {
 		log.Info().Msg("EVE connected")
-		r := newReader(s, newReadAhead(conn))
+		r := newReader(s, newReadAhead(heard{conn, place}))
 		err := r.run()
 		conn.Close()
+		place.Leave()
 		s.mu.Lock()
 		delete(s.conns, conn)
 		s.mu.Unlock()
 		log.Info().Err(err).Uint64("records", r.records).Uint64("torn", r.torn).Msg("EVE disconnected")
 	})
+}
+
+// heard is a connection that keeps its place as long as something comes over it.
+type heard struct {
+	*net.UnixConn
+	place *unixsocket.Place
+}
+
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.UnixConn.Read(b)
+	h.place.Heard()
+	return n, err
 }

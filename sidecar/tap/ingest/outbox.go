@@ -102,6 +102,14 @@ func (o *outbox) welcome(w wire.Welcome) { o.update(func() { o.encoder.Welcome(&
 
 func (o *outbox) synced(token uint64) { o.update(func() { o.encoder.Synced(token) }) }
 
+// unread reports whether a live tap has left so many SYNCED unread that it asks for
+// no more.
+func (o *outbox) unread() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.capture && len(o.buf) > 2*outboxSoftLimit
+}
+
 // sendError sends the peer the error that ends its connection.
 func (o *outbox) sendError(code wire.ErrorCode, text string) {
 	o.update(func() { o.encoder.Error(code, text) })

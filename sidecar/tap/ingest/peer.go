@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,8 +27,12 @@ type peer struct {
 	log      zerolog.Logger
 	out      *outbox
 	in       *wire.Decoder
+	place    *unixsocket.Place
+	gaveUp   atomic.Bool   // its place went to another connection
 	pid      int           // of the tap's process, as the kernel says; 0: not known
 	stream   *shard.Stream // nil before HELLO
+	live     bool
+	reports  bool // it has sent STATS
 	welcomed bool          // by the server's mutex: WELCOME was sent
 	counts   [wire.KindStats + 1]uint64
 	unknown  uint64 // messages of unknown type, as counted last
@@ -52,10 +57,11 @@ const maxTapDropped = 1 << 40
 // sending side, or when the server closes the connection.
 const lingerTime = 5 * time.Second
 
-func newPeer(s *Server, conn *net.UnixConn, pid int, log zerolog.Logger) *peer {
+func newPeer(s *Server, conn *net.UnixConn, place *unixsocket.Place, pid int, log zerolog.Logger) *peer {
 	p := &peer{
 		server: s,
 		conn:   conn,
+		place:  place,
 		pid:    pid,
 		log:    log,
 		out:    newOutbox(s.options.Metrics),
@@ -71,11 +77,12 @@ func (p *peer) Read(buf []byte) (int, error) {
 	p.flush()
 	if p.stream != nil {
 		p.out.waitForRoom()
-		if idle := p.server.options.IdleTimeout; idle > 0 {
+		if idle := p.server.options.IdleTimeout; idle > 0 && p.live && p.reports {
 			p.conn.SetReadDeadline(time.Now().Add(idle))
 		}
 	}
 	n, err := p.conn.Read(buf)
+	p.place.Heard()
 	if p.stream != nil {
 		p.stream.Arrived = time.Now()
 	}
@@ -88,6 +95,12 @@ func (p *peer) stop() {
 	p.conn.CloseRead()
 }
 
+// giveUp closes the connection in favour of another.
+func (p *peer) giveUp() {
+	p.gaveUp.Store(true)
+	p.stop()
+}
+
 // readAll reads the connection until it ends.
 func (p *peer) readAll() {
 	p.conn.SetReadDeadline(time.Now().Add(p.server.options.HelloTimeout))
@@ -96,6 +109,9 @@ func (p *peer) readAll() {
 		p.conn.SetReadDeadline(time.Time{})
 		p.log.Info().Msg("tap connected")
 		err = p.readEvents()
+	}
+	if p.gaveUp.Load() {
+		err = errGaveUp
 	}
 	p.disconnect(err)
 }
@@ -111,6 +127,7 @@ func (p *peer) handshake() error {
 	}
 	p.counts[wire.KindHello]++
 	h := &m.Hello
+	p.live = !h.Capture
 	tap := shard.Tap{Sensor: h.Sensor, Capture: h.Capture}
 	if h.Capture {
 		tap.Run = p.runName(h)
@@ -158,6 +175,9 @@ func (p *peer) readEvents() error {
 		case wire.KindPacket, wire.KindMeta, wire.KindEnd:
 			p.addEvent(&m)
 		case wire.KindSync:
+			if p.out.unread() {
+				return errUnread
+			}
 			token := m.Token
 			p.stream.Barrier(m.Final, func() { p.out.synced(token) })
 		case wire.KindStats:
@@ -210,6 +230,7 @@ func (p *peer) stats(m *wire.Message) {
 		p.server.options.Metrics.Drops(telemetry.DropTap, n-p.dropped)
 		p.dropped = n
 	}
+	p.reports = true
 	p.stream.Clock(m.Time)
 }
 
@@ -264,6 +285,9 @@ func (p *peer) errorCode(err error) (wire.ErrorCode, bool) {
 	var malformed *wire.MalformedError
 	var order *orderError
 	switch {
+	case errors.Is(err, errGaveUp), errors.Is(err, errUnread):
+		p.server.options.Metrics.Drop(telemetry.DropLimit)
+		return wire.CodeLimit, true
 	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return 0, false
 	case errors.As(err, &malformed):
@@ -280,6 +304,10 @@ func (p *peer) errorCode(err error) (wire.ErrorCode, bool) {
 	}
 	return wire.CodeInternal, true
 }
+
+var errUnread = errors.New("the tap asks for SYNCED and does not read it")
+
+var errGaveUp = errors.New("others have fewer connections or had more to say, and no more can be open: see listen.max_connections")
 
 type orderError struct {
 	kind wire.Kind

@@ -23,7 +23,7 @@ type Options struct {
 	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
 	MaxConnections int
 	HelloTimeout   time.Duration
-	IdleTimeout    time.Duration // 0: a connection may be silent for ever
+	IdleTimeout    time.Duration // of a live tap that has sent STATS; 0: it may be silent for ever
 	Needs          wire.Welcome  // what the bundle needs of each flow
 	Router         *shard.Router // takes the events
 	Log            zerolog.Logger
@@ -36,6 +36,7 @@ type Server struct {
 	listener *unixsocket.Listener
 	mu       sync.Mutex
 	peers    map[*peer]struct{}
+	places   *unixsocket.Places
 	stopping atomic.Bool
 	needs    wire.Welcome // by mu
 	accepts  sync.WaitGroup
@@ -49,7 +50,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}, needs: o.Needs}
+	s := &Server{options: o, listener: l, peers: map[*peer]struct{}{}, places: unixsocket.NewPlaces(o.MaxConnections), needs: o.Needs}
 	s.accepts.Go(func() {
 		l.Serve(s.accept, func(err error) {
 			o.Log.Error().Err(err).Msg("cannot accept connections; retrying")
@@ -135,13 +136,15 @@ func (s *Server) accept(conn *net.UnixConn) {
 		s.refuse(conn, log, wire.CodeRefused, err)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.peers) >= s.options.MaxConnections {
-		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%d connections are open: see listen.max_connections", len(s.peers)))
+	var p *peer
+	place, err := s.places.Take(pid, uid, func() { p.giveUp() })
+	if err != nil {
+		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%w: see listen.max_connections", err))
 		return
 	}
-	p := newPeer(s, conn, pid, log)
+	p = newPeer(s, conn, place, pid, log)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.peers[p] = struct{}{}
 	s.readers.Add(1)
 	s.writers.Add(1)
@@ -153,6 +156,7 @@ func (s *Server) accept(conn *net.UnixConn) {
 		defer s.writers.Done()
 		p.out.sendAll(conn)
 		conn.Close()
+		p.place.Leave()
 		s.mu.Lock()
 		delete(s.peers, p)
 		s.mu.Unlock()

@@ -294,9 +294,19 @@ func TestHelloTimeout(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	r := start(t, func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+	silent := []*tap{r.hello(wire.Hello{}), r.hello(wire.Hello{Capture: true})} // which may have nothing to say
+	silent[1].Stats(1, 1, 0)
 	c := r.hello(wire.Hello{})
+	c.Stats(1, 1, 0)
 	if code, _ := c.hungUp(); code != wire.CodeTimeout {
 		t.Errorf("code %d", code)
+	}
+	time.Sleep(100 * time.Millisecond)
+	for _, c := range silent {
+		c.Sync(7, false)
+		if m := c.next(); m.Kind != wire.KindSynced {
+			t.Errorf("a tap that need not speak got %+v", m)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ type peer struct {
 	stream   *shard.Stream // nil before HELLO
 	live     bool
 	reports  bool // it has sent STATS
-	welcomed bool          // by the server's mutex: WELCOME was sent
+	welcomed bool // by the server's mutex: WELCOME was sent
 	counts   [wire.KindStats + 1]uint64
 	unknown  uint64 // messages of unknown type, as counted last
 	dropped  uint64 // by the tap, as it said last

@@ -12,14 +12,14 @@ import (
 	"time"
 
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tap/wire"
 )
 
 type discard struct{}
 
-func (discard) Write([]sink.Record) {}
+func (discard) Write([]decision.Record) {}
 
 // BenchmarkSocket plays packets of real flows over the socket to a sidecar with
 // the bundle that ships, flow ids renewed in every round, and reads the labels.

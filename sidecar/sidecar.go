@@ -23,8 +23,9 @@ import (
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/eve"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/labellog"
 	"serveflow/sidecar/tap/ingest"
 )
 
@@ -48,8 +49,8 @@ type Options struct {
 type Sidecar struct {
 	Metrics      *telemetry.Metrics
 	options      Options
-	labels       *sink.LabelLog // nil if Options.Decisions is set
-	eve          *eve.Sink      // nil if the configuration names no socket for EVE
+	labels       *labellog.Log // nil if Options.Decisions is set
+	eve          *eve.Sink     // nil if the configuration names no socket for EVE
 	pool         *shard.Pool
 	server       *ingest.Server
 	driftMonitor *driftMonitor
@@ -165,18 +166,18 @@ func (s *Sidecar) eveOptions(o Options) eve.Options {
 // teeLog gives decisions to two who take them.
 type teeLog [2]shard.Log
 
-func (b teeLog) Write(records []sink.Record) {
+func (b teeLog) Write(records []decision.Record) {
 	b[0].Write(records)
 	b[1].Write(records)
 }
 
 // openLabels opens the label log and reads which flows it has lately decided.
 func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
-	known, err := sink.ReadDecided(o.Config.Labels.Path)
+	known, err := labellog.ReadDecided(o.Config.Labels.Path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the label log: %w", err)
 	}
-	s.labels, err = sink.OpenLabelLog(o.Config.Labels.Path, sink.Options{
+	s.labels, err = labellog.Open(o.Config.Labels.Path, labellog.Options{
 		MaxBytes: o.Config.Labels.MaxSize,
 		Keep:     o.Config.Labels.Keep,
 		OnError:  func(err error) { o.Log.Error().Err(err).Msg("label log") },

@@ -26,7 +26,7 @@ import (
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model/modeltest"
 	"serveflow/sidecar/operate/config"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 )
 
@@ -210,10 +210,10 @@ func number(v parquet.Value) float32 {
 type recorder struct {
 	mu      sync.Mutex
 	rows    [][]float32
-	decided []sink.Record
+	decided []decision.Record
 }
 
-func (r *recorder) Write(records []sink.Record) {
+func (r *recorder) Write(records []decision.Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.decided = append(r.decided, records...)

@@ -16,13 +16,13 @@ import (
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/model/onnx"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 )
 
 type nowhere struct{}
 
-func (nowhere) Write([]sink.Record) {}
+func (nowhere) Write([]decision.Record) {}
 
 // withNetwork is the bundle that ships with a network as its last stage, which
 // is asked in batches. It skips the test where ONNX Runtime is missing.

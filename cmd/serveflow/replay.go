@@ -14,7 +14,7 @@ import (
 	"serveflow/sidecar"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/operate/config"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tap/wire"
 )
@@ -141,4 +141,4 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 // discard is where the decisions of a sidecar go that tells its tap all.
 type discard struct{}
 
-func (discard) Write([]sink.Record) {}
+func (discard) Write([]decision.Record) {}

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 
 	"serveflow/models/dataset"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/communityid"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tap/wire"
 )
@@ -59,7 +60,7 @@ func (t *flowTable) row(c dataset.Capture, f *replay.Labelled) error {
 	name := wire.CleanText(filepath.Base(c.File))
 	if t.json != nil {
 		return t.json.Encode(flowRow{
-			Capture: name, Flow: f.Flow, CommunityID: sink.CommunityID(f.Tuple), Start: float64(f.Start) / 1e6, Total: f.Packets,
+			Capture: name, Flow: f.Flow, CommunityID: communityid.Of(f.Tuple), Start: float64(f.Start) / 1e6, Total: f.Packets,
 			Label: l.Label, Score: l.Score, Stage: l.Stage, Packets: l.Packets, LatencyUS: l.LatencyUS,
 			Model: l.Model, Reason: l.Reason, Truth: c.Label,
 		})
@@ -67,7 +68,7 @@ func (t *flowTable) row(c dataset.Capture, f *replay.Labelled) error {
 	if t.widths == nil {
 		t.add("capture", "flow", "proto", "originator", "responder", "label", "score", "stage", "packets", "reason", "truth")
 	}
-	t.add(name, strconv.FormatUint(f.Flow, 10), sink.ProtoName(f.Tuple.Proto),
+	t.add(name, strconv.FormatUint(f.Flow, 10), decision.ProtoName(f.Tuple.Proto),
 		end(f.Tuple.SrcAddr().String(), f.Tuple.SrcPort), end(f.Tuple.DstAddr().String(), f.Tuple.DstPort),
 		cell(l.Label), strconv.FormatFloat(float64(l.Score), 'f', 3, 32), cell(l.Stage), strconv.Itoa(l.Packets), cell(l.Reason), c.Label)
 	if len(t.rows) < tableRows {

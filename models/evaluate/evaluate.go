@@ -25,7 +25,7 @@ import (
 	"serveflow/models/groundtruth"
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tap/wire"
 )
@@ -51,7 +51,7 @@ type Options struct {
 type flowResult struct {
 	truth  string // "" if nobody knows it
 	detail string // finer than truth, or ""
-	sink.Record
+	decision.Record
 	trace   replay.Trace
 	session int // number of the capture
 	group   string
@@ -233,16 +233,16 @@ func (f *flowResult) ms() float64 {
 // decisions collects what the sidecar decides.
 type decisions struct {
 	mu      sync.Mutex
-	records []sink.Record
+	records []decision.Record
 }
 
-func (d *decisions) Write(r []sink.Record) {
+func (d *decisions) Write(r []decision.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.records = append(d.records, r...)
 }
 
-func (d *decisions) take() []sink.Record {
+func (d *decisions) take() []decision.Record {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	taken := d.records

@@ -10,7 +10,7 @@ import (
 	"serveflow/models/groundtruth"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 )
 
 var open = &bundle.Manifest{
@@ -97,7 +97,7 @@ func openFlows() []flowResult {
 	flow := func(session int, truth, detail, label, reason string) flowResult {
 		return flowResult{
 			truth: truth, detail: detail, session: session, natural: session == 1,
-			group: []string{"one", "two", "two"}[session], Record: sink.Record{Label: label, Reason: reason, Stage: "slow", Packets: 1},
+			group: []string{"one", "two", "two"}[session], Record: decision.Record{Label: label, Reason: reason, Stage: "slow", Packets: 1},
 		}
 	}
 	return []flowResult{

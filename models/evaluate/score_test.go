@@ -8,7 +8,7 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 )
 
@@ -52,7 +52,7 @@ func TestLatency(t *testing.T) {
 func result(truth, label, stage, reason string, packets int, compute time.Duration, waits ...int64) flowResult {
 	return flowResult{
 		truth:  truth,
-		Record: sink.Record{Label: label, Stage: stage, Reason: reason, Packets: packets, Compute: compute},
+		Record: decision.Record{Label: label, Stage: stage, Reason: reason, Packets: packets, Compute: compute},
 		trace:  replay.Trace{Packets: uint64(len(waits)), Waits: waits},
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/operate/tomltext"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/communityid"
 )
 
 // Labels knows the labels of flows. It may be used by many goroutines at once.
@@ -174,7 +174,7 @@ func (l *Labels) hash(b []byte) uint64 { return maphash.Bytes(l.seed, b) }
 // community is what flows between two ends are found by.
 func (l *Labels) community(t packet.Tuple) (key uint64, ok bool) {
 	var buf [32]byte
-	id := sink.AppendCommunityID(buf[:0], t)
+	id := communityid.Append(buf[:0], t)
 	return l.hash(id), len(id) > 0
 }
 

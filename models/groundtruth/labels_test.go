@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"serveflow/sidecar/features/packet"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/communityid"
 	"serveflow/sidecar/output/zeeklog"
 )
 
@@ -215,7 +215,7 @@ func TestOf(t *testing.T) {
 				"198.51.100.7,53,192.0.2.1,5353,UDP,,dns\n" +
 				"2001:db8::1,,2001:db8::2,,58,,ping\n" +
 				"192.0.2.9,1,198.51.100.7,2,tcp,,one\n192.0.2.9,1,198.51.100.7,2,tcp,,two\n192.0.2.9,1,198.51.100.8,2,tcp,,two\n192.0.2.9,1,198.51.100.8,2,tcp,,two\n",
-			"b.csv": "\ufefflabel,community_id,why\nshell," + sink.CommunityID(flow(t, "tcp 192.0.2.1 50002 198.51.100.7 22")) + ",\"a, b\"\n",
+			"b.csv": "\ufefflabel,community_id,why\nshell," + communityid.Of(flow(t, "tcp 192.0.2.1 50002 198.51.100.7 22")) + ",\"a, b\"\n",
 			"logs/conn.log": tsv("conn", connColumns,
 				"1700000000.000000 Ca 192.0.2.1 50002 198.51.100.7 22 tcp irc 1.0 SF 6",
 				"1700000000.000000 Cb 192.0.2.1 50003 198.51.100.7 22 tcp irc 1.0 SF 6"),

@@ -13,13 +13,13 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/replay"
 )
 
 type nowhere struct{}
 
-func (nowhere) Write([]sink.Record) {}
+func (nowhere) Write([]decision.Record) {}
 
 // TestDrift serves a bundle that was tuned. Played what it was calibrated on, the
 // sidecar tells of no drift; played other traffic, of much.

@@ -19,7 +19,7 @@ import (
 	"serveflow/models/groundtruth"
 	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/communityid"
 	"serveflow/sidecar/replay"
 )
 
@@ -353,7 +353,7 @@ func listLabels(t *testing.T, files ...string) *groundtruth.Labels {
 			t.Fatal(err)
 		}
 		for _, trace := range traces[1:] {
-			list += fmt.Sprintf("%s,%f,%s\n", sink.CommunityID(trace.Tuple), float64(trace.Start)/1e6, label[file])
+			list += fmt.Sprintf("%s,%f,%s\n", communityid.Of(trace.Tuple), float64(trace.Start)/1e6, label[file])
 		}
 	}
 	dir := t.TempDir()

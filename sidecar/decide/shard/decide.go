@@ -6,7 +6,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -266,7 +266,7 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 		}
 	}
 	s.table.SetState(r, flow.Decided)
-	s.records = append(s.records, sink.Record{
+	s.records = append(s.records, decision.Record{
 		Start: rec.First, Sensor: clock.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
 		LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services, Compute: now.Sub(t.asked),

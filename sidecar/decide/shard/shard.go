@@ -15,14 +15,14 @@ import (
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/operate/telemetry"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
 // Log takes decisions. It is called by several shards at once and does not
 // wait.
 type Log interface {
-	Write([]sink.Record)
+	Write([]decision.Record)
 }
 
 // RecentlyDecided is the set of flows that were decided before the sidecar started.
@@ -64,7 +64,7 @@ type Shard struct {
 	headers                packet.Headers
 	start                  time.Time
 	lastTick               atomic.Int64 // ns from start to the last tick
-	records                []sink.Record
+	records                []decision.Record
 	replies                []wire.Label
 	replyTo                *flow.Source
 }

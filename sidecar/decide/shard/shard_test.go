@@ -20,7 +20,7 @@ import (
 	"serveflow/sidecar/model/modeltest"
 	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/operate/telemetry"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -29,11 +29,11 @@ var classes = []string{"a", "b", "c"}
 // decisions is a Log, and the tap's end of the replies.
 type decisions struct {
 	mu      sync.Mutex
-	records []sink.Record
+	records []decision.Record
 	labels  []wire.Label
 }
 
-func (d *decisions) Write(r []sink.Record) {
+func (d *decisions) Write(r []decision.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.records = append(d.records, r...)

@@ -27,6 +27,23 @@ func (t Tuple) Reverse() Tuple {
 	return t
 }
 
+// SetAddrs sets both addresses and the version. It returns false, and changes
+// nothing, unless both are IPv4 or both are IPv6.
+func (t *Tuple) SetAddrs(src, dst netip.Addr) bool {
+	switch {
+	case src.Is4() && dst.Is4():
+		s, d := src.As4(), dst.As4()
+		t.Src, t.Dst, t.Version = [16]byte{}, [16]byte{}, 4
+		copy(t.Src[:], s[:])
+		copy(t.Dst[:], d[:])
+	case src.Is6() && dst.Is6():
+		t.Src, t.Dst, t.Version = src.As16(), dst.As16(), 6
+	default:
+		return false
+	}
+	return true
+}
+
 // SrcAddr returns the source address; the zero Addr when none is known.
 func (t Tuple) SrcAddr() netip.Addr { return addr(t.Version, &t.Src) }
 

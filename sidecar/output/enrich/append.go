@@ -1,22 +1,21 @@
 package enrich
 
 import (
+	"serveflow/sidecar/output/decision"
 	"strconv"
-
-	"serveflow/sidecar/output/sink"
 )
 
 // appendEVE appends the object serveflow as a further member of a record.
-func (l *Labels) appendEVE(dst []byte, d *decision) []byte {
-	return sink.AppendEVE(dst, &sink.Words{
+func (l *Labels) appendEVE(dst []byte, d *logged) []byte {
+	return decision.AppendEVE(dst, &decision.Words{
 		Label: l.words[d.label].raw, Stage: l.words[d.stage].raw,
 		Model: l.words[d.model].raw, Reason: l.words[d.reason].raw,
-	}, d.score, d.margin, int(d.packets), d.latency, sink.NotKnown)
+	}, d.score, d.margin, int(d.packets), d.latency, decision.NotKnown)
 }
 
 // appendZeekJSON appends the columns of Zeek's conn.log as further members.
 // Zeek leaves out what is not set.
-func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
+func (l *Labels) appendZeekJSON(dst []byte, d *logged) []byte {
 	text := func(key string, n uint32) {
 		if raw := l.words[n].raw; raw != `""` {
 			dst = append(append(append(dst, key...), raw...), ',')
@@ -25,11 +24,11 @@ func (l *Labels) appendZeekJSON(dst []byte, d *decision) []byte {
 	dst = append(dst, ',')
 	text(`"ml_label":`, d.label)
 	if finite(d.score) {
-		dst = append(sink.AppendFloat(append(dst, `"ml_score":`...), d.score), ',')
+		dst = append(decision.AppendFloat(append(dst, `"ml_score":`...), d.score), ',')
 	}
 	text(`"ml_stage":`, d.stage)
 	dst = strconv.AppendInt(append(dst, `"ml_pkts":`...), int64(d.packets), 10)
-	dst = append(sink.AppendSeconds(append(dst, `,"ml_latency":`...), d.latency), ',')
+	dst = append(decision.AppendSeconds(append(dst, `,"ml_latency":`...), d.latency), ',')
 	text(`"ml_model":`, d.model)
 	text(`"ml_reason":`, d.reason)
 	return dst[:len(dst)-1]

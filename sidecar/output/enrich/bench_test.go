@@ -6,7 +6,7 @@ import (
 	"io"
 	"testing"
 
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -15,7 +15,7 @@ const benchFlows = 100_000
 func benchLabels(b *testing.B) []byte {
 	var log []byte
 	for i := range benchFlows {
-		r := sink.Record{
+		r := decision.Record{
 			Start: int64(i) * 1000, Flow: wire.UintID(uint64(i)), Tuple: tuple(6, "192.0.2.1", uint16(i), "198.51.100.7", 443),
 			Label: "camera", Score: .96875, Margin: .9375, Stage: "first", Packets: 1, LatencyUS: 812, Model: "iot-device@1.0.0", Reason: "accepted",
 		}

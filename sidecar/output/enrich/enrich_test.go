@@ -19,8 +19,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/output/communityid"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/jsonl"
-	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/output/zeeklog"
 	"serveflow/sidecar/tap/wire"
 )
@@ -28,16 +29,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func tuple(proto uint8, src string, sport uint16, dst string, dport uint16) packet.Tuple {
-	t := packet.Tuple{Proto: proto, SrcPort: sport, DstPort: dport, Version: 6}
-	s, d := netip.MustParseAddr(src), netip.MustParseAddr(dst)
-	if s.Is4() {
-		t.Version = 4
-		a, b := s.As4(), d.As4()
-		copy(t.Src[:], a[:])
-		copy(t.Dst[:], b[:])
-	} else {
-		t.Src, t.Dst = s.As16(), d.As16()
-	}
+	t := packet.Tuple{Proto: proto, SrcPort: sport, DstPort: dport}
+	t.SetAddrs(netip.MustParseAddr(src), netip.MustParseAddr(dst))
 	return t
 }
 
@@ -53,7 +46,7 @@ func labelLog(t testing.TB) []byte {
 	const second = 1_000_000
 	const start = 1_700_000_000 * second
 	var b []byte
-	for _, r := range []sink.Record{
+	for _, r := range []decision.Record{
 		{Start: start + 42, Sensor: "dmz-1", Flow: uid("CHhAvVGS1DHFjwGM9"), Tuple: tuple(6, "192.0.2.1", 50_000, "198.51.100.7", 443),
 			Label: "camera", Score: .96875, Margin: .9375, Stage: "first", Packets: 1, LatencyUS: 812, Model: "iot-device@1.0.0", Reason: "accepted"},
 		{Start: start + 1_500_000, Sensor: "dmz-1", Flow: wire.UintID(1 << 50), Tuple: tuple(17, "192.0.2.2", 5353, "8.8.8.8", 53),
@@ -239,7 +232,7 @@ func TestNearest(t *testing.T) {
 // long as the start is near.
 func TestCommunityID(t *testing.T) {
 	const v6 = `"src_ip":"2001:db8::2","dest_ip":"2001:db8::1","proto":"IPv6-ICMP","icmp_type":129,"icmp_code":0`
-	cid := sink.CommunityID(tuple(6, "10.0.0.1", 1234, "10.0.0.2", 80))
+	cid := communityid.Of(tuple(6, "10.0.0.1", 1234, "10.0.0.2", 80))
 	for name, test := range map[string]struct {
 		fields string
 		want   bool

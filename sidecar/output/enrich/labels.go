@@ -22,7 +22,7 @@ const Tolerance = 2 * time.Second
 // Labels is a label log in memory, for any number of logs to be enriched with.
 // It may be used by many goroutines at once.
 type Labels struct {
-	decisions   []decision
+	decisions   []logged
 	byID        refs
 	byCommunity refs
 	words       []word
@@ -30,8 +30,8 @@ type Labels struct {
 	broken      int64
 }
 
-// decision is one line of a label log, without what finds it.
-type decision struct {
+// logged is one line of a label log, without what finds it.
+type logged struct {
 	start, latency              int64 // microseconds
 	score, margin               float32
 	packets                     int32
@@ -99,7 +99,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 		return false
 	}
 	var flow, community, label, stage, model, reason []byte
-	d := decision{score: float32(math.NaN()), margin: float32(math.NaN())}
+	d := logged{score: float32(math.NaN()), margin: float32(math.NaN())}
 	for key, value := range jsonl.Members(line) {
 		switch string(key) {
 		case "ts":
@@ -203,7 +203,7 @@ func cmp(less bool) int {
 
 // nearest returns the decision with this key that started nearest to start, in
 // microseconds; without a time the last one.
-func (r refs) nearest(l *Labels, key uint64, start int64, timed bool) *decision {
+func (r refs) nearest(l *Labels, key uint64, start int64, timed bool) *logged {
 	if !timed {
 		start = math.MaxInt64
 	}
@@ -213,7 +213,7 @@ func (r refs) nearest(l *Labels, key uint64, start int64, timed bool) *decision 
 		}
 		return cmp(l.decisions[e.at].start < start)
 	})
-	var best *decision
+	var best *logged
 	if i < len(r) && r[i].key == key {
 		best = &l.decisions[r[i].at]
 	}

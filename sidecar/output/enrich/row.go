@@ -3,8 +3,8 @@ package enrich
 import (
 	"slices"
 
+	"serveflow/sidecar/output/communityid"
 	"serveflow/sidecar/output/jsonl"
-	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/output/zeeklog"
 )
 
@@ -34,7 +34,7 @@ func (r *row) computeCommunityID() []byte {
 	if !ok {
 		return nil
 	}
-	return sink.AppendCommunityID(r.computed[:0], t)
+	return communityid.Append(r.computed[:0], t)
 }
 
 // readJSON reads a record of Zeek or Suricata, and says whether it is the

@@ -136,7 +136,7 @@ func (e *enricher) json(line []byte) []byte {
 }
 
 // find returns the decision on a row's flow, or nil, and counts the row.
-func (e *enricher) find(r *row) *decision {
+func (e *enricher) find(r *row) *logged {
 	if !r.isFlow() {
 		e.stats.Other++
 		return nil
@@ -160,7 +160,7 @@ func (e *enricher) find(r *row) *decision {
 	return d
 }
 
-func (e *enricher) byCommunityID(r *row, id []byte) *decision {
+func (e *enricher) byCommunityID(r *row, id []byte) *logged {
 	if len(id) == 0 || !r.timed {
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/zeeklog"
 )
 
@@ -44,7 +44,7 @@ func (e *enricher) tsv(line []byte) []byte {
 	}
 	var r row
 	e.key = t.read(&r, e.key)
-	var d *decision
+	var d *logged
 	if r.labelled {
 		e.stats.Rows++
 		e.stats.Labelled++
@@ -143,7 +143,7 @@ func (t *table) read(r *row, key []byte) []byte {
 }
 
 // values writes the decision's columns; without one they are unset.
-func (t *table) values(l *Labels, d *decision) {
+func (t *table) values(l *Labels, d *logged) {
 	for i := range t.ours {
 		t.ours[i] = t.Unset
 	}
@@ -168,7 +168,7 @@ func (t *table) values(l *Labels, d *decision) {
 		case 3:
 			b = strconv.AppendInt(b, int64(d.packets), 10)
 		case 4:
-			b = sink.AppendSeconds(b, d.latency)
+			b = decision.AppendSeconds(b, d.latency)
 		case 5:
 			b = t.appendText(b, l.words[d.model].text)
 		case 6:

@@ -7,7 +7,7 @@ import (
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 )
 
 // named is a record of which Suricata says the protocol.
@@ -20,9 +20,9 @@ func TestAgrees(t *testing.T) {
 	r := start(t, nil)
 	for id, services := range []string{1: "http,tls", 2: ""} {
 		if id > 0 {
-			d := decision(uint64(id))
+			d := decided(uint64(id))
 			d.Services = services
-			r.Write([]sink.Record{d})
+			r.Write([]decision.Record{d})
 		}
 	}
 	ending := func(record, agrees string) string {
@@ -52,21 +52,21 @@ func TestAgrees(t *testing.T) {
 // and no other decision is.
 func TestAgreesInTheLabelLog(t *testing.T) {
 	r := start(t, nil)
-	decisions := make(chan sink.Record, 3)
+	decisions := make(chan decision.Record, 3)
 	r.decide = func(e flow.Event) {
-		d := decision(e.ID.Uint())
+		d := decided(e.ID.Uint())
 		d.Services, d.Reason = "http,tls", cascade.FlowEnd.String()
 		if e.ID.Uint() == 3 {
 			d.Reason = cascade.Accepted.String()
 		}
-		records := []sink.Record{d}
+		records := []decision.Record{d}
 		r.Write(records)
 		decisions <- records[0]
 	}
 	for id, c := range []struct {
 		app  string
-		want sink.Agreement
-	}{1: {"tls", sink.Agrees}, 2: {"dns", sink.Disagrees}, 3: {"dns", sink.NotKnown}} {
+		want decision.Agreement
+	}{1: {"tls", decision.Agrees}, 2: {"dns", decision.Disagrees}, 3: {"dns", decision.NotKnown}} {
 		if id == 0 {
 			continue
 		}
@@ -82,9 +82,9 @@ func TestServicesOfAChangedBundle(t *testing.T) {
 	r := start(t, nil)
 	for id, services := range []string{1: "http", 2: "tls"} {
 		if id > 0 {
-			d := decision(uint64(id))
+			d := decided(uint64(id))
 			d.Services = services
-			r.Write([]sink.Record{d})
+			r.Write([]decision.Record{d})
 		}
 	}
 	r.send(named(alert(1), "tls"), named(alert(2), "tls"))

@@ -18,15 +18,15 @@ import (
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
 const begun = 1_700_000_000_000_000 // when flows start
 
-// decision is that on a flow.
-func decision(id uint64) sink.Record {
-	return sink.Record{
+// decided is the decision on a flow.
+func decided(id uint64) decision.Record {
+	return decision.Record{
 		Start: begun, Sensor: "s", Flow: wire.UintID(id), Label: "camera", Score: .75, Margin: .5, Stage: "first",
 		Packets: 3, LatencyUS: int64(id), Model: "toy@1.0.0", Reason: "accepted",
 	}
@@ -34,9 +34,9 @@ func decision(id uint64) sink.Record {
 
 // object is what the decision adds to a record.
 func object(id uint64) string {
-	r := decision(id)
-	w := sink.NewWords(&r)
-	return string(sink.AppendEVE(nil, &w, r.Score, r.Margin, r.Packets, r.LatencyUS, sink.NotKnown))
+	r := decided(id)
+	w := decision.NewWords(&r)
+	return string(decision.AppendEVE(nil, &w, r.Score, r.Margin, r.Packets, r.LatencyUS, decision.NotKnown))
 }
 
 // flowRecord is the record that ends a flow of four packets.
@@ -169,7 +169,7 @@ func (r *rig) send(lines ...string) {
 
 func (r *rig) put(ids ...uint64) {
 	for _, id := range ids {
-		r.Write([]sink.Record{decision(id)})
+		r.Write([]decision.Record{decided(id)})
 	}
 }
 
@@ -249,11 +249,11 @@ func TestLineEnds(t *testing.T) {
 // Records of other sensors' flows are not ours.
 func TestSensor(t *testing.T) {
 	r := start(t, nil)
-	other := decision(1)
+	other := decided(1)
 	other.Sensor = "other"
-	text := decision(2)
+	text := decided(2)
 	text.Flow, _ = wire.StringID("2")
-	r.Write([]sink.Record{other, text})
+	r.Write([]decision.Record{other, text})
 	r.send(alert(1), alert(2), alert(0))
 	r.want(alert(1), alert(2), alert(0))
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/enrich"
-	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -41,7 +41,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte(flowRecord(1) + "\n" + alert(1)[:40] + alert(2) + "\r\n" + stats))
 	f.Add([]byte(alert(1) + alert(1) + "\n{\n\n x\n{}"))
 	s := splicer(f)
-	s.Write([]sink.Record{decision(1), decision(1 << 50)})
+	s.Write([]decision.Record{decided(1), decided(1 << 50)})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		out, _ := s.through(bytes.NewReader(in))
 		if again, _ := s.through(iotest.OneByteReader(bytes.NewReader(in))); !bytes.Equal(out, again) {
@@ -85,10 +85,10 @@ func TestAgreesWithEnrich(t *testing.T) {
 		if r.read([]byte(line)); !r.hasFlow {
 			continue
 		}
-		d := decision(r.flow)
+		d := decided(r.flow)
 		d.Start = begun + 300_000_000
 		d.Flow = wire.UintID(r.flow)
-		s.Write([]sink.Record{d})
+		s.Write([]decision.Record{d})
 		var want bytes.Buffer
 		labels, err := enrich.Load(bytes.NewReader(d.Append(nil)))
 		if err != nil {
@@ -107,7 +107,7 @@ func TestAgreesWithEnrich(t *testing.T) {
 // found valid, read, looked up, and written with its label.
 func BenchmarkRecords(b *testing.B) {
 	s := splicer(b)
-	s.Write([]sink.Record{decision(1)})
+	s.Write([]decision.Record{decided(1)})
 	for name, record := range map[string]string{
 		"flow": flowRecord(1), "alert": alert(1),
 		"http_1KiB": `{"timestamp":"2023-11-14T22:13:20.100000+0000","flow_id":1,"event_type":"http","http":{"url":"` + strings.Repeat("/path", 190) + `"}}`,
@@ -132,9 +132,9 @@ func BenchmarkRecords(b *testing.B) {
 // BenchmarkWrite is what a decision costs the shard that hands it over.
 func BenchmarkWrite(b *testing.B) {
 	s := splicer(b)
-	var records []sink.Record
+	var records []decision.Record
 	for id := range uint64(64) {
-		records = append(records, decision(id))
+		records = append(records, decided(id))
 	}
 	b.ReportAllocs()
 	n := uint64(0)

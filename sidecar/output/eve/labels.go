@@ -3,8 +3,8 @@ package eve
 import (
 	"time"
 
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/jsonl"
-	"serveflow/sidecar/output/sink"
 )
 
 // labelLinger is how long a label is kept after its flow's record was written: other
@@ -52,7 +52,7 @@ type labels struct {
 	ended labelList // those with one
 
 	known map[texts]uint32
-	words []*sink.Words
+	words []*decision.Words
 }
 
 type labelList struct{ head, tail uint32 }
@@ -66,7 +66,7 @@ func newLabels(max int) labels {
 
 // put stores a decision, in place of an earlier one on the same flow. If that makes
 // one too many, the oldest is removed.
-func (s *labels) put(r *sink.Record) *label {
+func (s *labels) put(r *decision.Record) *label {
 	id := r.Flow.Uint()
 	at, ok := s.index[id]
 	switch {
@@ -103,11 +103,11 @@ func (s *labels) put(r *sink.Record) *label {
 func (s *labels) at(n uint32) *label { return &s.slab[n/chunkLabels][n%chunkLabels] }
 
 // textsNumber is the number of a decision's texts.
-func (s *labels) textsNumber(r *sink.Record) uint32 {
+func (s *labels) textsNumber(r *decision.Record) uint32 {
 	t := texts{r.Label, r.Stage, r.Model, r.Reason, r.Services}
 	n, ok := s.known[t]
 	if !ok {
-		w := sink.NewWords(r)
+		w := decision.NewWords(r)
 		n = uint32(len(s.words))
 		s.known[t] = n
 		s.words = append(s.words, &w)

@@ -34,7 +34,7 @@ func TestLabels(t *testing.T) {
 	now := time.Now()
 	put := func(ids ...uint64) {
 		for _, id := range ids {
-			r := decision(id)
+			r := decided(id)
 			s.put(&r)
 		}
 	}
@@ -77,7 +77,7 @@ func TestLabels(t *testing.T) {
 func TestTextsInTurn(t *testing.T) {
 	s := newLabels(4)
 	for i := range uint64(100) {
-		r := decision(i)
+		r := decided(i)
 		r.Services = []string{"dns", "tls"}[i%2]
 		s.put(&r)
 	}

@@ -5,8 +5,8 @@ import (
 	"strconv"
 
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/jsonl"
-	"serveflow/sidecar/output/sink"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -99,15 +99,17 @@ func (r *record) endReport() flow.Event {
 
 // agrees says whether the record's app_proto goes together with a label that has
 // these services.
-func (r *record) agrees(services string) sink.Agreement { return sink.Compare(services, string(r.app)) }
+func (r *record) agrees(services string) decision.Agreement {
+	return decision.Compare(services, string(r.app))
+}
 
 // splice appends a record with the label of its flow, in the place of one that is null.
-func (r *record) splice(dst, line []byte, l *label, words *sink.Words) []byte {
+func (r *record) splice(dst, line []byte, l *label, words *decision.Words) []byte {
 	if r.nullLabel {
 		line = jsonl.Without(nil, line, func(key, _ []byte) bool { return string(key) == "serveflow" })
 	}
 	brace := bytes.LastIndexByte(line, '}')
 	dst = append(dst, line[:brace]...)
-	dst = sink.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, r.agrees(words.Services))
+	dst = decision.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, r.agrees(words.Services))
 	return append(dst, line[brace:]...)
 }

@@ -6,12 +6,12 @@ import (
 
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/operate/telemetry"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 )
 
 // labelOrHold returns the label of a record's flow; words are nil if it is not
 // known. Then a flow record is held, unless eve.wait is 0.
-func (s *Sink) labelOrHold(r *record, body, end []byte) (l label, words *sink.Words, holds bool) {
+func (s *Sink) labelOrHold(r *record, body, end []byte) (l label, words *decision.Words, holds bool) {
 	if l, words = s.labelOf(r); words != nil || !r.ends {
 		return l, words, false
 	}
@@ -45,7 +45,7 @@ func (s *Sink) labelOrHold(r *record, body, end []byte) (l label, words *sink.Wo
 }
 
 // labelOf returns the label of a record's flow, if it is known.
-func (s *Sink) labelOf(r *record) (l label, words *sink.Words) {
+func (s *Sink) labelOf(r *record) (l label, words *decision.Words) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.labels.find(r)

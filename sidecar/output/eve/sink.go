@@ -12,8 +12,8 @@ import (
 	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/logfile"
-	"serveflow/sidecar/output/sink"
 )
 
 // Options are what a Sink is made of.
@@ -119,7 +119,7 @@ func (s *Sink) Listen(f Flows) error {
 
 // Write takes decisions, of the sink's sensor and of others. It sets Agrees of
 // those that a flow record which waits led to. It implements shard.Log.
-func (s *Sink) Write(records []sink.Record) {
+func (s *Sink) Write(records []decision.Record) {
 	now, ready := time.Now(), false
 	s.mu.Lock()
 	for i := range records {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"serveflow/sidecar/decide/flow"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 )
 
 // How long a record is held.
@@ -53,7 +53,7 @@ type held struct {
 	finalReport    time.Time     // when finalEndReport was sent, zero: not yet
 	queueElem      *list.Element // in the queue; nil: it waits no longer
 	label          label         // its own, if words is set
-	words          *sink.Words
+	words          *decision.Words
 	// The records of the same flow that came before it and after it.
 	older, newer *held
 }
@@ -104,7 +104,7 @@ func (w *waiting) queueEndReport(e flow.Event) {
 
 // answer releases the records held for a label, and returns one of them, nil if
 // there are none.
-func (w *waiting) answer(l *label, words *sink.Words) (one *held) {
+func (w *waiting) answer(l *label, words *decision.Words) (one *held) {
 	for h := w.byFlow[l.flow]; h != nil; {
 		older := h.older
 		if l.matches(h.start) {

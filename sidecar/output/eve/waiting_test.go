@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar/decide/flow"
-	"serveflow/sidecar/output/sink"
+	"serveflow/sidecar/output/decision"
 )
 
 // A flow record waits for its label; nothing else does, not even for that
@@ -71,9 +71,9 @@ func TestLabelOfAnEarlierFlow(t *testing.T) {
 	if r.Waiting() != 1 {
 		t.Error("it got another flow's label")
 	}
-	d := decision(1)
+	d := decided(1)
 	d.Start += 60_000_000
-	r.Write([]sink.Record{d})
+	r.Write([]decision.Record{d})
 	r.until("it is written", func() bool { return len(r.lines()) == 1 })
 	if got := r.lines()[0]; got != with(later, 1) {
 		t.Error(got)

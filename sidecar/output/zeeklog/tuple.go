@@ -12,20 +12,11 @@ import (
 // type and code of ICMP. ok is false if they are no two addresses of one kind; a
 // port or protocol that cannot be read is 0.
 func Tuple(src, sport, dst, dport, proto []byte) (t packet.Tuple, ok bool) {
-	from, to := Addr(src), Addr(dst)
-	if !from.IsValid() || !to.IsValid() || from.Is4() != to.Is4() {
-		return t, false
+	t = packet.Tuple{SrcPort: port(sport), DstPort: port(dport), Proto: protocol(proto)}
+	if !t.SetAddrs(Addr(src), Addr(dst)) {
+		return packet.Tuple{}, false
 	}
-	t = packet.Tuple{SrcPort: port(sport), DstPort: port(dport), Proto: protocol(proto), Version: 6}
-	if from.Is4() {
-		t.Version = 4
-		a, b := from.As4(), to.As4()
-		copy(t.Src[:], a[:])
-		copy(t.Dst[:], b[:])
-		return t, true
-	}
-	t.Src, t.Dst = from.As16(), to.As16()
-	if t.Proto == packet.ICMP { // Zeek says icmp to both
+	if t.Version == 6 && t.Proto == packet.ICMP { // Zeek says icmp to both
 		t.Proto = packet.ICMPv6
 	}
 	return t, true
@@ -57,7 +48,7 @@ var protocols = [...]struct {
 	{[]byte("udp"), packet.UDP},
 	{[]byte("icmp"), packet.ICMP},
 	{[]byte("ipv6-icmp"), packet.ICMPv6},
-	{[]byte("sctp"), 132},
+	{[]byte("sctp"), packet.SCTP},
 }
 
 // protocol reads a protocol as Zeek (tcp, icmp) and Suricata (TCP, IPv6-ICMP)

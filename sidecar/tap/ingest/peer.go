@@ -211,16 +211,7 @@ func (p *peer) addEvent(m *wire.Message) {
 // tuple is the endpoints in a META, as far as it has them.
 func tuple(m *wire.Message) packet.Tuple {
 	t := packet.Tuple{Proto: m.Proto, SrcPort: m.SrcPort, DstPort: m.DstPort}
-	switch {
-	case m.Src.Is4() && m.Dst.Is4():
-		src, dst := m.Src.As4(), m.Dst.As4()
-		copy(t.Src[:], src[:])
-		copy(t.Dst[:], dst[:])
-		t.Version = 4
-	case m.Src.Is6() && m.Dst.Is6():
-		t.Src, t.Dst = m.Src.As16(), m.Dst.As16()
-		t.Version = 6
-	}
+	t.SetAddrs(m.Src, m.Dst)
 	return t
 }
 

@@ -1,4 +1,4 @@
-package sink
+package labellog
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -19,7 +20,7 @@ func TestReadDecided(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log []byte
-	for _, r := range []Record{
+	for _, r := range []decision.Record{
 		{Sensor: "a", Flow: wire.UintID(7)},
 		{Sensor: "b \"c\"", Flow: uid},
 		{Sensor: "a", Flow: wire.UintID(1<<64 - 1)},
@@ -27,7 +28,7 @@ func TestReadDecided(t *testing.T) {
 		log = r.Append(log)
 	}
 	log = append(log, "no line of ours\n{}\n{\"sensor\":\"a\",\"flow\":-1}\n{\"sensor\":\"a\",\"flow\":\"\"}\n"...)
-	log = append(log, (&Record{Sensor: "torn", Flow: wire.UintID(9)}).Append(nil)...)
+	log = append(log, (&decision.Record{Sensor: "torn", Flow: wire.UintID(9)}).Append(nil)...)
 	log = log[:len(log)-1]
 	if err := os.WriteFile(path, log, 0o600); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestReadDecidedOfRotatedLogs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "labels.jsonl")
 	write := func(name string, id uint64) {
 		t.Helper()
-		line := (&Record{Sensor: "a", Flow: wire.UintID(id)}).Append(nil)
+		line := (&decision.Record{Sensor: "a", Flow: wire.UintID(id)}).Append(nil)
 		if err := os.WriteFile(path+name, line, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,11 @@
-package sink
+package decision
 
 import (
 	"bytes"
 	"encoding/json"
 	"flag"
 	"math"
+	"net/netip"
 	"os"
 	"testing"
 
@@ -21,6 +22,12 @@ func text(t testing.TB, s string) wire.FlowID {
 		t.Fatal(err)
 	}
 	return f
+}
+
+func tuple(proto uint8, src string, sport uint16, dst string, dport uint16) packet.Tuple {
+	t := packet.Tuple{Proto: proto, SrcPort: sport, DstPort: dport}
+	t.SetAddrs(netip.MustParseAddr(src), netip.MustParseAddr(dst))
+	return t
 }
 
 func records(t testing.TB) []Record {

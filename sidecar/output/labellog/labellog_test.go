@@ -1,4 +1,4 @@
-package sink
+package labellog
 
 import (
 	"bytes"
@@ -7,13 +7,17 @@ import (
 	"path/filepath"
 	"testing"
 
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
 
-func numbered(from, n int) []Record {
-	recs := make([]Record, n)
+var tuple = packet.Tuple{Proto: packet.TCP, Src: [16]byte{192, 0, 2, 1}, SrcPort: 1, Dst: [16]byte{192, 0, 2, 2}, DstPort: 2, Version: 4}
+
+func numbered(from, n int) []decision.Record {
+	recs := make([]decision.Record, n)
 	for i := range recs {
-		recs[i] = Record{Flow: wire.UintID(uint64(from + i)), Label: "camera", Tuple: tuple(6, "192.0.2.1", 1, "192.0.2.2", 2)}
+		recs[i] = decision.Record{Flow: wire.UintID(uint64(from + i)), Label: "camera", Tuple: tuple}
 	}
 	return recs
 }
@@ -21,7 +25,7 @@ func numbered(from, n int) []Record {
 // More records than are handed over at once are all in the file, in order.
 func TestLabelLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "labels.jsonl")
-	l, err := OpenLabelLog(path, Options{})
+	l, err := Open(path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +57,7 @@ func TestLabelLog(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	l, err := OpenLabelLog(filepath.Join(t.TempDir(), "labels.jsonl"), Options{})
+	l, err := Open(filepath.Join(t.TempDir(), "labels.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +78,7 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	l, err := OpenLabelLog(filepath.Join(b.TempDir(), "labels.jsonl"), Options{MaxBytes: 64 << 20, Keep: 1})
+	l, err := Open(filepath.Join(b.TempDir(), "labels.jsonl"), Options{MaxBytes: 64 << 20, Keep: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -107,7 +111,7 @@ func TestLabelLogIsOurs(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
 				t.Fatal(err)
 			}
-			if l, err := OpenLabelLog(path, Options{}); err == nil {
+			if l, err := Open(path, Options{}); err == nil {
 				l.Close()
 				t.Errorf("%q is taken for a label log", text)
 			}
@@ -120,7 +124,7 @@ func TestLabelLogIsOurs(t *testing.T) {
 		if err := os.WriteFile(path, append(line[:len(line):len(line)], line[:cut]...), 0o640); err != nil {
 			t.Fatal(err)
 		}
-		l, err := OpenLabelLog(path, Options{})
+		l, err := Open(path, Options{})
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}

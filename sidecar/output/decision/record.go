@@ -1,4 +1,4 @@
-package sink
+package decision
 
 import (
 	"strconv"
@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/output/communityid"
 	"serveflow/sidecar/tap/wire"
 )
 
@@ -84,7 +85,7 @@ func (r *Record) Append(dst []byte) []byte {
 func appendTuple(dst []byte, t *packet.Tuple) []byte {
 	if t.Version != 0 && t.Proto != 0 {
 		dst = append(dst, `,"community_id":"`...)
-		dst = AppendCommunityID(dst, *t) // base64 needs no escape
+		dst = communityid.Append(dst, *t) // base64 needs no escape
 		dst = append(dst, '"')
 	}
 	if t.Proto != 0 {
@@ -115,7 +116,7 @@ func appendProto(dst []byte, proto uint8) []byte {
 		return append(dst, "icmp"...)
 	case packet.ICMPv6:
 		return append(dst, "ipv6-icmp"...)
-	case sctp:
+	case packet.SCTP:
 		return append(dst, "sctp"...)
 	}
 	return strconv.AppendUint(dst, uint64(proto), 10)

@@ -1,4 +1,4 @@
-package sink
+package communityid
 
 import (
 	"bytes"
@@ -9,15 +9,10 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-const sctp = 132 // IP protocol number
-
-// AppendCommunityID appends the tuple's Community ID, version 1 with seed 0,
-// to dst: "1:" and the base64 of a SHA-1. Both directions of a flow have the
-// same one. A tuple without addresses or protocol has none: nothing is
-// appended.
-//
-// The specification is https://github.com/corelight/community-id-spec.
-func AppendCommunityID(dst []byte, t packet.Tuple) []byte {
+// Append appends the Community ID of a tuple to dst: "1:" and the base64 of a
+// SHA-1. Both directions of a flow have the same one. A tuple without addresses or
+// protocol has none: nothing is appended.
+func Append(dst []byte, t packet.Tuple) []byte {
 	n := 0 // bytes of an address
 	switch t.Version {
 	case 4:
@@ -33,11 +28,11 @@ func AppendCommunityID(dst []byte, t packet.Tuple) []byte {
 
 	ports, oneWay := true, false
 	switch t.Proto {
-	case packet.TCP, packet.UDP, sctp:
+	case packet.TCP, packet.UDP, packet.SCTP:
 	case packet.ICMP:
-		t.DstPort, oneWay = counterpart(icmpPairs[:], t.SrcPort, t.DstPort)
+		t.DstPort, oneWay = answerOf(icmpPairs[:], t.SrcPort, t.DstPort)
 	case packet.ICMPv6:
-		t.DstPort, oneWay = counterpart(icmp6Pairs[:], t.SrcPort, t.DstPort)
+		t.DstPort, oneWay = answerOf(icmp6Pairs[:], t.SrcPort, t.DstPort)
 	default:
 		ports = false
 	}
@@ -62,8 +57,8 @@ func AppendCommunityID(dst []byte, t packet.Tuple) []byte {
 	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
 }
 
-// CommunityID returns the tuple's Community ID, "" if it has none.
-func CommunityID(t packet.Tuple) string { return string(AppendCommunityID(nil, t)) }
+// Of returns the Community ID of a tuple, "" if it has none.
+func Of(t packet.Tuple) string { return string(Append(nil, t)) }
 
 // The types of ICMP and ICMPv6 that answer one another, as Zeek pairs them,
 // which the specification refers to.
@@ -85,9 +80,9 @@ var (
 	}
 )
 
-// counterpart returns what takes the place of the second port: the type that
-// answers, or the code of a message that gets no answer.
-func counterpart(pairs [][2]uint16, typ, code uint16) (port uint16, oneWay bool) {
+// answerOf returns what stands in for the second port: the type of the answer, or
+// the code of a message that has none; oneWay reports the latter.
+func answerOf(pairs [][2]uint16, typ, code uint16) (port uint16, oneWay bool) {
 	for _, p := range pairs {
 		switch typ {
 		case p[0]:

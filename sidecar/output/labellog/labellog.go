@@ -1,24 +1,25 @@
-package sink
+package labellog
 
 import (
 	"bytes"
 	"strings"
 	"sync"
 
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/logfile"
 )
 
 // chunk is how many bytes are encoded before they are handed over.
 const chunk = 32 << 10
 
-// LabelLog is the file labels.jsonl. Its methods may be called by many
+// Log is the file labels.jsonl. Its methods may be called by many
 // goroutines at once.
-type LabelLog struct {
+type Log struct {
 	*logfile.File
 	scratch sync.Pool // *[]byte
 }
 
-// Options say how a LabelLog keeps its files.
+// Options say how a Log keeps its files.
 type Options struct {
 	// MaxBytes is the size at which the file is rotated, in bytes; 0: never.
 	MaxBytes int64
@@ -29,8 +30,8 @@ type Options struct {
 	OnError func(error)
 }
 
-// OpenLabelLog opens or creates the file at path, as logfile.Open does.
-func OpenLabelLog(path string, o Options) (*LabelLog, error) {
+// Open opens or creates the file at path, as logfile.Open does.
+func Open(path string, o Options) (*Log, error) {
 	f, err := logfile.Open(path, logfile.Options{
 		Name: "label log", Key: "labels.path", MaxBytes: o.MaxBytes, Keep: o.Keep, OnError: o.OnError,
 		IsLine: isRecord,
@@ -38,12 +39,12 @@ func OpenLabelLog(path string, o Options) (*LabelLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &LabelLog{File: f}
+	l := &Log{File: f}
 	l.scratch.New = func() any { b := make([]byte, 0, chunk+4096); return &b }
 	return l, nil
 }
 
-// isRecord says whether text is the beginning of a line that Record.Append writes.
+// isRecord says whether text is the beginning of a line that decision.Record.Append writes.
 func isRecord(text []byte) bool {
 	const ts, sensor = `{"ts":`, `,"sensor":"`
 	if len(text) <= len(ts) {
@@ -56,7 +57,7 @@ func isRecord(text []byte) bool {
 
 // Write appends records. It copies what it needs, does not wait for the disk
 // and drops what exceeds the memory bound. After Close everything is dropped.
-func (l *LabelLog) Write(recs []Record) {
+func (l *Log) Write(recs []decision.Record) {
 	buf := l.scratch.Get().(*[]byte)
 	b, lines := (*buf)[:0], int64(0)
 	for i := range recs {

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 		return err
 	}
 	s := &supervisor{Sidecar: started, options: o, signals: signals}
-	s.Metrics.ReadReload(s.reloadTime)
+	s.Metrics.Read(telemetry.ReloadSeconds, func() int { return int(s.reloadTime() / time.Second) })
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
 	beside := s.startTasks(background, metrics)

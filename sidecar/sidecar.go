@@ -118,7 +118,7 @@ func (s *Sidecar) start(o Options) error {
 		Jobs:    c.ONNX.Queue,
 		Batch:   c.ONNX.Batch,
 		Metrics: s.Metrics,
-		OnLoad:  func(shard int, l telemetry.Load) { logLoad(o.Log, shard, l) },
+		OnLoad:  func(shard int, l telemetry.Cell) { logLoad(o.Log, shard, l) },
 	}); err != nil {
 		return err
 	}
@@ -187,20 +187,20 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	}
 	if n := s.labels.Repaired(); n > 0 {
 		o.Log.Warn().Int64("bytes", n).Msg("label log: cut off a torn last line")
-		s.Metrics.LogRepaired(uint64(n))
+		s.Metrics.Count(telemetry.LogBytesRepaired, uint64(n))
 	}
 	return known, nil
 }
 
 // registerMetrics lets the metrics see what others count.
 func (s *Sidecar) registerMetrics() {
-	s.Metrics.ReadPeers(s.server.Peers)
+	s.Metrics.Read(telemetry.Peers, s.server.Peers)
 	if dropped := s.options.LogDropped; dropped != nil {
-		s.Metrics.ReadDrops(telemetry.DropOwnLog, dropped)
+		s.Metrics.Read(telemetry.DropOwnLog, func() int { return int(dropped()) })
 	}
 	if s.labels != nil {
-		s.Metrics.ReadDrops(telemetry.DropLogFull, func() uint64 { return uint64(s.labels.Stats().Dropped) })
-		s.Metrics.ReadLogErrors(func() uint64 { return uint64(s.labels.Stats().Errors) })
+		s.Metrics.Read(telemetry.DropLogFull, func() int { return int(s.labels.Stats().Dropped) })
+		s.Metrics.Read(telemetry.LogErrors, func() int { return int(s.labels.Stats().Errors) })
 	}
 }
 
@@ -275,12 +275,12 @@ func (s *Sidecar) warnUnlikeTraining(b *bundle.Bundle) {
 }
 
 // logLoad says how a shard bends from now on.
-func logLoad(log zerolog.Logger, shard int, l telemetry.Load) {
+func logLoad(log zerolog.Logger, shard int, l telemetry.Cell) {
 	event := log.Warn()
 	if l == telemetry.LoadSteady {
 		event = log.Info()
 	}
-	event.Int("shard", shard).Stringer("load", l).Msg(map[telemetry.Load]string{
+	event.Int("shard", shard).Stringer("load", l).Msg(map[telemetry.Cell]string{
 		telemetry.LoadSteady:   "load: every stage is asked again as the bundle says",
 		telemetry.LoadRelaxed:  "load: thresholds are lowered to spare slow stages",
 		telemetry.LoadShedding: "load: flows do without slow stages",

@@ -14,7 +14,7 @@ func (s *Shard) handleEvent(clock *flow.SourceClock, b *flow.Batch, e *flow.Even
 	case flow.Frame:
 		frame, h := b.Bytes(e), &s.headers
 		if err := packet.Parse(h, e.Link, frame); err != nil {
-			s.options.Metrics.Drop(telemetry.DropUnparsed)
+			s.options.Metrics.Count(telemetry.DropUnparsed, 1)
 			if clock.Source.Unparsed != nil {
 				clock.Source.Unparsed(err)
 			}
@@ -91,7 +91,7 @@ func (s *Shard) awaitsLostPacket(rec *flow.Record, e *flow.Event, c *cascadeRun)
 func (s *Shard) storePacket(r flow.Ref, rec *flow.Record, e *flow.Event, h *packet.Headers, bytes []byte) {
 	mixed := rec.Headerless != (e.Kind == flow.Headerless) // a tap sees headers or it does not
 	if mixed {
-		s.options.Metrics.Drop(telemetry.DropUnparsed)
+		s.options.Metrics.Count(telemetry.DropUnparsed, 1)
 	}
 	if mixed || !rec.Headerless && h == nil {
 		s.updateCounts(rec, e)
@@ -118,9 +118,9 @@ func (s *Shard) storePacket(r flow.Ref, rec *flow.Record, e *flow.Event, h *pack
 // after the decision or after the last packet that the cascade looks at.
 func (s *Shard) countUnwanted(rec *flow.Record, e *flow.Event) {
 	if e.Index() <= rec.OrigPkts+rec.RespPkts {
-		s.options.Metrics.Drop(telemetry.DropDuplicate)
+		s.options.Metrics.Count(telemetry.DropDuplicate, 1)
 	} else {
-		s.options.Metrics.Drop(telemetry.DropLate)
+		s.options.Metrics.Count(telemetry.DropLate, 1)
 	}
 	s.updateCounts(rec, e)
 }
@@ -135,7 +135,7 @@ func (s *Shard) updateCounts(rec *flow.Record, e *flow.Event) {
 func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
 	partial := e.Index() > 1
 	if partial && (s.table.RecentlyRemoved(key) || s.options.RecentlyDecided != nil && s.options.RecentlyDecided.Has(clock.Source.Sensor, e.ID)) {
-		s.options.Metrics.Drop(telemetry.DropLate)
+		s.options.Metrics.Count(telemetry.DropLate, 1)
 		return flow.None
 	}
 	if s.table.Full() {
@@ -157,7 +157,7 @@ func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h
 	if e.Dir == packet.Responder || e.Dir == packet.Unknown && (e.OrigPkts == 0 || isSYNACK(h)) {
 		rec.Tuple = rec.Tuple.Reverse()
 	}
-	s.options.Metrics.FlowOpened()
+	s.options.Metrics.Count(telemetry.FlowsOpened, 1)
 	switch {
 	case partial:
 		s.decide(r, noLabel, trigger{reason: cascade.Partial, packetTime: e.Time, arrived: arrived})

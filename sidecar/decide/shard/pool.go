@@ -22,7 +22,7 @@ type PoolOptions struct {
 	Jobs    int // of each batched stage
 	Batch   int // of these, asked at once
 	Metrics *telemetry.Metrics
-	OnLoad  func(shard int, l telemetry.Load) // a shard sheds more or less load
+	OnLoad  func(shard int, l telemetry.Cell) // a shard sheds more or less load
 }
 
 // Pool owns all shards: it routes events to them, swaps their bundles, reports
@@ -60,7 +60,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 		each.Bundle, each.Metrics = service, o.Metrics.NewShard()
 		each.MaxFlows = max(o.Shard.MaxFlows/o.Shards, 1)
 		if o.OnLoad != nil {
-			each.OnLoad = func(l telemetry.Load) { o.OnLoad(i, l) }
+			each.OnLoad = func(l telemetry.Cell) { o.OnLoad(i, l) }
 		}
 		one, err := New(each)
 		if err != nil {
@@ -94,15 +94,15 @@ func (p *Pool) registerMetrics() {
 		}
 	}
 	m := p.options.Metrics
-	m.ReadQueue(telemetry.QueueShards, sum((*Shard).Depth))
-	m.ReadQueue(telemetry.QueueSlow, sum((*Shard).QueuedSlow))
-	m.ReadQueue(telemetry.QueueModel, func() (n int) {
+	m.Read(telemetry.QueueShards, sum((*Shard).Depth))
+	m.Read(telemetry.QueueSlow, sum((*Shard).QueuedSlow))
+	m.Read(telemetry.QueueModel, func() (n int) {
 		for _, v := range p.inUse() {
 			n += v.Batchers.Depth()
 		}
 		return n
 	})
-	m.ReadLoad(func() (most int) {
+	m.Read(telemetry.LoadLevel, func() (most int) {
 		for _, one := range p.shards {
 			most = max(most, one.Level())
 		}

@@ -44,7 +44,7 @@ type Options struct {
 	// OnError is called when a model fails. The flow is decided without it.
 	OnError func(error)
 	// OnLoad is called when the load state of the shard changes, or nil.
-	OnLoad func(telemetry.Load)
+	OnLoad func(telemetry.Cell)
 }
 
 // Shard owns a part of the flows. Make it with New, then call Run.
@@ -93,7 +93,7 @@ func New(o Options) (*Shard, error) {
 		options:        o,
 		idleTimeout:    o.IdleTimeout.Microseconds(),
 		retention:      o.Retention.Microseconds(),
-		slow:           slowQueue{admission: newAdmission(o.Deadline)},
+		slow:           slowQueue{admission: newAdmission(o.Deadline), reported: telemetry.LoadSteady},
 		table:          flow.NewTable(o.MaxFlows, o.Bundle.Bundle.Packets()),
 		clocks:         map[*flow.Source]*flow.SourceClock{},
 		start:          time.Now(),
@@ -178,7 +178,7 @@ func (s *Shard) tick() {
 	}
 	s.publishDrift()
 	s.closeUnused()
-	s.options.Metrics.SetFlows(s.table.Len())
+	s.options.Metrics.Set(telemetry.Flows, s.table.Len())
 	s.lastTick.Store(int64(now.Sub(s.start)))
 }
 

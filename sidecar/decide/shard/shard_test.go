@@ -117,7 +117,7 @@ func newRig(t testing.TB, b *bundle.Bundle, max int, capture bool) *rig {
 		Bundle: service, MaxFlows: max, Deadline: deadline, Payload: true,
 		IdleTimeout: 10 * time.Second, Retention: time.Minute,
 		Log: r.decisions, RecentlyDecided: r, OnError: func(err error) { r.errs = append(r.errs, err) },
-		OnLoad:  func(l telemetry.Load) { r.loads = append(r.loads, l.String()) },
+		OnLoad:  func(l telemetry.Cell) { r.loads = append(r.loads, l.String()) },
 		Metrics: r.metrics.NewShard(),
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ type slowQueue struct {
 	first     int
 	len       int
 	admission admission
-	reported  telemetry.Load
+	reported  telemetry.Cell
 	level     atomic.Int32 // of admission
 	queued    atomic.Int64 // len
 }
@@ -63,7 +63,7 @@ func (l *slowQueue) oldestWait(now time.Time) time.Duration {
 }
 
 // reportLoad publishes the level. It returns true if the load state has changed.
-func (l *slowQueue) reportLoad() (telemetry.Load, bool) {
+func (l *slowQueue) reportLoad() (telemetry.Cell, bool) {
 	level := l.admission.Level()
 	kind := telemetry.LoadSteady
 	switch {
@@ -110,7 +110,7 @@ func (s *Shard) adjustLoad() {
 	}
 	s.slow.admission.Observe(now, max(wait, s.batchedWait()))
 	if kind, changed := s.slow.reportLoad(); changed {
-		s.options.Metrics.LoadBecame(kind)
+		s.options.Metrics.Count(kind, 1)
 		if s.options.OnLoad != nil {
 			s.options.OnLoad(kind)
 		}

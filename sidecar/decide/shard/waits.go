@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"serveflow/sidecar/operate/telemetry"
 	"sync/atomic"
 	"time"
 )
@@ -40,7 +41,7 @@ func (w *waits) longest() time.Duration {
 func (s *Shard) countWait(d time.Duration) {
 	s.waits.note(d)
 	if d > s.slow.admission.Deadline() {
-		s.options.Metrics.Overdue()
+		s.options.Metrics.Count(telemetry.FlowsOverdue, 1)
 	}
 }
 

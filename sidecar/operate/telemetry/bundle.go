@@ -30,7 +30,7 @@ func (m *Metrics) NewServedBundle(b Bundle) *ServedBundle {
 // NewShard returns counters for one goroutine, which counts everything else on
 // shard. It is called before Activate.
 func (s *ServedBundle) NewShard(shard *Shard) *Decisions {
-	labels := (1 + len(s.bundle.Stages)) * shard.layout.reasons
+	labels := (1 + len(s.bundle.Stages)) * shard.reasons
 	d := &Decisions{
 		shard: shard, labels: labels,
 		cells: make([]atomic.Uint64, pad+labels+1+len(s.bundle.Labels)+pad)[pad : pad+labels+1+len(s.bundle.Labels)],
@@ -63,8 +63,8 @@ func (s *ServedBundle) Retire() {
 func (s *ServedBundle) addTo(t decided) {
 	for _, d := range s.rows {
 		for i, stage := range slices.Concat([]string{noStage}, s.bundle.Stages) {
-			for k := range d.shard.layout.reasons {
-				t.decisions[decision{stage, k}] += d.cells[i*d.shard.layout.reasons+k].Load()
+			for k := range d.shard.reasons {
+				t.decisions[decision{stage, k}] += d.cells[i*d.shard.reasons+k].Load()
 			}
 		}
 		for i, label := range slices.Concat([]string{unknown}, s.bundle.Labels) {
@@ -72,6 +72,13 @@ func (s *ServedBundle) addTo(t decided) {
 		}
 	}
 }
+
+// noStage stands for the stage of a decision without a model, and unknown for the
+// label of one that no stage accepted.
+const (
+	noStage = "none"
+	unknown = "unknown"
+)
 
 // decided is sums of decisions by what they are shown under.
 type decided struct {
@@ -114,8 +121,8 @@ type Decisions struct {
 // it.
 func (d *Decisions) Decision(stage, reason, class int, serving, compute time.Duration) {
 	s := d.shard
-	d.cells[(stage+1)*s.layout.reasons+reason].Add(1)
+	d.cells[(stage+1)*s.reasons+reason].Add(1)
 	d.cells[d.labels+class+1].Add(1)
-	s.observe(s.layout.serving, s.layout.servingNanos, serving)
-	s.observe(s.layout.compute, s.layout.computeNanos, compute)
+	s.observe(servingCells, serving)
+	s.observe(computeCells, compute)
 }

@@ -23,11 +23,9 @@ func TestDocumented(t *testing.T) {
 			t.Errorf("docs/metrics.md does not name %s", name)
 		}
 	}
-	for _, list := range [][]string{eventNames[:], dropNames[:], queueNames[:], eveNames[:], loadNames[:], reloadNames[:]} {
-		for _, name := range list {
-			if !strings.Contains(page, "`"+name+"`") {
-				t.Errorf("docs/metrics.md does not name %s", name)
-			}
+	for c := range cells {
+		if name := c.String(); !strings.Contains(page, "`"+name+"`") && !strings.Contains(page, "`serveflow_"+name+"`") {
+			t.Errorf("docs/metrics.md does not name %s", name)
 		}
 	}
 }

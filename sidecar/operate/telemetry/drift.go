@@ -34,8 +34,8 @@ func (m *Metrics) Drift() []Drift {
 	return read()
 }
 
-// Warn has /healthz show these warnings from now on, one a line. A sidecar that warns
-// is healthy.
+// Warn makes /healthz show these warnings from now on, one a line. A sidecar with
+// warnings is healthy.
 func (m *Metrics) Warn(warnings []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,9 +44,9 @@ func (m *Metrics) Warn(warnings []string) {
 
 func (c *collector) collectDrift(ch chan<- prometheus.Metric) {
 	for _, d := range c.metrics.Drift() {
-		ch <- prometheus.MustNewConstMetric(c.driftFlows, prometheus.GaugeValue, float64(d.Flows), d.Cascade)
+		ch <- prometheus.MustNewConstMetric(c.driftFlows, gauge, float64(d.Flows), d.Cascade)
 		for _, i := range d.PSI {
-			ch <- prometheus.MustNewConstMetric(c.driftPSI, prometheus.GaugeValue, i.Value, d.Cascade, i.Of)
+			ch <- prometheus.MustNewConstMetric(c.driftPSI, gauge, i.Value, d.Cascade, i.Of)
 		}
 	}
 }

@@ -62,40 +62,42 @@ func scrape(t testing.TB, m *Metrics) string {
 func busy() *Metrics {
 	m := New(options)
 	one, two := m.NewShard(), m.NewShard()
-	for e := range events {
-		m.Events(e, uint64(10+e))
+	for i := EventHello; i <= EventUnknown; i++ {
+		m.Count(i, uint64(10+i-EventHello))
 	}
-	for d := range drops {
-		m.Drops(d, uint64(40+10*int(d)))
+	for i := DropDuplicate; i <= DropOwnLog; i++ {
+		m.Count(i, uint64(40+10*int(i-DropDuplicate)))
 	}
-	one.Drop(DropDuplicate)
-	two.Drop(DropDuplicate)
-	m.ReadDrops(DropTap, func() uint64 { return 1000 })
-	m.ReadQueue(QueueShards, func() int { return 3 })
-	m.ReadQueue(QueueModel, func() int { return 4 })
-	m.ReadQueue(QueueModel, func() int { return 5 })
-	m.ReadPeers(func() int { return 2 })
-	m.ReadLogErrors(func() uint64 { return 8 })
-	m.LogRepaired(77)
-	for e := range EVEResults {
-		m.EVERecords(e, uint64(20+e))
+	one.Count(DropDuplicate, 1)
+	two.Count(DropDuplicate, 1)
+	m.Read(DropTap, func() int { return 1000 })
+	m.Read(QueueShards, func() int { return 3 })
+	m.Read(QueueModel, func() int { return 4 })
+	m.Read(QueueModel, func() int { return 5 })
+	m.Read(Peers, func() int { return 2 })
+	m.Read(LogErrors, func() int { return 8 })
+	m.Count(LogBytesRepaired, 77)
+	for i := EVEEnriched; i <= EVETooLong; i++ {
+		m.Count(i, uint64(20+i-EVEEnriched))
 	}
-	m.EVEWaited()
-	m.ReadEVE(func() uint64 { return 30 }, func() uint64 { return 31 }, func() int { return 32 })
+	m.Count(EVEWaited, 1)
+	m.Read(EVEForwarded, func() int { return 30 })
+	m.Read(EVEDropped, func() int { return 31 })
+	m.Read(EVEWaiting, func() int { return 32 })
 
 	for range 5 {
-		one.FlowOpened()
+		one.Count(FlowsOpened, 1)
 	}
-	two.FlowOpened()
-	one.Overdue()
-	two.Overdue()
-	one.SetFlows(9)
-	one.SetFlows(4)
-	two.SetFlows(1)
-	one.LoadBecame(LoadRelaxed)
-	two.LoadBecame(LoadRelaxed)
-	two.LoadBecame(LoadShedding)
-	m.ReadLoad(func() int { return 5 })
+	two.Count(FlowsOpened, 1)
+	one.Count(FlowsOverdue, 1)
+	two.Count(FlowsOverdue, 1)
+	one.Set(Flows, 9)
+	one.Set(Flows, 4)
+	two.Set(Flows, 1)
+	one.Count(LoadRelaxed, 1)
+	two.Count(LoadRelaxed, 1)
+	two.Count(LoadShedding, 1)
+	m.Read(LoadLevel, func() int { return 5 })
 	m.ReadDrift(func() []Drift {
 		return []Drift{{"packet", 7000, []PSI{{"score", .125}, {"feature:p1_ipv4_ttl", 2.5}}}, {"meta", 12, nil}}
 	})
@@ -139,6 +141,31 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// Every cell is a series of one metric, and the rows are in the order of the cells.
+func TestTable(t *testing.T) {
+	next := 0
+	names := map[string]bool{}
+	for i := range table {
+		m := &table[i]
+		if int(m.first) != next {
+			t.Fatalf("%s begins with cell %d, want %d: rows and cells differ in order", m.name, m.first, next)
+		}
+		if (m.label == "") != (m.values == "") || names[m.name] || m.help == "" {
+			t.Errorf("row %+v is incomplete, or its name is there twice", *m)
+		}
+		names[m.name] = true
+		next += len(m.series())
+	}
+	if next != int(cells) {
+		t.Errorf("the table has %d series and there are %d cells", next, cells)
+	}
+	for c, want := range map[Cell]string{DropDuplicate: "duplicate", LoadShedding: "shedding", Peers: "peers", EVEDropped: "dropped"} {
+		if c.String() != want {
+			t.Errorf("cell %d is %q, want %q", c, c, want)
+		}
+	}
+}
+
 func TestLint(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(scrape(t, busy()))).Lint()
 	if err != nil {
@@ -179,9 +206,9 @@ func TestScrapeWhileCounting(t *testing.T) {
 		d := now[0]
 		wg.Go(func() {
 			for i := range rounds {
-				s.FlowOpened()
-				s.SetFlows(i)
-				s.Drop(DropLate)
+				s.Count(FlowsOpened, 1)
+				s.Set(Flows, i)
+				s.Count(DropLate, 1)
 				if i%100 == 0 { // a reload
 					before := serving
 					var now []*Decisions
@@ -274,10 +301,10 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 }
 
 func count(m *Metrics, s *Shard, d *Decisions) {
-	m.Events(EventPacket, 1)
-	s.FlowOpened()
-	s.SetFlows(1)
-	s.Drop(DropDuplicate)
+	m.Count(EventPacket, 1)
+	s.Count(FlowsOpened, 1)
+	s.Set(Flows, 1)
+	s.Count(DropDuplicate, 1)
 	d.Decision(1, 1, 1, time.Millisecond, time.Microsecond)
 }
 
@@ -298,7 +325,7 @@ func BenchmarkShards(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		s := m.NewShard()
 		for pb.Next() {
-			s.Drop(DropLate)
+			s.Count(DropLate, 1)
 		}
 	})
 }
@@ -307,7 +334,7 @@ func BenchmarkDrop(b *testing.B) {
 	s := New(options).NewShard()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Drop(DropLate)
+		s.Count(DropLate, 1)
 	}
 }
 

@@ -18,13 +18,9 @@ type reader struct {
 
 	out   []byte // lines to be written
 	lines int64  // in out
-	counts
 
 	records, torn uint64 // ever
 }
-
-// counts are results that are still to be counted.
-type counts [telemetry.EVEResults]uint64
 
 // handOverBytes is how many bytes are gathered before they go to the output.
 const handOverBytes = 64 << 10
@@ -51,7 +47,7 @@ func (r *reader) run() error {
 			r.handleLine(line)
 		}
 		if err == jsonl.ErrLong {
-			r.counts[telemetry.EVETooLong]++
+			r.count(telemetry.EVETooLong)
 			err = lines.CopyLine(io.Discard)
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
@@ -98,7 +94,7 @@ func (r *reader) handlePart(body, end []byte) {
 
 func (r *reader) countTorn() {
 	r.torn++
-	r.counts[telemetry.EVETorn]++
+	r.count(telemetry.EVETorn)
 }
 
 // newline ends a record whose own end has not come.
@@ -130,16 +126,16 @@ func (r *reader) handleRecord(body, end []byte) {
 }
 
 // endLine ends a line of the output and counts its result.
-func (r *reader) endLine(rest []byte, result telemetry.EVE) {
+func (r *reader) endLine(rest []byte, result telemetry.Cell) {
 	r.out = append(r.out, rest...)
 	r.lines++
-	r.counts[result]++
+	r.count(result)
 	if len(r.out) >= handOverBytes {
 		r.flush()
 	}
 }
 
-// flush writes the gathered lines to the output and counts their results.
+// flush writes the gathered lines to the output.
 func (r *reader) flush() {
 	if r.lines > 0 {
 		r.add(r.out, r.lines)
@@ -148,10 +144,6 @@ func (r *reader) flush() {
 		}
 		r.out, r.lines = r.out[:0], 0
 	}
-	for result, n := range r.counts {
-		if n > 0 {
-			r.sink.options.Metrics.EVERecords(telemetry.EVE(result), n)
-			r.counts[result] = 0
-		}
-	}
 }
+
+func (r *reader) count(result telemetry.Cell) { r.sink.options.Metrics.Count(result, 1) }

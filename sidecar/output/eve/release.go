@@ -40,7 +40,7 @@ func (s *Sink) labelOrHold(r *record, body, end []byte) (l label, words *decisio
 	if ready { // whoever makes records too many writes those that go
 		s.writeReady()
 	}
-	s.options.Metrics.EVEWaited()
+	s.options.Metrics.Count(telemetry.EVEWaited, 1)
 	return l, nil, true
 }
 
@@ -160,15 +160,14 @@ func (s *Sink) finalEndReports() (asks []flow.Event) {
 // write writes records that have waited.
 func (s *Sink) write(ready []*held) {
 	var out []byte
-	var n [telemetry.EVEResults]uint64
 	lines := int64(0)
 	for _, h := range ready {
 		if h.words != nil {
 			out = h.splice(out, h.line, &h.label, h.words)
-			n[telemetry.EVEEnriched]++
+			s.options.Metrics.Count(telemetry.EVEEnriched, 1)
 		} else {
 			out = append(out, h.line...)
-			n[telemetry.EVENoLabel]++
+			s.options.Metrics.Count(telemetry.EVENoLabel, 1)
 		}
 		out = append(out, h.end...)
 		if lines++; len(out) >= handOverBytes {
@@ -178,8 +177,5 @@ func (s *Sink) write(ready []*held) {
 	}
 	if lines > 0 {
 		s.out.Add(out, lines)
-	}
-	for result, n := range n {
-		s.options.Metrics.EVERecords(telemetry.EVE(result), n)
 	}
 }

@@ -91,11 +91,9 @@ func New(o Options) (*Sink, error) {
 		conns: map[*net.UnixConn]struct{}{}, places: unixsocket.NewPlaces(maxConnections),
 		releaseWanted: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	o.Metrics.ReadEVE(
-		func() uint64 { return uint64(out.Stats().Written) },
-		func() uint64 { return uint64(out.Stats().Dropped) },
-		s.Waiting,
-	)
+	o.Metrics.Read(telemetry.EVEForwarded, func() int { return int(out.Stats().Written) })
+	o.Metrics.Read(telemetry.EVEDropped, func() int { return int(out.Stats().Dropped) })
+	o.Metrics.Read(telemetry.EVEWaiting, s.Waiting)
 	return s, nil
 }
 
@@ -200,13 +198,13 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	if err == nil {
 		place, err = s.places.Take(pid, uid, func() {
 			log.Warn().Msg("EVE connection closed: others have fewer or had more to say, and no more can be open")
-			s.options.Metrics.Drop(telemetry.DropLimit)
+			s.options.Metrics.Count(telemetry.DropLimit, 1)
 			conn.CloseRead()
 		})
 	}
 	if err != nil {
 		log.Warn().Err(err).Msg("EVE connection refused")
-		s.options.Metrics.Drop(telemetry.DropLimit)
+		s.options.Metrics.Count(telemetry.DropLimit, 1)
 		conn.Close()
 		return
 	}

@@ -89,7 +89,7 @@ func (o *outbox) drop(n uint64) {
 		o.log.Warn().Msg("tap is not reading its labels; they are dropped")
 	}
 	o.dropped += n
-	o.metrics.Drops(telemetry.DropReplyFull, n)
+	o.metrics.Count(telemetry.DropReplyFull, n)
 }
 
 func (o *outbox) lost() uint64 {

@@ -39,8 +39,8 @@ type peer struct {
 	dropped  uint64 // by the tap, as it said last
 }
 
-// eventNames are the names that messages are counted under.
-var eventNames = [wire.KindStats + 1]telemetry.Event{
+// eventCells are the names that messages are counted under.
+var eventCells = [wire.KindStats + 1]telemetry.Cell{
 	wire.KindHello:  telemetry.EventHello,
 	wire.KindPacket: telemetry.EventPacket,
 	wire.KindMeta:   telemetry.EventHeaderless,
@@ -218,7 +218,7 @@ func tuple(m *wire.Message) packet.Tuple {
 // stats moves the clock on every shard and counts what the tap has lost.
 func (p *peer) stats(m *wire.Message) {
 	if n := min(m.Dropped, maxTapDropped); n > p.dropped {
-		p.server.options.Metrics.Drops(telemetry.DropTap, n-p.dropped)
+		p.server.options.Metrics.Count(telemetry.DropTap, n-p.dropped)
 		p.dropped = n
 	}
 	p.reports = true
@@ -231,12 +231,12 @@ func (p *peer) flush() {
 	}
 	for kind, n := range p.counts {
 		if n > 0 {
-			p.server.options.Metrics.Events(eventNames[kind], n)
+			p.server.options.Metrics.Count(eventCells[kind], n)
 			p.counts[kind] = 0
 		}
 	}
 	if u := p.in.Unknown(); u > p.unknown {
-		p.server.options.Metrics.Events(telemetry.EventUnknown, u-p.unknown)
+		p.server.options.Metrics.Count(telemetry.EventUnknown, u-p.unknown)
 		p.unknown = u
 	}
 }
@@ -277,20 +277,20 @@ func (p *peer) errorCode(err error) (wire.ErrorCode, bool) {
 	var order *orderError
 	switch {
 	case errors.Is(err, errGaveUp), errors.Is(err, errUnread):
-		p.server.options.Metrics.Drop(telemetry.DropLimit)
+		p.server.options.Metrics.Count(telemetry.DropLimit, 1)
 		return wire.CodeLimit, true
 	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return 0, false
 	case errors.As(err, &malformed):
-		p.server.options.Metrics.Drop(telemetry.DropMalformed)
+		p.server.options.Metrics.Count(telemetry.DropMalformed, 1)
 		return malformed.Code(), true
 	case errors.As(err, &order):
-		p.server.options.Metrics.Drop(telemetry.DropMalformed)
+		p.server.options.Metrics.Count(telemetry.DropMalformed, 1)
 		return wire.CodeOrder, true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.CodeTimeout, true
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		p.server.options.Metrics.Drop(telemetry.DropMalformed)
+		p.server.options.Metrics.Count(telemetry.DropMalformed, 1)
 		return wire.CodeMalformed, true
 	}
 	return wire.CodeInternal, true

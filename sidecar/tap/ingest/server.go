@@ -167,7 +167,7 @@ func (s *Server) accept(conn *net.UnixConn) {
 // buffer, so that writing it cannot block.
 func (s *Server) refuse(conn *net.UnixConn, log zerolog.Logger, code wire.ErrorCode, err error) {
 	log.Warn().Err(err).Msg("connection refused")
-	s.options.Metrics.Drop(telemetry.DropLimit)
+	s.options.Metrics.Count(telemetry.DropLimit, 1)
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
 	wire.NewEncoder(conn).Error(code, err.Error())
 	conn.Close()

@@ -23,7 +23,7 @@ func (f *modelFailures) report(err error) {
 	defer f.mu.Unlock()
 	f.count++
 	if now := time.Now(); now.Sub(f.last) >= failureInterval {
-		f.log.Error().Err(err).Int("flows", f.count).Msg("a model failed; its flows are decided without it")
+		f.log.Error().Err(err).Int("flows", f.count).Msg("model failed; its flows are decided without it")
 		f.last, f.count = now, 0
 	}
 }

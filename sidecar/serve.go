@@ -38,7 +38,7 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 	if addr := o.Config.Telemetry.Listen; addr != "" {
 		var err error
 		if metrics, err = net.Listen("tcp", addr); err != nil {
-			return fmt.Errorf("telemetry.listen: %w (choose another address, or \"\" to do without metrics)", err)
+			return fmt.Errorf("telemetry.listen: %w (choose another address, or \"\" for no metrics)", err)
 		}
 		address = metrics.Addr().String()
 	}
@@ -118,14 +118,14 @@ func (s *supervisor) waitTasks(beside *errgroup.Group) {
 	select {
 	case err := <-ended:
 		if err != nil {
-			s.options.Log.Error().Err(err).Msg("beside the sidecar")
+			s.options.Log.Error().Err(err).Msg("background task failed")
 		}
 	case <-time.After(drainTime):
-		s.options.Log.Warn().Msg("stopping: a reload has not ended")
+		s.options.Log.Warn().Msg("stopping: a reload is still in progress")
 	}
 }
 
-var errSecondSignal = errors.New("stopped by a second signal before everything was drained")
+var errSecondSignal = errors.New("stopped by a second signal before draining was complete")
 
 // drain stops the sidecar, unless another signal comes before that is done.
 func (s *supervisor) drain(ctx context.Context, taken time.Time) error {
@@ -152,16 +152,16 @@ func (s *supervisor) drain(ctx context.Context, taken time.Time) error {
 // notify tells systemd; that it cannot is worth no more than a line.
 func (s *supervisor) notify(say func() error) {
 	if err := say(); err != nil {
-		s.options.Log.Warn().Err(err).Msg("systemd")
+		s.options.Log.Warn().Err(err).Msg("notifying systemd failed")
 	}
 }
 
 // reopen opens the logs again.
 func (s *supervisor) reopen() {
 	if err := s.Reopen(); err != nil {
-		s.options.Log.Error().Err(err).Msg("SIGHUP: opening the logs again")
+		s.options.Log.Error().Err(err).Msg("SIGHUP: reopening the logs failed")
 	} else {
-		s.options.Log.Info().Msg("SIGHUP: logs opened again")
+		s.options.Log.Info().Msg("SIGHUP: logs reopened")
 	}
 }
 
@@ -187,18 +187,18 @@ func (s *supervisor) reload() {
 		s.Metrics.Reloaded(telemetry.ReloadRefused)
 	} else {
 		if tables := o.Config.Differs(c); len(tables) > 0 {
-			o.Log.Warn().Strs("tables", tables).Msg("SIGHUP: these settings have changed, and need a restart")
+			o.Log.Warn().Strs("tables", tables).Msg("SIGHUP: settings of these tables have changed; they take effect after a restart")
 		}
 		applied, err = s.Reload(b)
 	}
 	serving := s.pool.Bundle()
 	switch {
 	case err != nil:
-		o.Log.Error().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: the bundle is refused, the one before is served on")
+		o.Log.Error().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: new bundle refused; the previous one is still served")
 	case applied:
-		o.Log.Info().Str("bundle", serving.Name()).Str("digest", serving.Digest()).Msg("SIGHUP: the bundle is served from now on")
+		o.Log.Info().Str("bundle", serving.Name()).Str("digest", serving.Digest()).Msg("SIGHUP: new bundle is served")
 	default:
-		o.Log.Info().Str("bundle", serving.Name()).Msg("SIGHUP: the bundle is the same")
+		o.Log.Info().Str("bundle", serving.Name()).Msg("SIGHUP: bundle unchanged")
 	}
 }
 

@@ -186,7 +186,7 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 		return nil, fmt.Errorf("opening the label log: %w", err)
 	}
 	if n := s.labels.Repaired(); n > 0 {
-		o.Log.Warn().Int64("bytes", n).Msg("label log: cut off a torn last line")
+		o.Log.Warn().Int64("bytes", n).Msg("label log: removed a torn last line")
 		s.Metrics.Count(telemetry.LogBytesRepaired, uint64(n))
 	}
 	return known, nil
@@ -270,7 +270,7 @@ func (s *Sidecar) warnUnlikeTraining(b *bundle.Bundle) {
 	}
 	if b.PayloadBytes() > 0 && !s.options.Config.Privacy.Payload {
 		s.options.Log.Warn().Str("bundle", b.Name()).
-			Msg("privacy.payload is false and the bundle looks at payload: its labels will be much less right, see its datasheet")
+			Msg("privacy.payload is false but the bundle uses payload: its labels will be much less accurate, see its datasheet")
 	}
 }
 
@@ -281,8 +281,8 @@ func logLoad(log zerolog.Logger, shard int, l telemetry.Cell) {
 		event = log.Info()
 	}
 	event.Int("shard", shard).Stringer("load", l).Msg(map[telemetry.Cell]string{
-		telemetry.LoadSteady:   "load: every stage is asked again as the bundle says",
-		telemetry.LoadRelaxed:  "load: thresholds are lowered to spare slow stages",
-		telemetry.LoadShedding: "load: flows do without slow stages",
+		telemetry.LoadSteady:   "load: back to normal, all stages are used as the bundle says",
+		telemetry.LoadRelaxed:  "load: thresholds are lowered so that fewer flows need slow stages",
+		telemetry.LoadShedding: "load: shedding, flows are decided without slow stages",
 	}[l])
 }

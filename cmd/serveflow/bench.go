@@ -20,23 +20,22 @@ import (
 type benchCmd struct {
 	captureList
 	Bundle   string        `default:"${bundle}" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
-	Mode     []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Which stages are asked: cascade, slow (the last, about every flow), fast (the first). Measured in turn (${default})."`
-	Rate     flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second; max, as many as it takes; or a share of that such as 50%, which measures both (${default})."`
-	Duration time.Duration `default:"10s" help:"How long each measurement lasts (${default})."`
-	Warmup   time.Duration `default:"2s" help:"How long flows come before it begins (${default})."`
+	Mode     []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Stages to use: cascade, slow (the last, for every flow), fast (the first). Measured in turn (${default})."`
+	Rate     flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second: a number, max, or a share of the maximum such as 50%, which measures both (${default})."`
+	Duration time.Duration `default:"10s" help:"Duration of each measurement (${default})."`
+	Warmup   time.Duration `default:"2s" help:"Duration of the warm-up before it (${default})."`
 	Repeat   int           `default:"3" placeholder:"N" help:"Measurements of each mode (${default})."`
 	Cores    int           `placeholder:"N" help:"Bind the sidecar to N processors and the generator to the others."`
-	Shards   int           `placeholder:"N" help:"As flow.shards: 0 is one for each processor."`
+	Shards   int           `placeholder:"N" help:"As flow.shards: 0 is one per processor."`
 	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the sidecars to FILE.0, FILE.1 and so on."`
 	JSON     bool          `help:"Print the report as JSON."`
-	HTML     string        `placeholder:"FILE" help:"Write the report with its plots to this page too."`
+	HTML     string        `placeholder:"FILE" help:"Also write an HTML report with plots."`
 }
 
 // Help is the text below the flags.
 func (benchCmd) Help() string {
-	return `Plays captures over and over, from a process of its own, to a sidecar that is
-started for it, and tells what the sidecar made of its CPU time. With a --manifest
-it also tells how often the labels are right.`
+	return `Replays captures in a loop to a private sidecar in another process, and reports its
+throughput per CPU time. With a --manifest it also reports the accuracy of the labels.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.
@@ -67,7 +66,7 @@ func (r *flowRate) UnmarshalText(text []byte) error {
 	f, err := strconv.ParseFloat(number, 64)
 	switch {
 	case err != nil || !(f > 0 && f <= 1e9) || percent && f > 100:
-		return fmt.Errorf("%q: say max, flows per second, or a share such as 50%%", word)
+		return fmt.Errorf("%q: use max, flows per second, or a share such as 50%%", word)
 	case percent:
 		r.share = f / 100
 	default:

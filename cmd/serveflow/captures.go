@@ -11,9 +11,9 @@ import (
 
 // truthFlags name captures and what tells the labels of their flows.
 type truthFlags struct {
-	Manifest string `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures: columns file, split and perhaps the label's."`
+	Manifest string `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures, with columns file, split and optionally the label."`
 	Label    string `required:"" xor:"truth" placeholder:"COLUMN" help:"Column of the manifest that holds the label of all flows of a capture. This or --labels."`
-	Labels   string `required:"" xor:"truth" type:"existingfile" placeholder:"TOML" help:"File that says how single flows are labelled: by Zeek's logs and rules, or lists."`
+	Labels   string `required:"" xor:"truth" type:"existingfile" placeholder:"TOML" help:"File with labels of single flows: rules on Zeek's logs, or lists."`
 }
 
 // list reads the captures of these splits, all of them without any, and what tells
@@ -39,7 +39,7 @@ func (f truthFlags) list(splits []string) ([]dataset.Capture, *groundtruth.Label
 // captureList names captures to play, labelled or not.
 type captureList struct {
 	Captures []string `arg:"" name:"capture" optional:"" type:"existingfile" help:"Captures: pcap or pcapng, also .gz or .zst."`
-	Manifest string   `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Take the captures from this manifest, and compare with its labels."`
+	Manifest string   `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Read the captures of this manifest, and compare with its labels."`
 	Label    string   `and:"manifest" placeholder:"COLUMN" help:"Column of the manifest that holds the label."`
 	Split    []string `placeholder:"SPLIT" help:"Only captures of these splits of the manifest."`
 	Every    int      `default:"1" placeholder:"N" help:"Only every Nth capture of the manifest."`
@@ -54,7 +54,7 @@ func (l captureList) validate(what string) error {
 	case l.Manifest != "" && len(l.Captures) > 0:
 		return errors.New("name captures or a --manifest, not both")
 	case l.Manifest == "" && (len(l.Split) > 0 || l.Every != 1):
-		return errors.New("--split and --every choose from a --manifest")
+		return errors.New("--split and --every need a --manifest")
 	case l.Every < 1:
 		return fmt.Errorf("--every %d: at least 1", l.Every)
 	}

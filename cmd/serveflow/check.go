@@ -18,8 +18,8 @@ type checkCmd struct {
 
 // Help is the text below the flags.
 func (checkCmd) Help() string {
-	return `Reads the configuration and loads the bundle as "run" would: files against their
-digests, the manifest, the models and their golden rows. Nothing is started.`
+	return `Reads the configuration and loads the bundle as "run" would: it checks digests, the
+manifest, the models and their golden rows. Nothing is started.`
 }
 
 func (r checkCmd) Run() error {

@@ -13,10 +13,10 @@ import (
 
 // configFlags are the configuration as the command line gives it.
 type configFlags struct {
-	Config string `short:"c" type:"existingfile" placeholder:"FILE" help:"Configuration (TOML). Without one, defaults that run."`
-	Socket string `placeholder:"PATH" help:"In place of listen.socket."`
-	Labels string `placeholder:"FILE" help:"In place of labels.path."`
-	Bundle string `placeholder:"NAME|DIR" help:"In place of bundle."`
+	Config string `short:"c" type:"existingfile" placeholder:"FILE" help:"Configuration file (TOML). Default: the built-in defaults."`
+	Socket string `placeholder:"PATH" help:"Override listen.socket."`
+	Labels string `placeholder:"FILE" help:"Override labels.path."`
+	Bundle string `placeholder:"NAME|DIR" help:"Override bundle."`
 }
 
 // load returns the configuration and its bundle.

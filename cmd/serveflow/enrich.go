@@ -12,14 +12,14 @@ import (
 
 type enrichCmd struct {
 	Labels string `required:"" type:"existingfile" placeholder:"FILE" help:"Label log (labels.jsonl)."`
-	Output string `short:"o" placeholder:"FILE" help:"Where to write; standard output without."`
+	Output string `short:"o" placeholder:"FILE" help:"Output file. Default: standard output."`
 	Log    string `arg:"" type:"existingfile" help:"conn.log (TSV or JSON) or eve.json, also .gz or .zst."`
 }
 
 // Help is the text below the flags.
 func (enrichCmd) Help() string {
-	return `Flows are found by Zeek's uid or Suricata's flow_id, else by Community ID and
-time. The log's format is detected; what is not joined stays as it is.`
+	return `Flows are joined by Zeek's uid or Suricata's flow_id, else by Community ID and time.
+The format of the log is detected; rows without a label are copied unchanged.`
 }
 
 func (e enrichCmd) Run() (err error) {
@@ -71,7 +71,7 @@ func (e enrichCmd) create() (*os.File, error) {
 	if to, err := os.Stat(e.Output); err == nil {
 		for _, path := range []string{e.Log, e.Labels} {
 			if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
-				return nil, fmt.Errorf("%s is read from and would be overwritten: name another output", e.Output)
+				return nil, fmt.Errorf("%s is the input and would be overwritten: name another output", e.Output)
 			}
 		}
 	}

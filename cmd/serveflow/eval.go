@@ -14,20 +14,20 @@ type evalCmd struct {
 	Bundle          string `required:"" placeholder:"NAME|DIR" help:"Bundle to measure."`
 	truthFlags      `embed:""`
 	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
-	Group           string   `default:"source" placeholder:"COLUMN" help:"Column of the manifest whose values are reported side by side, where it has it. Default: source."`
-	Natural         string   `default:"natural" placeholder:"COLUMN" help:"Column of the manifest that is 1 for captures of real mixtures of traffic, of which there are figures of their own, where it has it. Default: natural."`
-	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
-	Payload         bool     `default:"true" negatable:"" help:"Let the bundle look at the first bytes of payload."`
-	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	Group           string   `default:"source" placeholder:"COLUMN" help:"Manifest column to report by, if the manifest has it. Default: source."`
+	Natural         string   `default:"natural" placeholder:"COLUMN" help:"Manifest column that is 1 for captures of natural traffic mixes, which are also reported separately. Default: natural."`
+	Events          string   `enum:"packet,meta" default:"packet" help:"Events that the tap sends: packet (with headers) or meta (headerless)."`
+	Payload         bool     `default:"true" negatable:"" help:"Let the bundle use the first bytes of payload."`
+	VerifyChecksums bool     `help:"Skip packets with bad checksums. Captures on the sending host have many, because of checksum offload."`
 	JSON            bool     `help:"Print the report as JSON."`
 }
 
 // Help is the text below the flags.
 func (evalCmd) Help() string {
-	return `Everything goes through a sidecar, over its socket: once with the cascade, once
-with its last stage alone on every flow. Flows of kinds that the bundle has no
-label for are background: right with unknown, or with the bundle's label for them.
-F1 is over the kinds that it has a label for, with unknown counted as wrong.`
+	return `All captures are replayed to a sidecar over its socket, once with the cascade and once
+with the last stage alone. Flows of kinds that the bundle has no label for are
+background: unknown, or the bundle's background label, is correct for them. F1 covers
+the kinds that the bundle has a label for; unknown counts as wrong.`
 }
 
 func (e evalCmd) Run(ctx context.Context) error {

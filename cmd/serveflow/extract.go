@@ -15,18 +15,18 @@ type extractCmd struct {
 	truthFlags      `embed:""`
 	Split           []string `placeholder:"SPLIT" help:"Only captures of these splits."`
 	Output          string   `short:"o" required:"" placeholder:"FILE" help:"Parquet file to write."`
-	Packets         int      `default:"10" help:"Packets of a flow that features are made of."`
-	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"What features are made of: ipv4, ipv6, tcp, udp, icmp, seq, shape."`
-	Masks           []string `default:"addresses,checksums,identifiers,tcp_sequence,tcp_timestamps,ephemeral_ports" help:"What is hidden from the model because it tells of the capture."`
-	Events          string   `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
-	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	Packets         int      `default:"10" help:"Packets of a flow to extract features from."`
+	Sections        []string `default:"ipv4,tcp,udp,icmp,seq" help:"Feature sections: ipv4, ipv6, tcp, udp, icmp, seq, shape."`
+	Masks           []string `default:"addresses,checksums,identifiers,tcp_sequence,tcp_timestamps,ephemeral_ports" help:"Fields hidden from the model because they identify the capture."`
+	Events          string   `enum:"packet,meta" default:"packet" help:"Events that the tap sends: packet (with headers) or meta (headerless)."`
+	VerifyChecksums bool     `help:"Skip packets with bad checksums. Captures on the sending host have many, because of checksum offload."`
 }
 
 // Help is the text below the flags.
 func (extractCmd) Help() string {
-	return `The features come from the same code as in serving. One row a flow; columns
-wait_1, wait_2 … say when its packets came. With --labels, flows get their label from
-Zeek's logs and rules, or from lists; those without one are counted and left out.`
+	return `Features are extracted by the same code as in serving. There is one row per flow;
+columns wait_1, wait_2 … are the times of its packets. With --labels, flows are labelled
+by rules on Zeek's logs, or by lists; flows without a label are counted and skipped.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.

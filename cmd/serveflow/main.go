@@ -30,12 +30,12 @@ const (
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the sidecar: listen for taps, label their flows."`
 	Replay  replayCmd  `cmd:"" help:"Play captures to a sidecar as a tap would, and show the labels."`
-	Eval    evalCmd    `cmd:"" help:"Measure a bundle on labelled captures: how often it is right, how soon."`
-	Bench   benchCmd   `cmd:"" help:"Measure what a sidecar can take, and how soon its labels come."`
-	Extract extractCmd `cmd:"" help:"Turn labelled captures into a table of features to train on."`
-	Tune    tuneCmd    `cmd:"" help:"Choose a cascade from trained candidates, and write its bundle."`
+	Eval    evalCmd    `cmd:"" help:"Measure a bundle's accuracy and latency on labelled captures."`
+	Bench   benchCmd   `cmd:"" help:"Measure a sidecar's throughput and label latency."`
+	Extract extractCmd `cmd:"" help:"Extract a feature table for training from labelled captures."`
+	Tune    tuneCmd    `cmd:"" help:"Choose a cascade from trained candidates and write its bundle."`
 	Enrich  enrichCmd  `cmd:"" help:"Join labels into a Zeek conn.log or a Suricata eve.json."`
-	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and say what they come to."`
+	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and print a summary."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	BenchSidecar benchSidecarCmd `cmd:"" hidden:"" help:"The sidecar that bench measures."`

@@ -22,20 +22,20 @@ import (
 type replayCmd struct {
 	captureList
 	Socket          string       `xor:"sidecar" placeholder:"PATH" help:"Socket of a running sidecar. Default: the one of the default configuration."`
-	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a sidecar of its own with this bundle instead."`
-	Events          string       `enum:"packet,meta" default:"packet" help:"What the tap sees: packet (headers) or meta (none)."`
-	Payload         bool         `default:"true" negatable:"" help:"Let the bundle look at the first bytes of payload."`
-	Flows           replay.Rules `enum:"zeek,suricata" default:"zeek" help:"Whose flows to build: zeek or suricata, with the timeouts that they come with."`
-	Live            bool         `help:"Be a live tap: timeouts run on the wall clock, and a broken connection is made again."`
+	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a private sidecar with this bundle instead."`
+	Events          string       `enum:"packet,meta" default:"packet" help:"Events that the tap sends: packet (with headers) or meta (headerless)."`
+	Payload         bool         `default:"true" negatable:"" help:"Let the bundle use the first bytes of payload."`
+	Flows           replay.Rules `enum:"zeek,suricata" default:"zeek" help:"Flow rules and default timeouts of zeek or suricata."`
+	Live            bool         `help:"Act as a live tap: timeouts run on the wall clock, and a lost connection is reopened."`
 	Speed           speed        `default:"max" help:"max, real, or a factor such as 2x."`
-	VerifyChecksums bool         `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
-	JSON            bool         `help:"Print one JSON object a flow."`
+	VerifyChecksums bool         `help:"Skip packets with bad checksums. Captures on the sending host have many, because of checksum offload."`
+	JSON            bool         `help:"Print one JSON object per flow."`
 }
 
 // Help is the text below the flags.
 func (replayCmd) Help() string {
-	return `Builds flows as Zeek or Suricata would and sends their first packets over the sidecar's
-socket, in its protocol. Prints every flow with its label.`
+	return `Builds flows by the rules of Zeek or Suricata and sends their first packets to the
+sidecar's socket as a tap would. Prints every flow with its label.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.
@@ -54,7 +54,7 @@ func (s *speed) UnmarshalText(text []byte) error {
 	default:
 		f, err := strconv.ParseFloat(strings.TrimSuffix(word, "x"), 64)
 		if err != nil || !(f > 0 && f <= 1e6) {
-			return fmt.Errorf("%q: say max, real, or a factor such as 2x", word)
+			return fmt.Errorf("%q: use max, real, or a factor such as 2x", word)
 		}
 		*s = speed(f)
 	}

@@ -17,12 +17,12 @@ type runCmd struct {
 
 // Help is the text below the flags.
 func (runCmd) Help() string {
-	return `Listens on a Unix socket for taps in Zeek and Suricata, labels the flows they
-tell of, writes the labels to the label log and sends them back.
+	return `Listens on a Unix socket for taps in Zeek and Suricata, labels their flows, writes
+the labels to the label log and sends them back.
 
-SIGTERM drains and ends. SIGHUP opens the logs again, reads the configuration
-again and takes over its bundle, if that is sound; flows in progress finish with
-the bundle they began with. Other settings need a restart.`
+SIGTERM drains and stops. SIGHUP reopens the logs, rereads the configuration and serves
+its bundle if it is valid; flows in progress finish with the bundle they began with.
+Other settings need a restart.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {

@@ -18,30 +18,30 @@ type tuneCmd struct {
 	Candidates      string `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
 	truthFlags      `embed:""`
 	Output          string   `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
-	Report          string   `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html behind."`
-	Objective       string   `enum:"latency,rate,accuracy" default:"latency" help:"What to choose for: latency (the lowest median), rate (the least computing) or accuracy (the best F1; with --precision the most known kinds right)."`
-	MaxLoss         float64  `default:"0.01" help:"Macro F1 that the cascade may lose against the slow model alone."`
-	TargetError     float64  `default:"0.1" help:"Share of wrong labels among those given before the last stage."`
-	MetaTargetError float64  `placeholder:"SHARE" help:"The same for taps that see no headers. Default: the same."`
-	Delta           float64  `default:"0.1" help:"Probability that the calibration sessions deceive and the share is above the target."`
+	Report          string   `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html appended."`
+	Objective       string   `enum:"latency,rate,accuracy" default:"latency" help:"Objective: latency (lowest median), rate (least computing) or accuracy (best F1; with --precision most known kinds correct)."`
+	MaxLoss         float64  `default:"0.01" help:"Largest loss of macro F1 against the slow model alone."`
+	TargetError     float64  `default:"0.1" help:"Largest share of wrong labels among those given before the last stage."`
+	MetaTargetError float64  `placeholder:"SHARE" help:"The same for headerless taps. Default: --target-error."`
+	Delta           float64  `default:"0.1" help:"Probability that the true share is above the target although the calibration is not."`
 	Alarms          []string `placeholder:"LABEL,..." help:"Labels that an analyst acts on. Default: those of the candidates."`
-	Budget          float64  `default:"5" help:"Of 10,000 ordinary flows, those that no alarm is right for, how many each alarm may be given falsely."`
-	Cover           float64  `default:"5" help:"Percent of an alarm's flows that a stage before the last may take for something else; beyond, it waits for more packets."`
-	Precision       float64  `default:"0" help:"Percent of the labels given that have to be right, the background's left aside: the last stage says unknown below thresholds for each label. 0: one threshold, that with the best F1."`
-	Foreign         float64  `default:"0" help:"Percent of the background's flows that may get another label, with --precision; 0: no matter."`
-	Novelty         bool     `default:"true" negatable:"" help:"Do not believe a stage about flows that are like none of the training flows."`
-	Stages          int      `default:"4" help:"Stages of a cascade, at most."`
-	Slow            string   `placeholder:"NAME" help:"Candidate that is the last stage and that the others are measured against. Default: the best of those with the most packets."`
-	Costs           string   `type:"existingfile" placeholder:"FILE" help:"Costs of an earlier run. Without, they are measured, and written to costs.json among the candidates."`
-	Work            string   `placeholder:"DIR" help:"Where answers of candidates are kept, so that a run that is stopped goes on. Default: asked among the candidates."`
-	VerifyChecksums bool     `help:"Leave out packets with bad checksums. A host that captures its own traffic sees many that its network card has still to fill in."`
+	Budget          float64  `default:"5" help:"Largest number of false alarms of each alarm label per 10,000 flows without an alarm."`
+	Cover           float64  `default:"5" help:"Largest percentage of an alarm's flows that a stage before the last may label otherwise; beyond it the stage waits for more packets."`
+	Precision       float64  `default:"0" help:"Smallest percentage of correct labels, without the background: the last stage gives unknown below a threshold per label. 0: one threshold, with the best F1."`
+	Foreign         float64  `default:"0" help:"Largest percentage of background flows with another label, with --precision; 0: no limit."`
+	Novelty         bool     `default:"true" negatable:"" help:"Reject a stage's label for flows unlike its training flows."`
+	Stages          int      `default:"4" help:"Largest number of stages."`
+	Slow            string   `placeholder:"NAME" help:"Candidate for the last stage, the reference of all measurements. Default: the best of those with the most packets."`
+	Costs           string   `type:"existingfile" placeholder:"FILE" help:"Costs of an earlier run. Default: measure them, and write costs.json to the candidates."`
+	Work            string   `placeholder:"DIR" help:"Directory for the candidates' answers, so that an interrupted run can continue. Default: asked in the candidates."`
+	VerifyChecksums bool     `help:"Skip packets with bad checksums. Captures on the sending host have many, because of checksum offload."`
 }
 
 // Help is the text below the flags.
 func (tuneCmd) Help() string {
-	return `Nothing is trained. The cascade is chosen on the training sessions, each judged by
-models that have not seen it; calibration sessions show that its promise holds; test
-sessions measure it. The same captures, candidates and costs give the same bundle.`
+	return `Nothing is trained. The cascade is chosen on the training sessions by cross-validation,
+verified on the calibration sessions and measured on the test sessions. The same
+captures, candidates and costs give the same bundle.`
 }
 
 // Validate implements kong's interface: what it refuses is a wrong command line.

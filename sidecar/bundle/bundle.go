@@ -64,7 +64,7 @@ const (
 func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	text, err := read(fsys, ManifestFile, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no %s here: not a bundle", ManifestFile)
+		return nil, fmt.Errorf("no %s: not a bundle", ManifestFile)
 	} else if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 		b.MetaProfile, err = m.profile(&m.Meta)
 	}
 	if err == nil && b.Meta != nil && b.Meta.NeedsHeaders() {
-		err = errors.New("meta.stage: a column needs headers, which these taps do not see")
+		err = errors.New("meta.stage: a column needs headers, which headerless taps do not send")
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -160,7 +160,7 @@ func (b *Bundle) Close() error {
 // their digests.
 func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]byte, error) {
 	if total := sizes(fsys, digests); total > most {
-		return nil, fmt.Errorf("the files have %d MiB together, and may have %d", total>>20, most>>20)
+		return nil, fmt.Errorf("the files have %d MiB in total, at most %d are allowed", total>>20, most>>20)
 	}
 	files := make(map[string][]byte, len(digests))
 	var errs []error
@@ -175,7 +175,7 @@ func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]
 			continue
 		}
 		if got := Digest(data); got != digests[name] {
-			errs = append(errs, fmt.Errorf("%s: its digest is %s and the manifest says %s: the file was changed or cut; copy the bundle again", name, got, digests[name]))
+			errs = append(errs, fmt.Errorf("%s: its digest is %s but the manifest says %s: the file was changed or truncated; copy the bundle again", name, got, digests[name]))
 			continue
 		}
 		files[name] = data
@@ -206,7 +206,7 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if info, err := fs.Stat(fsys, name); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: no regular file", name)
+		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -218,7 +218,7 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: no regular file", name)
+		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
 	var data bytes.Buffer
 	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // as it is most likely

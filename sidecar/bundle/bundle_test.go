@@ -134,7 +134,7 @@ func TestRefuses(t *testing.T) {
 		{"not TOML", manifest("[features]", "[features"), "manifest.toml"},
 		{"unknown field", manifest("[features]", "[features]\nencoder = \"x\""), "features.encoder: no such field"},
 		{"name", manifest(`name = "toy"`, `name = "Toy Bundle"`), "name: \"Toy Bundle\": use lower-case"},
-		{"label twice", manifest(`labels = [`, `labels = ["x", "x", `), "stands there twice"},
+		{"label twice", manifest(`labels = [`, `labels = ["x", "x", `), "is listed twice"},
 		{"label unknown", manifest(`labels = [`, `labels = ["unknown", `), "choose another name"},
 		{"agrees of no label", manifest("[agrees]\n", "[agrees]\nmail = [\"smtp\"]\n"), `agrees."mail": no such label`},
 		{"agrees with nothing", manifest("[agrees]\n", "[agrees]\nshell = []\n"), `agrees."shell": no name`},
@@ -143,9 +143,9 @@ func TestRefuses(t *testing.T) {
 		{"agrees twice", manifest("[agrees]\n", "[agrees]\nshell = [\"ssh\", \"ssh\"]\n"), `agrees."shell": "ssh" is listed twice`},
 		{"agrees with too much", manifest("[agrees]\n", "[agrees]\nshell = [\""+manyNames(9)+"\"]\n"), `agrees."shell": 296 bytes of names: at most 256`},
 		{"an alarm that is no label", manifest("labels = [", "alarms = [\"x\"]\nlabels = ["), "alarms[0]: \"x\" is not among the labels"},
-		{"an alarm twice", manifest("labels = [", "alarms = [\"dns\", \"dns\"]\nlabels = ["), "alarms[1]: \"dns\" stands there twice"},
+		{"an alarm twice", manifest("labels = [", "alarms = [\"dns\", \"dns\"]\nlabels = ["), "alarms[1]: \"dns\" is listed twice"},
 		{"a background that is no label", manifest("labels = [", "background = \"x\"\nlabels = ["), "background: \"x\" is not among the labels"},
-		{"a background that is an alarm", manifest("labels = [", "alarms = [\"dns\"]\nbackground = \"dns\"\nlabels = ["), "\"dns\" is the background, which is no alarm"},
+		{"a background that is an alarm", manifest("labels = [", "alarms = [\"dns\"]\nbackground = \"dns\"\nlabels = ["), "\"dns\" is the background and cannot be an alarm"},
 		{"a budget below zero", manifest("[files]", "[calibration]\nbudget = -1.0\n[files]"), "calibration.budget: -1: a number of 10,000 flows"},
 		{"what is shown of no alarm", manifest("[files]", "[[calibration.alarm]]\nlabel = \"dns\"\n[files]"), "calibration.alarm[0]: \"dns\" is not among the alarms"},
 		{"too many packets", manifest("packets = 3", "packets = 1000"), "features.packets: 1000: give 1 to 64"},
@@ -158,7 +158,7 @@ func TestRefuses(t *testing.T) {
 		{"model that is not listed", manifest(`model = "fast.txt"`, `model = "other.txt"`), "not listed under [files]"},
 		{"digest", manifest("sha256:", "sha1:"), "write sha256: and 64"},
 		{"a file that is missing", func(_ *testing.T, f fstest.MapFS) { delete(f, "fast.txt") }, "fast.txt"},
-		{"a file that was changed", func(t *testing.T, f fstest.MapFS) { edit(t, f, "fast.txt", "tree", "treE") }, "was changed or cut"},
+		{"a file that was changed", func(t *testing.T, f fstest.MapFS) { edit(t, f, "fast.txt", "tree", "treE") }, "was changed or truncated"},
 		{"a file outside", manifest("[files]", "[files]\n\"../x\" = \"sha256:"+strings.Repeat("0", 64)+"\""), `files: "../x": no stage names it; leave it out`},
 		{"a model outside", func(_ *testing.T, f fstest.MapFS) {
 			f[ManifestFile].Data = bytes.ReplaceAll(f[ManifestFile].Data, []byte("fast.txt"), []byte("../fast.txt"))
@@ -252,7 +252,7 @@ func TestRefusesReferences(t *testing.T) {
 		"a share":          {"stages = [60, 40]", "stages = [0.6, 0.4]", "incompatible types"},
 		"a stage more":     {"stages = [60, 40]", "stages = [60, 30, 10]", "packet.reference: stages: 3 numbers: give 2"},
 		"another feature":  {"p1_ipv4_ttl", "p1_ipv4_colour", `packet.reference: feature[0].name: "p1_ipv4_colour"`},
-		"a packet too far": {"p3_payload", "p4_payload", "looks at packet 4 of 3"},
+		"a packet too far": {"p3_payload", "p4_payload", "uses packet 4 of 3"},
 		"headers for META": {"packet.reference", "meta.reference", `meta.reference: feature[0].name: "p1_ipv4_ttl" needs headers`},
 		"an unknown field": {"[packet.reference]", "[packet.reference]\nmood = 1", "packet.reference.mood: no such field"},
 	} {
@@ -302,7 +302,7 @@ func TestOpen(t *testing.T) {
 		"no-such-bundle":   "name one of channel, iot-device",
 		"./no-such-folder": "name one of channel, iot-device",
 		"bundle_test.go":   "is not a directory",
-		".":                "no manifest.toml here",
+		".":                "no manifest.toml: not a bundle",
 	} {
 		if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, want)
@@ -336,7 +336,7 @@ func TestOpenReadsFilesAlone(t *testing.T) {
 			}()
 			select {
 			case err := <-refused:
-				if err == nil || !strings.Contains(err.Error(), file+": no regular file") {
+				if err == nil || !strings.Contains(err.Error(), file+": not a regular file") {
 					t.Errorf("%s for %s: %v", name, file, err)
 				}
 			case <-time.After(10 * time.Second):
@@ -361,7 +361,7 @@ func TestOpenMeasuresFirst(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, err := Open(dir, Options{})
 	runtime.ReadMemStats(&after)
-	if err == nil || !strings.Contains(err.Error(), "the files have 600 MiB together") {
+	if err == nil || !strings.Contains(err.Error(), "the files have 600 MiB in total") {
 		t.Error(err)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {

@@ -181,7 +181,7 @@ func (m *Manifest) check() (errs []error) {
 		case l == UnknownLabel:
 			bad(fmt.Sprintf("labels[%d]", i), "%q is what a flow is called that no stage is sure of: choose another name", l)
 		case seen[l]:
-			bad(fmt.Sprintf("labels[%d]", i), "%q stands there twice", l)
+			bad(fmt.Sprintf("labels[%d]", i), "%q is listed twice", l)
 		}
 		seen[l] = true
 	}
@@ -290,9 +290,9 @@ func CheckRoles(labels, alarms []string, background string) (errs []error) {
 		case !slices.Contains(labels, a):
 			errs = append(errs, fmt.Errorf("alarms[%d]: %q is not among the labels", i, a))
 		case slices.Contains(alarms[:i], a):
-			errs = append(errs, fmt.Errorf("alarms[%d]: %q stands there twice", i, a))
+			errs = append(errs, fmt.Errorf("alarms[%d]: %q is listed twice", i, a))
 		case a == background:
-			errs = append(errs, fmt.Errorf("alarms[%d]: %q is the background, which is no alarm", i, a))
+			errs = append(errs, fmt.Errorf("alarms[%d]: %q is the background and cannot be an alarm", i, a))
 		}
 	}
 	if background != "" && !slices.Contains(labels, background) {
@@ -338,7 +338,7 @@ func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, str
 		}
 		for _, other := range stages[:i] {
 			if other.Name == s.Name {
-				bad(at+"name", "%q stands there twice", s.Name)
+				bad(at+"name", "%q is listed twice", s.Name)
 			}
 		}
 		if s.Packets > m.Features.Packets {

@@ -91,7 +91,7 @@ func clear(dir string, stay map[string]string) error {
 	}
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if err != nil {
-		return fmt.Errorf("%s has files and no %s: name a new directory, or one with a bundle to replace", dir, ManifestFile)
+		return fmt.Errorf("%s has files but no %s: name a new directory, or one with a bundle to replace", dir, ManifestFile)
 	}
 	if err := tomltext.Check(text); err != nil {
 		return fmt.Errorf("%s in %s: %w", ManifestFile, dir, err)

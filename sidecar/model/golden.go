@@ -75,7 +75,7 @@ func ReadJSON(r io.Reader, v any, limit int64) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("data behind the JSON object")
+		return errors.New("data after the JSON object")
 	}
 	return nil
 }

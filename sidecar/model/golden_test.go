@@ -45,7 +45,7 @@ func TestCheckGolden(t *testing.T) {
 		{"empty", ``, fixed{}, "EOF"},
 		{"no JSON", `rows`, fixed{}, "invalid"},
 		{"other field", `{"rows":[[1,1]],"probs":[[0,1]],"x":1}`, fixed{}, "unknown field"},
-		{"behind", `{"rows":[[1,1]],"probs":[[0,1]]}{}`, fixed{}, "data behind"},
+		{"behind", `{"rows":[[1,1]],"probs":[[0,1]]}{}`, fixed{}, "data after"},
 		{"scorer fails", `{"rows":[[1,1]],"probs":[[0,1]]}`, fixed{broken}, "row 0: broken"},
 		{"huge", `{"rows":[[` + strings.Repeat(" ", maxGoldenBytes), fixed{}, "more than"},
 	}

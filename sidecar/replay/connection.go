@@ -116,7 +116,7 @@ func (n *connection) send(b *batch) error {
 // said something.
 func (n *connection) because(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the sidecar has not read for %v", n.timeout)
+		return fmt.Errorf("the sidecar has not read its socket for %v", n.timeout)
 	}
 	select {
 	case <-n.done:
@@ -149,7 +149,7 @@ func (n *connection) sync(token uint64) error {
 			failed = n.err
 		case <-time.After(n.timeout):
 			if n.heard.Load() == heard {
-				failed = fmt.Errorf("nothing from the sidecar for %v, SYNCED is due", n.timeout)
+				failed = fmt.Errorf("nothing received from the sidecar for %v while waiting for SYNCED", n.timeout)
 			}
 		}
 		if n.synced.Load() == token {

@@ -76,5 +76,5 @@ func (in *input) drop() error {
 }
 
 func cutError(want, have int) error {
-	return fmt.Errorf("the file is cut: %d bytes wanted, %d left: %w", want, have, io.ErrUnexpectedEOF)
+	return fmt.Errorf("the file is truncated: %d bytes expected, %d left: %w", want, have, io.ErrUnexpectedEOF)
 }

@@ -138,7 +138,7 @@ func (l *labelling) rest() error {
 		}
 	}
 	if l.strange > 0 {
-		return fmt.Errorf("%d labels came for flows that the capture does not have", l.strange)
+		return fmt.Errorf("%d labels are for flows that the capture does not have", l.strange)
 	}
 	return nil
 }

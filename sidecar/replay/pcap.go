@@ -36,10 +36,10 @@ func openPcap(in *input) (*pcap, error) {
 	case be == magicNanos:
 		p.order, p.perUS = binary.BigEndian, 1000
 	default:
-		return nil, fmt.Errorf("not a capture: it begins with % x; pcap, pcapng and either in gzip or zstd are read", b[:4])
+		return nil, fmt.Errorf("not a capture: it begins with % x; supported are pcap and pcapng, also in gzip or zstd", b[:4])
 	}
 	if major := p.order.Uint16(b[4:]); major != 2 {
-		return nil, fmt.Errorf("pcap version %d is not read, only 2", major)
+		return nil, fmt.Errorf("pcap version %d is not supported, only 2", major)
 	}
 	// The upper half tells of a frame check sequence, which the lengths in
 	// the IP header leave out.
@@ -51,7 +51,7 @@ func openPcap(in *input) (*pcap, error) {
 func linkOf(linktype uint32) (packet.Link, error) {
 	link, ok := packet.LinkOf(linktype)
 	if !ok {
-		return 0, fmt.Errorf("link type %d is not read: docs/captures.md lists those that are", linktype)
+		return 0, fmt.Errorf("link type %d is not supported: docs/captures.md lists the supported ones", linktype)
 	}
 	return link, nil
 }
@@ -71,7 +71,7 @@ func (p *pcap) next(in *input, rec *Record) error {
 // frame reads the captured bytes of a record.
 func frame(in *input, rec *Record, captured, wire uint32) error {
 	if captured > MaxRecord {
-		return fmt.Errorf("a record of %d bytes is longer than any packet (%d): the file is damaged", captured, MaxRecord)
+		return fmt.Errorf("a record of %d bytes exceeds the longest packet (%d): the file is damaged", captured, MaxRecord)
 	}
 	b, err := in.more(int(captured))
 	if err != nil {

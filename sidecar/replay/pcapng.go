@@ -64,7 +64,7 @@ func (p *pcapng) next(in *input, rec *Record) error {
 		typ = p.order.Uint32(b)
 		length := p.order.Uint32(b[4:])
 		if length < 12 || length%4 != 0 {
-			return fmt.Errorf("a block of type %#x has the impossible length %d", typ, length)
+			return fmt.Errorf("a block of type %#x has the invalid length %d", typ, length)
 		}
 		found, err := p.block(in, rec, typ, int64(length)-12)
 		if err != nil || found {
@@ -103,11 +103,11 @@ func (p *pcapng) section(in *input, rawLength [4]byte) error {
 		return fmt.Errorf("the section header has the byte-order mark % x", b[:4])
 	}
 	if major := p.order.Uint16(b[4:]); major != 1 {
-		return fmt.Errorf("pcapng version %d is not read, only 1", major)
+		return fmt.Errorf("pcapng version %d is not supported, only 1", major)
 	}
 	length := p.order.Uint32(rawLength[:])
 	if length < 28 || length%4 != 0 {
-		return fmt.Errorf("the section header has the impossible length %d", length)
+		return fmt.Errorf("the section header has the invalid length %d", length)
 	}
 	p.interfaces = p.interfaces[:0]
 	in.skip(int64(length) - 24)
@@ -156,7 +156,7 @@ func (i *netInterface) options(order binary.ByteOrder, b []byte) error {
 		case code == optionResolution && n == 1:
 			digits, binary := b[0]&0x7f, b[0]&0x80 != 0
 			if digits > 63 || !binary && digits > 19 {
-				return fmt.Errorf("an interface counts time in units of %#x, too small to be read", b[0])
+				return fmt.Errorf("an interface's timestamp resolution %#x is too fine", b[0])
 			}
 			i.digits, i.binary = digits, binary
 		case code == optionOffset && n == 8:
@@ -211,7 +211,7 @@ func (p *pcapng) packet(in *input, rec *Record, typ uint32, length int64) error 
 		number = uint32(p.order.Uint16(b))
 	}
 	if int64(number) >= int64(len(p.interfaces)) {
-		return fmt.Errorf("a packet of interface %d, but only %d are described", number, len(p.interfaces))
+		return fmt.Errorf("a packet of interface %d, but only %d interfaces are described", number, len(p.interfaces))
 	}
 	i := &p.interfaces[number]
 	rec.Link, rec.Unread = i.link, i.unread

@@ -26,7 +26,7 @@ func (r *Rules) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q: say zeek or suricata", text)
+	return fmt.Errorf("%q: use zeek or suricata", text)
 }
 
 // lists returns where open flows wait to end: after Zeek's default times, or

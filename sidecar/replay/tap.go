@@ -101,7 +101,7 @@ func (e *SidecarError) lasting() bool {
 // Dial connects to the sidecar that listens on a Unix socket.
 func Dial(ctx context.Context, socket string, o TapOptions) (*Tap, error) {
 	if o.Capture && o.Reconnect {
-		return nil, errors.New("a capture cannot go on over a new connection: only a live tap reconnects")
+		return nil, errors.New("a capture cannot reconnect: only a live tap can")
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout

@@ -295,12 +295,12 @@ func TestTapFailures(t *testing.T) {
 		want  string
 	}{
 		{"no WELCOME", hang, "no WELCOME from the sidecar for 300ms"},
-		{"no SYNCED", func(p *peer) error { return errors.Join(hello(p), hang(p)) }, "SYNCED is due"},
+		{"no SYNCED", func(p *peer) error { return errors.Join(hello(p), hang(p)) }, "waiting for SYNCED"},
 		{"does not read", func(p *peer) error {
 			err := hello(p)
 			time.Sleep(time.Second)
 			return err
-		}, "the sidecar has not read for 300ms"},
+		}, "the sidecar has not read its socket for 300ms"},
 		{"closes", hello, "the sidecar closed the connection"},
 		{"closes inside a message", func(p *peer) error {
 			err := hello(p)

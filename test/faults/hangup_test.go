@@ -33,7 +33,7 @@ func TestHangUp(t *testing.T) {
 			return err
 		})
 	}
-	s.awaitLog("SIGHUP: logs opened again")
+	s.awaitLog("SIGHUP: logs reopened")
 	c.do(c.packet(rotations*flows, 1, 53))
 	c.sync(false)
 	s.stop()
@@ -65,7 +65,7 @@ func TestHangUpFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.signal(syscall.SIGHUP)
-	s.awaitLog("SIGHUP: opening the logs again", "level", "error", "error", p.labels)
+	s.awaitLog("SIGHUP: reopening the logs failed", "level", "error", "error", p.labels)
 	if got := s.sample()["log_errors_total"]; got != 1 {
 		t.Errorf("%v errors of the label log, want 1", got)
 	}

@@ -125,7 +125,7 @@ func tear(t *testing.T, path string) int {
 // checkRepair: the sidecar says that it cut off a torn line, and counts it.
 func checkRepair(t *testing.T, s *process, torn int) {
 	t.Helper()
-	s.awaitLog("label log: cut off a torn last line", "bytes", strconv.Itoa(torn))
+	s.awaitLog("label log: removed a torn last line", "bytes", strconv.Itoa(torn))
 	if got := s.sample()["log_bytes_repaired_total"]; got != float64(torn) {
 		t.Errorf("%v bytes repaired, want %d", got, torn)
 	}

@@ -65,7 +65,7 @@ func TestLoad(t *testing.T) {
 	if got[`load_transitions_total{to="loosened"}`] == transitions[`load_transitions_total{to="loosened"}`] {
 		t.Error("no transition was counted")
 	}
-	if len(s.log.find("load: thresholds are lowered to spare slow stages")) != int(got[`load_transitions_total{to="loosened"}`]) {
+	if len(s.log.find("load: thresholds are lowered so that fewer flows need slow stages")) != int(got[`load_transitions_total{to="loosened"}`]) {
 		t.Errorf("transitions in the log are not those counted")
 	}
 	if recovered > 2*time.Second {

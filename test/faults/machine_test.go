@@ -162,7 +162,7 @@ func TestNoFileDescriptors(t *testing.T) {
 		}
 		crowd = append(crowd, c)
 	}
-	s.awaitLog("cannot accept connections; trying on", "error", "too many open files")
+	s.awaitLog("cannot accept connections; retrying", "error", "too many open files")
 	for id := range uint64(100) {
 		first.do(first.packet(id, 1, 53))
 	}

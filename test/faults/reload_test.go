@@ -68,7 +68,7 @@ func TestReload(t *testing.T) {
 		version = next
 		s.signal(syscall.SIGHUP)
 		s.awaitMetric(applied, float64(i))
-		s.awaitLog("SIGHUP: the bundle is served from now on", "bundle", "toy@"+version)
+		s.awaitLog("SIGHUP: new bundle is served", "bundle", "toy@"+version)
 		if i == (reloads+9)/10 {
 			early = s.rss()
 		}
@@ -169,7 +169,7 @@ func TestReloadRefused(t *testing.T) {
 		s.signal(syscall.SIGHUP)
 		refused++
 		s.awaitMetric(`reloads_total{result="refused"}`, refused)
-		s.awaitLog("SIGHUP: the bundle is refused, the one before is served on", "serving", "toy@1.0.0", "error", bad.why)
+		s.awaitLog("SIGHUP: new bundle refused; the previous one is still served", "serving", "toy@1.0.0", "error", bad.why)
 		if got := s.sample()["last_reload_successful"]; got != 0 {
 			t.Errorf("%s: last_reload_successful is %v", bad.name, got)
 		}
@@ -180,7 +180,7 @@ func TestReloadRefused(t *testing.T) {
 		c.write(path, string(good))
 	}
 	s.signal(syscall.SIGHUP)
-	s.awaitLog("SIGHUP: the bundle is the same")
+	s.awaitLog("SIGHUP: bundle unchanged")
 	if got := s.sample(); got["last_reload_successful"] != 1 || got[`reloads_total{result="unchanged"}`] != 1 {
 		t.Errorf("after a sound bundle: %v, %v", got["last_reload_successful"], got[`reloads_total{result="unchanged"}`])
 	}
@@ -198,11 +198,11 @@ func TestReloadConfiguration(t *testing.T) {
 	c.edit(c.config, c.dir, other.dir)
 	c.write(c.config, readText(t, c.config)+"[flow]\nquiet = \"3s\"\n")
 	s.signal(syscall.SIGHUP)
-	s.awaitLog("SIGHUP: these settings have changed, and need a restart", "tables", "flow")
-	s.awaitLog("SIGHUP: the bundle is served from now on", "bundle", "toy@3.0.0")
+	s.awaitLog("SIGHUP: settings of these tables have changed; they take effect after a restart", "tables", "flow")
+	s.awaitLog("SIGHUP: new bundle is served", "bundle", "toy@3.0.0")
 	c.write(c.config, "bundle = [")
 	s.signal(syscall.SIGHUP)
-	s.awaitLog("SIGHUP: the bundle is refused, the one before is served on", "serving", "toy@3.0.0", "error", "serveflow.toml")
+	s.awaitLog("SIGHUP: new bundle refused; the previous one is still served", "serving", "toy@3.0.0", "error", "serveflow.toml")
 	s.stop()
 }
 

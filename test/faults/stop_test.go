@@ -127,7 +127,7 @@ func TestHangUpWhileStarting(t *testing.T) {
 	if err := <-hung; err != nil {
 		t.Fatal(err)
 	}
-	s.awaitLog("SIGHUP: the bundle is the same")
+	s.awaitLog("SIGHUP: bundle unchanged")
 	s.stop()
 }
 

@@ -60,16 +60,16 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 			errs = append(errs, fmt.Errorf("stage %q: %s", s.Name, fmt.Sprintf(format, args...)))
 		}
 		if n := s.Model.Classes(); n != len(labels) {
-			bad("its model has %d classes and there are %d labels", n, len(labels))
+			bad("its model has %d classes but there are %d labels", n, len(labels))
 		}
 		if s.Packets < 1 {
 			bad("packets is %d: a stage needs at least 1", s.Packets)
 		}
 		if n := s.Plan.Packets(); n > s.Packets {
-			bad("a column looks at packet %d and the stage waits for %d", n, s.Packets)
+			bad("a column uses packet %d but the stage waits for %d packets", n, s.Packets)
 		}
 		if i > 0 && s.Packets < stages[i-1].Packets {
-			bad("it waits for fewer packets (%d) than the stage before (%d)", s.Packets, stages[i-1].Packets)
+			bad("it waits for fewer packets (%d) than the previous stage (%d)", s.Packets, stages[i-1].Packets)
 		}
 		each := func(name string, values []float32) []float32 {
 			switch len(values) {
@@ -89,11 +89,11 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 		s.Thresholds = each("thresholds", s.Thresholds)
 		switch {
 		case s.Profile != nil && s.Batched:
-			bad("a batched stage cannot say what is novel: leave out its profile")
+			bad("a batched stage cannot detect novel flows: remove its profile")
 		case s.Profile != nil:
 			s.MaxNovelty = each("novel", s.MaxNovelty)
 		case len(s.MaxNovelty) > 0:
-			bad("novel has values and there is no profile to tell what is")
+			bad("novel has values but there is no profile")
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -42,9 +42,9 @@ func TestNewNamesWhatDoesNotFit(t *testing.T) {
 		want   string
 	}{
 		{"no stage", nil, "at least one stage"},
-		{"classes", []Stage{stage(t, "a", 1, one(3), 0)}, "3 classes and there are 2 labels"},
+		{"classes", []Stage{stage(t, "a", 1, one(3), 0)}, "3 classes but there are 2 labels"},
 		{"no packets", []Stage{stage(t, "a", 0, one(2), 0)}, "needs at least 1"},
-		{"looks ahead", []Stage{stage(t, "a", 2, third, 0)}, "looks at packet 3 and the stage waits for 2"},
+		{"looks ahead", []Stage{stage(t, "a", 2, third, 0)}, "uses packet 3 but the stage waits for 2"},
 		{"goes back", []Stage{stage(t, "a", 2, one(2), 0), stage(t, "b", 1, one(2), 0)}, "fewer packets"},
 		{"thresholds", []Stage{stage(t, "a", 1, one(2), 0, 0, 0)}, "one for each of 2"},
 		{"threshold below zero", []Stage{stage(t, "a", 1, one(2), -1)}, "at least 0"},
@@ -52,7 +52,7 @@ func TestNewNamesWhatDoesNotFit(t *testing.T) {
 		{"novel without a profile", []Stage{{Name: "a", Packets: 1, Plan: none, Model: one(2), Thresholds: []float32{0}, MaxNovelty: []float32{1}}}, "no profile"},
 		{"novel values", []Stage{profiled(t, 1, 2, 3)}, "novel has 3 values"},
 		{"novel below zero", []Stage{profiled(t, -1)}, "novel: -1 is not a number of at least 0"},
-		{"a profile and batches", []Stage{func() Stage { s := profiled(t, 1); s.Batched = true; return s }()}, "batched stage cannot say"},
+		{"a profile and batches", []Stage{func() Stage { s := profiled(t, 1); s.Batched = true; return s }()}, "batched stage cannot detect"},
 		{"fits", []Stage{stage(t, "a", 1, one(2), .5), stage(t, "b", 3, third, 2, 0)}, ""},
 	}
 	for _, test := range tests {

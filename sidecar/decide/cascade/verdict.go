@@ -38,7 +38,7 @@ func ParseMeasure(name string) (Measure, error) {
 			return Measure(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no measure of confidence: use %s, %s or %s", name, measures[0], measures[1], measures[2])
+	return 0, fmt.Errorf("%q is not a confidence measure: use %s, %s or %s", name, measures[0], measures[1], measures[2])
 }
 
 // verdict reads a row of class probabilities as stage s would.

@@ -83,7 +83,7 @@ func (r *Reference) Check(s Shape) (errs []error) {
 			bad(at+"name", "%v", err)
 		}
 		if seen[f.Name] {
-			bad(at+"name", "%q stands there twice", f.Name)
+			bad(at+"name", "%q is listed twice", f.Name)
 		}
 		seen[f.Name] = true
 		if err := checkEdges(f.Edges); err != nil {
@@ -101,9 +101,9 @@ func (f *Feature) check(s Shape) error {
 	case err != nil:
 		return err
 	case v.Packets() > s.Packets:
-		return fmt.Errorf("%q looks at packet %d of %d", f.Name, v.Packets(), s.Packets)
+		return fmt.Errorf("%q uses packet %d of %d", f.Name, v.Packets(), s.Packets)
 	case s.Meta && v.NeedsHeaders():
-		return fmt.Errorf("%q needs headers, which these taps do not see", f.Name)
+		return fmt.Errorf("%q needs headers, which headerless taps do not send", f.Name)
 	}
 	return nil
 }

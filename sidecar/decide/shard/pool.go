@@ -118,7 +118,7 @@ const stuckTimeout = 10 * time.Second
 func (p *Pool) Alive() error {
 	for i, one := range p.shards {
 		if still := time.Since(one.LastTick()); still > stuckTimeout {
-			return fmt.Errorf("shard %d has been still for %v", i, still.Round(time.Second))
+			return fmt.Errorf("shard %d has not responded for %v", i, still.Round(time.Second))
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (p *Pool) Health() error {
 		longest = max(longest, one.LongestWait())
 	}
 	if deadline := p.options.Shard.Deadline; longest > deadline+healthyWait {
-		return fmt.Errorf("live flows wait: in the last seconds one did for %v (flow.deadline is %v); the machine is too busy, or a model too slow",
+		return fmt.Errorf("live flows wait too long: up to %v in the last seconds (flow.deadline is %v); the machine is overloaded or a model is too slow",
 			longest.Round(time.Millisecond), deadline)
 	}
 	return nil

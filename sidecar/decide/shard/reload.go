@@ -13,7 +13,7 @@ import (
 // ErrBusy refuses a reload while too many bundles are in use, ErrStopped after
 // Stop.
 var (
-	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in some seconds", MaxBundles-1)
+	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in a few seconds", MaxBundles-1)
 	ErrStopped = errors.New("the sidecar has stopped")
 )
 

@@ -43,7 +43,7 @@ func (s Spec) Validate() error {
 		}
 	}
 	if s.NoHeaders && !slices.Contains(s.Sections, sectionNames[seq]) && !slices.Contains(s.Sections, sectionNames[shape]) {
-		return errors.New("without headers there are columns in sections seq and shape alone")
+		return errors.New("without headers only the sections seq and shape have columns")
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func maskedOptions(masks Mask) (set [headers]optionSet) {
 
 // hiddenOptions returns the bytes of the values of those options of header b
 // that are in set, once their kinds are reduced to the bits of kinds. Kind and length stay visible. Behind an option with an
-// impossible length everything is hidden, as nobody knows what it is.
+// invalid length everything is hidden, as nobody knows what it is.
 func hiddenOptions(b []byte, set optionSet, kinds uint8) uint64 {
 	var hidden uint64
 	for i := optionsAt; i < len(b); {

@@ -5,7 +5,7 @@ import "errors"
 // Errors of Parse.
 var (
 	// ErrTruncated: the frame ends before its IP header does.
-	ErrTruncated = errors.New("frame is cut before the end of the IP header")
+	ErrTruncated = errors.New("frame is truncated before the end of the IP header")
 	// ErrNotIP: the frame carries no IPv4 or IPv6 packet.
 	ErrNotIP = errors.New("frame is not IP")
 	// ErrMalformed: lengths in the headers contradict each other.

@@ -245,7 +245,7 @@ func featureNames(f fields, want int) ([]string, error) {
 			return nil, headerError(field, "name %d (%q) is not 1 to %d printable ASCII characters without \"=\"", i, clip(name), maxName)
 		}
 		if seen[name] {
-			return nil, headerError(field, "%q stands there twice", name)
+			return nil, headerError(field, "%q is listed twice", name)
 		}
 		seen[name] = true
 	}

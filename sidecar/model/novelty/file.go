@@ -66,7 +66,7 @@ func (c *class) end(i int) uint32 {
 func Parse(data []byte, m model.Model) (*Profile, error) {
 	p := New(m)
 	if p == nil {
-		return nil, fmt.Errorf("profile: the model is not of trees, and only those have one")
+		return nil, fmt.Errorf("profile: only models of trees can have one")
 	}
 	var f file
 	if err := model.ReadJSON(bytes.NewReader(data), &f, maxBytes); err != nil {
@@ -90,7 +90,7 @@ func (c *class) fill(least, most []float32, known []string) error {
 	for i := range c.spans {
 		c.spans[i] = span{least[i], most[i]}
 		if least[i] > most[i] && c.spans[i] != nowhere {
-			return fmt.Errorf("column %d: from %v to %v is no range", i, least[i], most[i])
+			return fmt.Errorf("column %d: %v to %v is not a range", i, least[i], most[i])
 		}
 	}
 	if len(known) != len(c.from) {

@@ -177,12 +177,12 @@ func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
 		{good, "", "EOF"},
 		{good, good[:30], "EOF"},
-		{good, good + "{}", "data behind"},
+		{good, good + "{}", "data after"},
 		{good, `{"least":[],"x":1}`, "unknown field"},
 		{`[[0,0],[0,0]]`, `[[0,0]]`, "least, most and known have 1, 2 and 2 classes, the model has 2"},
 		{`[["01"],["11"]]`, `[["01"]]`, "have 2, 2 and 1 classes"},
 		{`[[1,1],`, `[[1],`, "class 0: 2 and 1 bounds, the model has 2 columns"},
-		{`[[0,0],`, `[[0,2],`, "class 0: column 1: from 2 to 1 is no range"},
+		{`[[0,0],`, `[[0,2],`, "class 0: column 1: 2 to 1 is not a range"},
 		{`[[0,0],`, `[[0,1e39],`, "cannot unmarshal number 1e39"},
 		{`[[0,0],`, `[[0,NaN],`, "invalid character"},
 		{`["11"]`, `["11","11"]`, "class 1: 2 trees, the model has 1 of the class"},
@@ -195,7 +195,7 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", text, err, test.want)
 		}
 	}
-	if _, err := Parse([]byte(good), modeltest.Sure(1, 2, "a", "b")); err == nil || !strings.Contains(err.Error(), "not of trees") {
+	if _, err := Parse([]byte(good), modeltest.Sure(1, 2, "a", "b")); err == nil || !strings.Contains(err.Error(), "only models of trees") {
 		t.Errorf("a profile of another kind of model: %v", err)
 	}
 }

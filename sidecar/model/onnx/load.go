@@ -161,7 +161,7 @@ func (n *network) readColumns() (columns []string, err error) {
 	seen := make(map[string]bool, len(columns))
 	for i, name := range columns {
 		if name == "" || seen[name] {
-			return nil, fmt.Errorf("metadata %s: column %d (%q) is empty or stands there twice", columnsKey, i, name)
+			return nil, fmt.Errorf("metadata %s: column %d (%q) is empty or listed twice", columnsKey, i, name)
 		}
 		seen[name] = true
 	}
@@ -185,7 +185,7 @@ func (n *network) probe() error {
 		sum := 0.0
 		for _, p := range row {
 			if !(p >= 0) {
-				return fmt.Errorf("output %q gives %g for a row of zeros, which is no probability", outputName, p)
+				return fmt.Errorf("output %q gives %g for a row of zeros, which is not a probability", outputName, p)
 			}
 			sum += float64(p)
 		}

@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		{"batch", good, Options{Classes: 3, MaxBatch: -1}, "must be 1 to 1024"},
 		{"nameless", nil, Options{Classes: 3}, "no serveflow.columns"},
 		{"columns-short", nil, Options{Classes: 3}, "names 3 columns, the input has 4"},
-		{"columns-twice", nil, Options{Classes: 3}, `"a") is empty or stands there twice`},
+		{"columns-twice", nil, Options{Classes: 3}, `"a") is empty or listed twice`},
 		{"batch-of-one", nil, Options{Classes: 3}, "free batch"},
 		{"any-width", nil, Options{Classes: 3}, "a fixed number"},
 		{"output-name", nil, Options{Classes: 3}, `must have one, "probabilities"`},

@@ -173,7 +173,7 @@ func Load(path string) (Config, error) {
 	if info, err := f.Stat(); err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	} else if !info.Mode().IsRegular() {
-		return Config{}, fmt.Errorf("reading the configuration: %s is no regular file, and a reload could not read it again", path)
+		return Config{}, fmt.Errorf("reading the configuration: %s is not a regular file, so a reload could not read it again", path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

@@ -198,7 +198,7 @@ func TestLoadReadsFilesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{fifo, t.TempDir(), "/dev/zero"} {
-		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

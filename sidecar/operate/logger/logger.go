@@ -46,7 +46,7 @@ func New(out io.Writer, o Options) *Log {
 	line := func(lost uint64) []byte {
 		var b bytes.Buffer
 		l := zerolog.New(format(&b, o)).With().Timestamp().Logger()
-		l.Warn().Uint64("lines", lost).Msg("lines of this log were lost: nobody read it, or it could not be written")
+		l.Warn().Uint64("lines", lost).Msg("lines of this log were lost: it was not read or could not be written")
 		return b.Bytes()
 	}
 	l := &Log{out: newWriter(out, line), repeats: newLimiter()}

@@ -10,7 +10,7 @@ import (
 )
 
 // errLocked says that another process has the place.
-var errLocked = errors.New("another serveflow listens there or is about to: stop it, or name another socket")
+var errLocked = errors.New("another serveflow uses this socket: stop it, or configure another socket")
 
 // lock is the file beside a socket's place that only one process has locked.
 type lock struct{ *os.File }

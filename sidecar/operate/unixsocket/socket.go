@@ -36,7 +36,7 @@ type Socket struct {
 // for as long as the listener is open: of several processes one gets the place. A missing directory is created if its parent exists.
 func (s Socket) Listen() (*Listener, error) {
 	if len(s.Path) > maxPath {
-		return nil, fmt.Errorf("%s: the path has %d bytes and a socket's may have %d", s.Path, len(s.Path), maxPath)
+		return nil, fmt.Errorf("%s: the path has %d bytes; a socket path may have at most %d", s.Path, len(s.Path), maxPath)
 	}
 	uid, gid, err := s.owners()
 	if err != nil {
@@ -44,7 +44,7 @@ func (s Socket) Listen() (*Listener, error) {
 	}
 	if dir := filepath.Dir(s.Path); !isDir(dir) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("%w (create the socket's directory, or name another socket)", err)
+			return nil, fmt.Errorf("%w (create the socket's directory, or configure another socket)", err)
 		}
 	}
 	lock, err := takeLock(s.Path + ".lock")
@@ -116,15 +116,15 @@ func (s Socket) Free() error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is there and is no socket: move it away or name another socket", s.Path)
+		return fmt.Errorf("%s exists and is not a socket: move it away or configure another socket", s.Path)
 	}
 	conn, err := net.DialTimeout("unix", s.Path, time.Second)
 	if err == nil {
 		conn.Close()
-		return fmt.Errorf("somebody answers on %s: is another serveflow running?", s.Path)
+		return fmt.Errorf("another process answers on %s: is another serveflow running?", s.Path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot tell whether somebody listens on %s: %w", s.Path, err)
+		return fmt.Errorf("cannot determine whether another process listens on %s: %w", s.Path, err)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (s Socket) owners() (uid, gid int, err error) {
 		if gid, err = strconv.Atoi(s.Group); err != nil {
 			g, err := user.LookupGroup(s.Group)
 			if err != nil {
-				return 0, 0, fmt.Errorf("the socket's group: %w (create it with groupadd, or name no group)", err)
+				return 0, 0, fmt.Errorf("the socket's group: %w (create it with groupadd, or configure no group)", err)
 			}
 			gid, _ = strconv.Atoi(g.Gid)
 		}

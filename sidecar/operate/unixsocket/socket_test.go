@@ -35,12 +35,12 @@ func TestSocketTakesOnlyItsOwnPlace(t *testing.T) {
 			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "is no socket"},
+		}, "is not a socket"},
 		{"a link to a file", func(t *testing.T, path string) {
 			if err := os.Symlink("/etc/passwd", path); err != nil {
 				t.Fatal(err)
 			}
-		}, "is no socket"},
+		}, "is not a socket"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestSocketErrorsSayWhatToDo(t *testing.T) {
 		{"unknown group", Socket{Path: filepath.Join(dir, "a"), Group: "no-such-group-here"}, "groupadd"},
 		{"unknown user", Socket{Path: filepath.Join(dir, "a"), Owner: "no-such-user-here"}, "owner"},
 		{"no directory", Socket{Path: filepath.Join(dir, "x", "y", "s.sock")}, "create the socket's directory"},
-		{"long path", Socket{Path: filepath.Join(dir, strings.Repeat("x", 120))}, "a socket's may have"},
+		{"long path", Socket{Path: filepath.Join(dir, strings.Repeat("x", 120))}, "a socket path may have"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -45,7 +45,7 @@ type word struct {
 }
 
 // ErrNoLabels says that a label log has lines, but no decision.
-var ErrNoLabels = errors.New("no decision in any line: is this a labels.jsonl?")
+var ErrNoLabels = errors.New("no line is a decision: is this a labels.jsonl?")
 
 // Len returns the number of decisions.
 func (l *Labels) Len() int { return len(l.decisions) }

@@ -197,7 +197,7 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	var place *unixsocket.Place
 	if err == nil {
 		place, err = s.places.Take(pid, uid, func() {
-			log.Warn().Msg("EVE connection closed: others have fewer or had more to say, and no more can be open")
+			log.Warn().Msg("EVE connection closed to admit another: its process had the most connections and it was idle longest")
 			s.options.Metrics.Count(telemetry.DropLimit, 1)
 			conn.CloseRead()
 		})

@@ -89,7 +89,7 @@ type RecoveredError struct {
 }
 
 func (e *RecoveredError) Error() string {
-	return fmt.Sprintf("%s: writing again, %d lines were lost", e.Path, e.Dropped)
+	return fmt.Sprintf("%s: writing works again; %d lines were lost", e.Path, e.Dropped)
 }
 
 // Stats counts what a File did since it was opened.

@@ -63,12 +63,12 @@ func openFile(path, key string) (target, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		dir := filepath.Dir(path)
 		if e := os.Mkdir(dir, 0o750); e != nil {
-			return nil, fmt.Errorf("%w (cannot create the directory either: %v; create it, or set %s elsewhere)", err, e, key)
+			return nil, fmt.Errorf("%w (creating the directory failed too: %v; create it, or set %s to another path)", err, e, key)
 		}
 		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o640)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		err = fmt.Errorf("%w (does the directory belong to the user serveflow runs as?)", err)
+		err = fmt.Errorf("%w (the directory must be writable for the user that serveflow runs as)", err)
 	}
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func lock(file disk, key string) error {
 	}
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%s: another process writes to it (stop that one, or set %s elsewhere)", f.Name(), key)
+		return fmt.Errorf("%s: another process writes to it (stop it, or set %s to another path)", f.Name(), key)
 	}
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) {
 		return nil // a file system without locks
@@ -162,13 +162,13 @@ func (o *out) repair(f disk, size int64) (int64, error) {
 	case whole == 0 && size > int64(len(tail)), // a line that is too long
 		!isLine(first) && !isLine(lastLine(tail[:whole])),
 		len(torn) > 0 && !isLine(torn):
-		return 0, fmt.Errorf("%s is not a %s (move the file away, or set %s elsewhere)", o.log.path, o.log.o.Name, o.log.o.Key)
+		return 0, fmt.Errorf("%s is not a %s (move the file away, or set %s to another path)", o.log.path, o.log.o.Name, o.log.o.Key)
 	case len(torn) == 0:
 		return size, nil
 	}
 	size -= int64(len(torn))
 	if err := f.Truncate(size); err != nil {
-		return 0, fmt.Errorf("cut off an unfinished last line: %w", err)
+		return 0, fmt.Errorf("removing an unfinished last line: %w", err)
 	}
 	o.log.repaired.Add(int64(len(torn)))
 	return size, nil

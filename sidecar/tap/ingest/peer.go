@@ -143,7 +143,7 @@ func (p *peer) handshake() error {
 	p.out.configure(h.Capture, p.log)
 	log := p.log
 	tap.Unparsed = func(err error) {
-		log.Warn().Err(err).Msg("a packet of this tap cannot be read (is its link type right, and raw long enough?); others are counted, not logged")
+		log.Warn().Err(err).Msg("cannot parse a packet of this tap (check its link type and the length of raw); further ones are only counted")
 	}
 	p.stream = p.server.options.Router.Open(tap)
 	p.stream.Arrived = time.Now()
@@ -296,9 +296,9 @@ func (p *peer) errorCode(err error) (wire.ErrorCode, bool) {
 	return wire.CodeInternal, true
 }
 
-var errUnread = errors.New("the tap asks for SYNCED and does not read it")
+var errUnread = errors.New("the tap requests SYNCED but does not read it")
 
-var errGaveUp = errors.New("others have fewer connections or had more to say, and no more can be open: see listen.max_connections")
+var errGaveUp = errors.New("closed to admit another connection: this process had the most connections and this one was idle longest (see listen.max_connections)")
 
 type orderError struct {
 	kind wire.Kind

@@ -34,6 +34,13 @@ type Scorer interface {
 	Close() error
 }
 
+// Batched is a Scorer that scores several rows at once faster than one by one.
+type Batched interface {
+	Scorer
+	// BatchSize is how many rows are best scored at once, 1 if it makes no difference.
+	BatchSize() int
+}
+
 // Trees is a Scorer of trees, which can tell where a row went in them.
 type Trees interface {
 	Scorer

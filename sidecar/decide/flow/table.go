@@ -55,6 +55,7 @@ type Record struct {
 	Ended      bool // the IDS is done with it
 	Headerless bool // its tap sees no headers
 	Stage      uint8
+	Asked      bool // its stage is asked together with those of other flows, soon
 	// FirstPayload is the index of the first held packet that carries payload or
 	// may carry it; 0: none.
 	FirstPayload uint8

@@ -77,6 +77,7 @@ func (b Batchers) each(do func(*batcher)) {
 type cascadeRun struct {
 	*cascade.Cascade
 	runner     *cascade.Runner
+	gathered   [][]pending // by stage, in the order of runner
 	batchers   []*batcher
 	firstStage int // number of its first stage among the stages of all cascades
 	window     *drift.Window
@@ -87,7 +88,10 @@ func newCascadeRun(c *cascade.Cascade, b []*batcher, w *drift.Window, stages *in
 	if c == nil {
 		return nil, nil
 	}
-	made := &cascadeRun{Cascade: c, batchers: b, firstStage: *stages, window: w}
+	made := &cascadeRun{Cascade: c, batchers: b, firstStage: *stages, window: w, gathered: make([][]pending, len(c.Stages))}
+	for i := range made.gathered {
+		made.gathered[i] = make([]pending, 0, cascade.MaxBatch)
+	}
 	*stages += len(c.Stages)
 	if w != nil {
 		if made.counter, err = w.NewCounter(); err != nil {

@@ -78,6 +78,9 @@ func (s *Shard) finish(r flow.Ref, t trigger) {
 	}
 	rec.Stage = uint8(c.Last())
 	s.askStage(r, rec, c, t)
+	if rec.Asked {
+		s.table.SetState(r, flow.Scoring) // no timer has to see to it any more
+	}
 }
 
 // askStage asks the flow's stage and handles the answer. It returns true if the
@@ -98,7 +101,22 @@ func (s *Shard) askStage(r flow.Ref, rec *flow.Record, c *cascadeRun, t trigger)
 		}
 		return false
 	}
-	v, err := c.runner.Score(int(rec.Stage), packets)
+	return s.score(p, rec, c)
+}
+
+// score asks the flow's stage of trees: at once, or together with other flows where
+// that is faster. It returns true if the answer is there and the next stage has to be
+// asked.
+func (s *Shard) score(p pending, rec *flow.Record, c *cascadeRun) bool {
+	stage := int(rec.Stage)
+	if c.runner.BatchSize(stage) > 1 {
+		s.gather(p, c, stage)
+		return false
+	}
+	if rec.State == flow.Scoring {
+		s.table.SetState(p.flow, flow.NeedPackets)
+	}
+	v, err := c.runner.Score(stage, s.table.Packets(p.flow))
 	return s.handleVerdict(p, v, err)
 }
 
@@ -183,26 +201,36 @@ func (s *Shard) handleBatchedAnswer(j *cascade.Job[pending]) {
 	j.Release()
 	s.table.SetState(p.flow, flow.NeedPackets)
 	s.resume(p, v, err)
+	s.scoreGathered()
 }
 
-// askOldestQueued asks the slow stage about the flow that has waited longest.
+// askOldestQueued asks the slow stages about the flows that have waited longest: one,
+// or as many as its stage is best asked about at once.
 func (s *Shard) askOldestQueued() time.Time {
-	p := s.slow.dequeue()
-	p.trigger.asked = time.Now()
-	s.table.SetState(p.flow, flow.NeedPackets)
-	rec := s.table.At(p.flow)
-	packets := s.table.Packets(p.flow)
-	p.packets = len(packets)
-	v, err := s.cascadeOf(rec).runner.Score(int(rec.Stage), packets)
-	s.resume(p, v, err)
-	return p.trigger.asked
+	now := time.Now()
+	for n, batch := 0, 1; n < batch && s.slow.len > 0; n++ {
+		p := s.slow.dequeue()
+		p.trigger.asked, p.packets = now, len(s.table.Packets(p.flow))
+		rec := s.table.At(p.flow)
+		c := s.cascadeOf(rec)
+		batch = c.runner.BatchSize(int(rec.Stage))
+		if s.score(p, rec, c) {
+			s.askNextStage(p)
+		}
+	}
+	s.scoreGathered()
+	return now
 }
 
 // resume handles an answer that a flow had to wait for.
 func (s *Shard) resume(p pending, v cascade.Verdict, err error) {
-	if !s.handleVerdict(p, v, err) {
-		return
+	if s.handleVerdict(p, v, err) {
+		s.askNextStage(p)
 	}
+}
+
+// askNextStage asks the next stage about a flow that had to wait for an answer.
+func (s *Shard) askNextStage(p pending) {
 	if rec := s.table.At(p.flow); rec.Ended {
 		s.finish(p.flow, trigger{reason: cascade.FlowEnd, packetTime: rec.Last, arrived: p.trigger.arrived})
 	} else {

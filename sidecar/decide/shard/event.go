@@ -36,6 +36,7 @@ func (s *Shard) handleEvent(clock *flow.SourceClock, b *flow.Batch, e *flow.Even
 func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.Headers, bytes []byte, arrived time.Time) {
 	key := flow.Key{Sensor: clock.Source.SensorID, ID: e.ID}
 	r := s.table.Find(key)
+	s.answerFirst(r, clock, e)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
 		s.table.Remove(r) // the IDS uses the id again
 		r = flow.None
@@ -60,10 +61,10 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 		return
 	}
 	s.storePacket(r, rec, e, h, bytes)
-	if rec.State == flow.NeedPackets {
+	if rec.State == flow.NeedPackets && !rec.Asked {
 		s.askReadyStages(r, rec, arrived)
 	}
-	if c := s.cascadeOf(rec); rec.State == flow.NeedPackets && s.awaitsLostPacket(rec, e, c) {
+	if c := s.cascadeOf(rec); rec.State == flow.NeedPackets && !rec.Asked && s.awaitsLostPacket(rec, e, c) {
 		s.finish(r, trigger{reason: cascade.LastStage, packetTime: e.Time, arrived: arrived})
 	}
 }
@@ -201,6 +202,7 @@ func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
 
 func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.Time) {
 	r := s.table.Find(flow.Key{Sensor: clock.Source.SensorID, ID: e.ID})
+	s.answerFirst(r, clock, e)
 	if r == flow.None {
 		return
 	}
@@ -211,7 +213,7 @@ func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.T
 		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
-	if rec.State == flow.NeedPackets {
+	if rec.State == flow.NeedPackets && !rec.Asked {
 		s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: e.Time, arrived: arrived})
 	}
 }
@@ -220,6 +222,7 @@ func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.T
 // its packets that the cascade wants have been seen. Until then it does nothing,
 // and the end is reported again.
 func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived time.Time) {
+	s.scoreGathered()
 	r := s.table.Find(flow.Key{Sensor: source.SensorID, ID: e.ID})
 	if r == flow.None {
 		return
@@ -242,6 +245,7 @@ func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived ti
 
 // evict makes room for one more flow.
 func (s *Shard) evict(arrived time.Time) {
+	s.scoreGathered()
 	r := s.table.EvictionCandidate()
 	for r == flow.None { // every flow waits for a model: handle an answer first
 		if s.slow.len > 0 {

@@ -58,6 +58,7 @@ type Shard struct {
 	bundles                [MaxBundles]*shardBundle // by flow.Record.Bundle
 	newestBundle           uint8                    // the share that new flows go to
 	slow                   slowQueue
+	gathered               gathered
 	waits                  waits
 	table                  *flow.Table
 	clocks                 map[*flow.Source]*flow.SourceClock
@@ -176,6 +177,7 @@ func (s *Shard) tick() {
 			delete(s.clocks, source)
 		}
 	}
+	s.scoreUnlessBusy()
 	s.publishDrift()
 	s.closeUnused()
 	s.options.Metrics.Set(telemetry.Flows, s.table.Len())
@@ -183,13 +185,18 @@ func (s *Shard) tick() {
 }
 
 func (s *Shard) handleBatch(b *flow.Batch) {
-	defer b.Release()
 	if b.OutOfBand {
 		for i := range b.Events {
 			s.handleEndReported(b.Source, &b.Events[i], b.Arrived)
 		}
-		return
+	} else {
+		s.handleTapBatch(b)
 	}
+	b.Release()
+	s.scoreUnlessBusy()
+}
+
+func (s *Shard) handleTapBatch(b *flow.Batch) {
 	clock := s.clocks[b.Source]
 	if clock == nil {
 		clock = flow.NewSourceClock(b.Source, s.wallTime(b.Arrived))
@@ -201,6 +208,9 @@ func (s *Shard) handleBatch(b *flow.Batch) {
 	}
 	for i := range b.Events {
 		e := &b.Events[i]
+		if s.gathered.flows > 0 && b.Source.Capture && e.Time >= s.gathered.until {
+			s.scoreGathered()
+		}
 		clock.AdvancePacket(e.Time)
 		s.expire(clock, b.Arrived)
 		s.handleEvent(clock, b, e)
@@ -229,6 +239,10 @@ func (s *Shard) expire(clock *flow.SourceClock, now time.Time) {
 		r := clock.Idle(s.table, after)
 		if r == flow.None {
 			break
+		}
+		if s.table.At(r).Asked {
+			s.scoreGathered()
+			continue
 		}
 		s.finish(r, trigger{reason: cascade.Timeout, packetTime: s.table.At(r).Last + s.idleTimeout, arrived: now})
 	}
@@ -271,6 +285,7 @@ func (s *Shard) handleBarrier(clock *flow.SourceClock, b *flow.Barrier, arrived 
 
 // drainPending handles the answers of all models that flows of the source wait for.
 func (s *Shard) drainPending(clock *flow.SourceClock) {
+	s.scoreGathered()
 	for clock.Scoring() > 0 {
 		if s.slow.len > 0 {
 			s.askOldestQueued()

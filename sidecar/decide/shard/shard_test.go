@@ -313,10 +313,14 @@ func TestDecisions(t *testing.T) {
 		{"final sync ends them", func(r *rig) { r.orig(1, 1, 100); r.orig(2, 1, 1); r.sync(true) }, []string{"2 b fast 1 accepted 0", "1 a slow 1 flow_end 1"}},
 		{"ids are free after a final sync", func(r *rig) { r.orig(1, 1, 1); r.sync(true); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 	}
-	for _, batched := range []bool{false, true} {
+	for _, how := range []string{"one by one", "batched", "gathered"} {
 		for _, test := range tests {
-			t.Run(fmt.Sprintf("%s/batched=%v", test.name, batched), func(t *testing.T) {
-				r := newRig(t, testBundle(t, batched, false), 100, true)
+			t.Run(test.name+"/"+how, func(t *testing.T) {
+				b := testBundle(t, how == "batched", false)
+				if how == "gathered" {
+					gatherRows(b, 8)
+				}
+				r := newRig(t, b, 100, true)
 				test.drive(r)
 				r.want(test.want...)
 				if len(r.errs) > 0 {

@@ -36,7 +36,7 @@ type laneNode struct {
 
 const (
 	laneRows    = 8
-	fewestLanes = 3 // rows that are scored faster at once than one by one
+	fewestLanes = 2 // rows that are scored faster at once than one by one
 	nodesStep   = 4 // nodes that are read before it is seen whether there may be more
 	nodeSize    = uint32(unsafe.Sizeof(laneNode{}))
 )
@@ -91,6 +91,14 @@ func (f *forest) newBatch() batch {
 		raw:       make([][laneRows]float64, f.Groups),
 		rows:      make([]float32, laneRows*len(f.Ensemble.Columns)),
 	}
+}
+
+// BatchSize implements model.Batched.
+func (s *scorer) BatchSize() int {
+	if s.lanes == nil {
+		return 1
+	}
+	return laneRows
 }
 
 // evaluateBatch finds the raw scores of up to eight rows. It returns false if a value

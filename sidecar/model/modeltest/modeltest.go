@@ -14,6 +14,8 @@ type Model struct {
 	Options int      // classes
 	// Answer fills in the probabilities of one row.
 	Answer func(probs, row []float32) error
+	// AtOnce is how many rows its scorers are best asked about at once, 0 as 1.
+	AtOnce int
 
 	mu      sync.Mutex
 	batches []int
@@ -74,5 +76,8 @@ func (s scorer) Score(probs, rows []float32, n int) error {
 	}
 	return nil
 }
+
+// BatchSize implements model.Batched.
+func (s scorer) BatchSize() int { return max(s.m.AtOnce, 1) }
 
 func (s scorer) Close() error { return nil }

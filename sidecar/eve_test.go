@@ -170,7 +170,7 @@ func (s *suricata) check(in []string, labels map[uint64]wire.Label) {
 			t.Errorf("the record of flow %d has no label", r.FlowID)
 		case got != nil && (wire.Label{
 			Flow: l.Flow, Label: got.Label, Score: got.Score, Stage: got.Stage, Packets: got.Packets,
-			LatencyUS: got.LatencyUS, Model: got.Model + "@" + got.Version, Reason: got.Reason,
+			LatencyUS: got.LatencyUS, Model: got.Model + "@" + got.Version, Reason: got.Reason, Margin: got.Margin,
 		}) != l:
 			t.Errorf("flow %d: the record says %+v, the tap was told %+v", r.FlowID, *got, l)
 		}

@@ -123,10 +123,10 @@ func answers(t *testing.T) (messages [][]byte, read []string) {
 		{Flow: id(t, "C"), Label: "unknown", Score: 0, Stage: "", Packets: 0, LatencyUS: -5, Model: strings.Repeat("m", 256), Reason: "partial"},
 		{Flow: id(t, strings.Repeat("C", 32)), Label: "größe", Score: 1, Packets: 1 << 20, LatencyUS: 1 << 40, Reason: "flow_end"},
 		{Flow: id(t, "C1"), Label: "a", LatencyUS: -1 << 40, Reason: "timeout"},
-		{Flow: id(t, "C2"), Label: "web", Score: 1, Reason: "accepted", Services: "http,ssl,tls"},
+		{Flow: id(t, "C2"), Label: "web", Score: 1, Reason: "accepted", Services: "http,ssl,tls", Margin: 0.75},
 	} {
-		add(fmt.Sprintf("label %v %s %g %s %d %d %s %s %s", l.Flow, dash([]byte(l.Label)), l.Score, dash([]byte(l.Stage)), l.Packets,
-			l.LatencyUS, dash([]byte(l.Model)), dash([]byte(l.Reason)), dash([]byte(l.Services))), func(e *wire.Encoder) error { return e.Label(&l) })
+		add(fmt.Sprintf("label %v %s %g %s %d %d %s %s %s %g", l.Flow, dash([]byte(l.Label)), l.Score, dash([]byte(l.Stage)), l.Packets,
+			l.LatencyUS, dash([]byte(l.Model)), dash([]byte(l.Reason)), dash([]byte(l.Services)), l.Margin), func(e *wire.Encoder) error { return e.Label(&l) })
 	}
 	add("welcome 10 120 0", func(e *wire.Encoder) error { return e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 120}) })
 	add("welcome 1024 2048 2048", func(e *wire.Encoder) error {
@@ -139,10 +139,13 @@ func answers(t *testing.T) (messages [][]byte, read []string) {
 
 // grown are messages as a later version of the protocol might send them.
 var grown = map[string]string{
-	"92630a":                             "other;end",         // an unknown type
-	"94122a93a178c0cb3ff0000000000000c3": "synced 42;end",     // fields behind the last
-	"93110182a161c0a77061636b65747305":   "welcome 5 0 0;end", // an unknown key
-	"93110180956301020391":               "welcome 0 0 0;cut",
+	"92630a":                                           "other;end",         // an unknown type
+	"94122a93a178c0cb3ff0000000000000c3":               "synced 42;end",     // fields behind the last
+	"93110182a161c0a77061636b65747305":                 "welcome 5 0 0;end", // an unknown key
+	"93110180956301020391":                             "welcome 0 0 0;cut",
+	"9910a143a161ca3f000000a00000a0a0":                 "label C 61 0.5 - 0 0 - - - 0;end", // of an earlier version
+	"9a10a143a161ca3f000000a00000a0a0a178":             "label C 61 0.5 - 0 0 - - 78 0;end",
+	"9c10a143a161ca3f000000a00000a0a0a178ca3e800000c0": "label C 61 0.5 - 0 0 - - 78 0.25;end",
 }
 
 // malformed are no messages: another type of value, elements or a field that are

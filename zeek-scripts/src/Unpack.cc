@@ -1,5 +1,6 @@
 #include "Unpack.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -287,16 +288,16 @@ constexpr Type types[] = {
     {19, Message::ErrorKind, 2},
 };
 
-// UnpackFields reads the fields of a message, the last one of a label if it has more
-// than it needs.
-bool UnpackFields(Reader& r, Message& m, bool more) {
+// UnpackFields reads the fields of a message, and of those that a label may lack as
+// many as it has.
+bool UnpackFields(Reader& r, Message& m, uint64_t more) {
     auto& l = m.label;
     uint64_t version = 0;
     switch ( m.kind ) {
         case Message::LabelKind:
             return r.Flow(l.flow, l.number) && r.Text(l.label) && r.Float(l.score) && r.Text(l.stage) &&
                    r.Uint(l.packets) && r.Int(l.latency_us) && r.Text(l.model) && r.Text(l.reason) &&
-                   (! more || r.Text(l.services));
+                   (more < 1 || r.Text(l.services)) && (more < 2 || r.Float(l.margin));
         case Message::WelcomeKind: return r.Uint(version) && UnpackNeed(r, m.need);
         case Message::SyncedKind: return r.Uint(m.token);
         case Message::ErrorKind: return r.Uint(m.code) && r.Text(m.text);
@@ -325,12 +326,12 @@ Outcome Unpack(std::string_view in, Message& message, size_t& size) {
         }
     if ( elements < read )
         return Outcome::Bad; // what follows is another message
-    bool more = elements > read;
+    auto more = message.kind == Message::LabelKind ? std::min<uint64_t>(elements - read, 2) : 0;
     message.label.services = {};
+    message.label.margin = 0;
     if ( ! UnpackFields(r, message, more) )
         return r.outcome;
-    if ( message.kind == Message::LabelKind && more )
-        read++;
+    read += more;
     for ( ; read < elements; read++ )
         if ( ! r.Skip() )
             return r.outcome;

@@ -21,6 +21,7 @@ struct Label {
     std::string_view model;
     std::string_view reason;
     std::string_view services; // names of protocols that go together with the label, separated by commas
+    double margin = 0;         // the score minus that of the next class
 };
 
 // WELCOME: what is wanted of each flow. Until it came, what the protocol allows.

@@ -307,7 +307,7 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 		}
 		s.replies = append(s.replies, wire.Label{
 			Flow: rec.Key.ID, Label: label, Score: o.score, Stage: stage, Packets: o.packets,
-			LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services,
+			LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services, Margin: o.margin,
 		})
 	}
 	if !clock.Source.Capture {

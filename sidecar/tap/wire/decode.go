@@ -188,10 +188,13 @@ func (d *Decoder) label(m *Message) {
 	l.LatencyUS = d.int("latency_us")
 	d.share(&l.Model, "model")
 	d.share(&l.Reason, "reason")
-	if d.left == 0 {
-		l.Services = ""
-	} else {
+	// Earlier sidecars end here.
+	l.Services, l.Margin = "", 0
+	if d.left > 0 {
 		d.share(&l.Services, "services")
+	}
+	if d.left > 0 {
+		l.Margin = d.score("margin")
 	}
 	m.Label = *l
 }

@@ -132,27 +132,27 @@ func (e *Encoder) Stats(ts int64, sent, dropped uint64) error {
 	return e.flush()
 }
 
+// finite writes a finite number.
+func (e *Encoder) finite(field string, f float32) {
+	if !finite(f) {
+		e.refuse(field, whyScore)
+	}
+	e.mp.EncodeFloat32(f)
+}
+
 // Label writes LABEL.
 func (e *Encoder) Label(l *Label) error {
-	fields := 8
-	if l.Services != "" {
-		fields = 9
-	}
-	e.begin(KindLabel, fields)
+	e.begin(KindLabel, 10)
 	e.flow(l.Flow)
 	e.text("label", l.Label)
-	if !finite(l.Score) {
-		e.refuse("score", whyScore)
-	}
-	e.mp.EncodeFloat32(l.Score)
+	e.finite("score", l.Score)
 	e.text("stage", l.Stage)
 	e.int("packets", int64(l.Packets), math.MaxInt32)
 	e.mp.EncodeInt(l.LatencyUS)
 	e.text("model", l.Model)
 	e.text("reason", l.Reason)
-	if l.Services != "" {
-		e.text("services", l.Services)
-	}
+	e.text("services", l.Services)
+	e.finite("margin", l.Margin)
 	return e.flush()
 }
 

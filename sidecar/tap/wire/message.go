@@ -152,6 +152,7 @@ type Label struct {
 	Model     string  // "name@version" of the bundle
 	Reason    string  // what triggered the decision, for example "accepted"
 	Services  string  // protocols that go together with Label, separated by commas; empty: not known
+	Margin    float32 // Score minus that of the next class, 0 to 1
 }
 
 // Welcome answers HELLO: what the loaded bundle needs of each flow.

@@ -59,7 +59,7 @@ func documented(t *testing.T) []*Message {
 		{Kind: KindEnd, Flow: uid, Time: 1_700_000_001_000_000},
 		{Kind: KindSync, Token: 42, Final: true},
 		{Kind: KindStats, Time: 1_700_000_001_000_000, Sent: 1000, Dropped: 3},
-		{Kind: KindLabel, Flow: uid, Label: Label{Flow: uid, Label: "camera", Score: .96875, Stage: "first", Packets: 1, LatencyUS: 812, Model: "iot-device@1.0.0", Reason: "accepted", Services: "tls,ssl"}},
+		{Kind: KindLabel, Flow: uid, Label: Label{Flow: uid, Label: "camera", Score: .96875, Stage: "first", Packets: 1, LatencyUS: 812, Model: "iot-device@1.0.0", Reason: "accepted", Services: "tls,ssl", Margin: .9375}},
 		{Kind: KindWelcome, Welcome: Welcome{Version: 1, Packets: 10, RawBytes: 120}},
 		{Kind: KindSynced, Token: 42},
 		{Kind: KindError, Code: CodeVersion, Text: "this end speaks version 1"},

@@ -53,7 +53,7 @@ void Read(std::string_view in) {
             case Message::LabelKind:
                 std::cout << "label " << l.flow << " " << Hex(l.label) << " " << l.score << " " << Hex(l.stage) << " "
                           << l.packets << " " << l.latency_us << " " << Hex(l.model) << " " << Hex(l.reason) << " "
-                          << Hex(l.services) << ";";
+                          << Hex(l.services) << " " << l.margin << ";";
                 break;
             case Message::WelcomeKind:
                 std::cout << "welcome " << m.need.packets << " " << m.need.raw_bytes << " " << m.need.payload_bytes

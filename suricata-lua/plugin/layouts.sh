@@ -73,9 +73,10 @@ offsets() { # tag
 		#define DATA P(pkt_data)
 		#endif
 		int main(void) {
-			printf("{%d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d}, {%d, %d, %d, %d, %d, %d, %d, %d, %d}\n",
+			printf("{%d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d}, {%d, %d, %d, %d, %d, %d, %d, %d, %d, %d}\n",
 				P(sp), P(dp), P(proto), P(flags), P(flow), P(flow_hash), P(ts), P(IP4), P(IP6), P(pktlen), P(ext_pkt), DATA,
-				F(sp), F(dp), F(proto), F(flow_hash), F(lastts), F(flags), F(startts), F(todstpktcnt), F(tosrcpktcnt));
+				F(sp), F(dp), F(proto), F(flow_hash), F(lastts), F(flags), F(startts), F(todstpktcnt), F(tosrcpktcnt),
+				F(alproto));
 		}
 	END
 	gcc -std=gnu11 -w -DHAVE_CONFIG_H -D__SCFILENAME__=__FILE__ -I"$work/$1/stub" -I"$source" "$work/$1/probe.c" -o "$work/$1/probe" \

@@ -17,7 +17,7 @@ import (
 var layoutFields = []string{
 	"packet sp", "packet dp", "packet proto", "packet flags", "packet flow", "packet hash", "packet ts", "packet ip4",
 	"packet ip6", "packet size", "packet ext", "packet data", "flow sp", "flow dp", "flow proto", "flow hash", "flow lastts",
-	"flow flags", "flow startts", "flow to_server", "flow to_client",
+	"flow flags", "flow startts", "flow to_server", "flow to_client", "flow alproto",
 }
 
 // layoutRows are the rows of layouts.inc for a major version, as the compiler puts them
@@ -107,6 +107,9 @@ func wrongLayout(t *testing.T, e suricata) {
 	for i, field := range layoutFields {
 		if field == "packet ip6" && e.version == "8" {
 			continue // one with ip4
+		}
+		if field == "flow alproto" && e.version == "7" {
+			continue // read of 8 alone
 		}
 		t.Run(field, func(t *testing.T) {
 			column := 12 + 2*i

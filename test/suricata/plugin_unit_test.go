@@ -3,6 +3,7 @@ package suricata
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unicode/utf8"
 
 	"serveflow/sidecar/tap/wire"
 	"serveflow/test/engine"
@@ -28,7 +30,7 @@ func compile(t testing.TB, root, name string, flags ...string) (program string) 
 	plugin, shared := filepath.Join(root, "suricata-lua/plugin"), filepath.Join(root, "zeek-scripts/src")
 	args := append([]string{"-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread", "-I", filepath.Join(plugin, "src"), "-I", shared,
 		"-o", program, filepath.Join(plugin, "test", name+".cc")}, flags...)
-	for _, part := range []string{"Frame", "Labels", "Sender", "Worker"} {
+	for _, part := range []string{"Frame", "Labels", "Object", "Sender", "Texts", "Worker"} {
 		args = append(args, filepath.Join(plugin, "src", part+".cc"))
 	}
 	for _, part := range []string{"Pack", "Unpack", "Link"} {
@@ -149,6 +151,7 @@ func FuzzPlugin(f *testing.F) {
 	e := wire.NewEncoder(&b)
 	e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192})
 	e.Label(&wire.Label{Flow: wire.UintID(1 << 50), Label: "web", Score: 0.75, Stage: "s", Packets: 3, LatencyUS: -5, Model: "m@1", Reason: "accepted"})
+	e.Label(&wire.Label{Flow: wire.UintID(1 << 50), Label: `a"b\c`, Score: 1, Model: "größe", Services: "http,tls", Margin: 1e-30})
 	e.Synced(7)
 	e.Error(wire.CodeLimit, "too many")
 	f.Add(false, []byte(b.String()))
@@ -160,11 +163,20 @@ func FuzzPlugin(f *testing.F) {
 		if _, err := in.Write(append(head, data...)); err != nil {
 			t.Fatalf("%v\n%s", err, said.String())
 		}
-		if _, err := answers.ReadString('\n'); err != nil && err != io.EOF {
-			t.Fatal(err)
-		} else if err == io.EOF {
-			cmd.Wait()
-			t.Fatalf("it died:\n%s", said.String())
+		for {
+			line, err := answers.ReadString('\n')
+			if err == io.EOF {
+				cmd.Wait()
+				t.Fatalf("it died:\n%s", said.String())
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(line, `"serveflow":`) {
+				return
+			}
+			if !utf8.ValidString(line) || !json.Valid([]byte("{"+line+"}")) {
+				t.Errorf("no JSON: %q", line)
+			}
 		}
 	})
 }

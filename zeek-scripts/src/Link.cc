@@ -46,7 +46,7 @@ bool Link::Room(size_t bytes) {
     if ( fd < 0 ) {
         // Of what waits for a sidecar to come, the newest is worth most.
         counters.dropped += waiting;
-        batch.clear();
+        batch.Clear();
         waiting = 0;
         return bytes <= settings.buffer_bytes && ! stopped;
     }
@@ -70,24 +70,24 @@ bool Link::End(const FlowName& flow, int64_t ts_us) {
     return true;
 }
 
-bool Link::Adopt(std::string& messages, uint64_t count, int64_t ts_us) {
+bool Link::Adopt(Buffer& messages, uint64_t count, int64_t ts_us) {
     if ( stopped ) {
         counters.dropped += count;
-        messages.clear();
+        messages.Clear();
         return true;
     }
-    if ( Buffered() + messages.size() + stats_room > settings.buffer_bytes ) {
+    if ( Buffered() + messages.Size() + stats_room > settings.buffer_bytes ) {
         if ( fd >= 0 )
             return false;
         counters.dropped += waiting; // the newest is worth most
-        batch.clear();
+        batch.Clear();
         waiting = 0;
     }
-    if ( batch.empty() )
-        batch.swap(messages);
+    if ( batch.Empty() )
+        batch.Swap(messages);
     else
-        batch += messages;
-    messages.clear();
+        batch.Add(messages);
+    messages.Clear();
     Added(count, ts_us);
     return true;
 }
@@ -102,7 +102,7 @@ void Link::Added(uint64_t count, int64_t ts_us) {
         PackStats(batch, ts_us, counters.sent + waiting, counters.dropped);
         waiting++;
     }
-    if ( batch.size() >= settings.batch_bytes )
+    if ( batch.Size() >= settings.batch_bytes )
         Flush();
 }
 
@@ -125,7 +125,7 @@ void Link::Lose(const std::string& why, double wait) {
     }
     counters.sent -= aboard;
     counters.dropped += aboard;
-    flight.clear();
+    flight.Clear();
     flown = 0;
     aboard = 0;
     inbox.clear();
@@ -141,7 +141,7 @@ void Link::GiveUp(const std::string& why) {
         owner.OnReport(why);
     Lose(why);
     counters.dropped += waiting;
-    batch.clear();
+    batch.Clear();
     waiting = 0;
 }
 
@@ -192,15 +192,15 @@ void Link::Flush() {
 // connection goes on. Without a deadline it leaves what the socket does not take.
 bool Link::Write(Clock::time_point deadline) {
     while ( Pending() ) {
-        if ( flown == flight.size() ) {
-            flight.clear();
-            flight.swap(batch);
+        if ( flown == flight.Size() ) {
+            flight.Clear();
+            flight.Swap(batch);
             flown = 0;
             aboard = waiting;
             counters.sent += waiting;
             waiting = 0;
         }
-        auto n = send(fd, flight.data() + flown, flight.size() - flown, MSG_NOSIGNAL);
+        auto n = send(fd, flight.Data() + flown, flight.Size() - flown, MSG_NOSIGNAL);
         if ( n >= 0 ) {
             flown += static_cast<size_t>(n);
             continue;
@@ -221,7 +221,7 @@ bool Link::Write(Clock::time_point deadline) {
         if ( ! Wait(POLLIN | POLLOUT, deadline) )
             return false;
     }
-    flight.clear();
+    flight.Clear();
     flown = 0;
     aboard = 0;
     return true;
@@ -344,8 +344,8 @@ void Link::Close() {
     stopped = true;
     counters.sent -= aboard;
     counters.dropped += waiting + aboard;
-    batch.clear();
-    flight.clear();
+    batch.Clear();
+    flight.Clear();
     flown = 0;
     waiting = 0;
     aboard = 0;

@@ -90,8 +90,8 @@ public:
     bool End(const FlowName& flow, int64_t ts_us);
 
     // Adopt takes so many messages that somebody else has packed, and leaves the
-    // string empty. False: there is no room for them now.
-    bool Adopt(std::string& messages, uint64_t count, int64_t ts_us);
+    // buffer empty. False: there is no room for them now.
+    bool Adopt(Buffer& messages, uint64_t count, int64_t ts_us);
 
     // Lost counts messages that were dropped before they came here.
     void Lost(uint64_t count) { counters.dropped += count; }
@@ -133,8 +133,8 @@ private:
     bool Wait(short events, Clock::time_point deadline);
     bool Await(const std::function<bool()>& done, Clock::time_point deadline);
     void GiveUp(const std::string& why);
-    bool Pending() const { return ! batch.empty() || flown < flight.size(); }
-    size_t Buffered() const { return batch.size() + flight.size() - flown; }
+    bool Pending() const { return ! batch.Empty() || flown < flight.Size(); }
+    size_t Buffered() const { return batch.Size() + flight.Size() - flown; }
 
     Owner& owner;
     Settings settings;
@@ -146,9 +146,9 @@ private:
     bool stopped = false; // for good
     bool absent = false;  // and this was said
 
-    std::string batch;       // messages that wait
+    Buffer batch;            // messages that wait
     uint64_t waiting = 0;    // how many
-    std::string flight;      // bytes being written,
+    Buffer flight;           // bytes being written,
     size_t flown = 0;        // how many of them are,
     uint64_t aboard = 0;     // and the messages in them
     std::string inbox;       // bytes that are no whole message yet

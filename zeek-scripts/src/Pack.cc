@@ -66,8 +66,9 @@ private:
     template <int N>
     void Number(uint8_t format, uint64_t n) {
         Byte(format);
-        for ( int shift = 8 * (N - 1); shift >= 0; shift -= 8 )
-            Byte(static_cast<uint8_t>(n >> shift));
+        n = __builtin_bswap64(n) >> 8 * (8 - N);
+        std::memcpy(at, &n, N);
+        at += N;
     }
 
     void Raw(std::string_view s) {
@@ -78,14 +79,12 @@ private:
     char* at;
 };
 
-// Appends what write puts down, in one growth of the string.
+// Appends what write puts down, which is at most so many bytes.
 template <typename F>
-void Append(std::string& out, size_t most, F write) {
-    size_t before = out.size();
-    out.resize(before + most);
-    Writer w(out.data() + before);
+void Append(Buffer& out, size_t most, F write) {
+    Writer w(out.Room(most));
     write(w);
-    out.resize(w.At() - out.data());
+    out.Take(w.At());
 }
 
 } // namespace
@@ -100,7 +99,7 @@ std::string RunName() {
     return name;
 }
 
-void PackHello(std::string& out, const Hello& h) {
+void PackHello(Buffer& out, const Hello& h) {
     Append(out, 256 + 4 * max_text, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(0);
@@ -127,7 +126,7 @@ void PackHello(std::string& out, const Hello& h) {
     });
 }
 
-void PackPacket(std::string& out, const PacketInfo& p) {
+void PackPacket(Buffer& out, const PacketInfo& p) {
     auto raw = p.raw.substr(0, max_raw);
     Append(out, 96 + raw.size(), [&](Writer& w) {
         w.Byte(0x99);
@@ -143,7 +142,7 @@ void PackPacket(std::string& out, const PacketInfo& p) {
     });
 }
 
-void PackEnd(std::string& out, const FlowName& flow, int64_t ts_us) {
+void PackEnd(Buffer& out, const FlowName& flow, int64_t ts_us) {
     Append(out, 64, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(3);
@@ -152,7 +151,7 @@ void PackEnd(std::string& out, const FlowName& flow, int64_t ts_us) {
     });
 }
 
-void PackSync(std::string& out, uint64_t token, bool final) {
+void PackSync(Buffer& out, uint64_t token, bool final) {
     Append(out, 16, [&](Writer& w) {
         w.Byte(0x93);
         w.Uint(4);
@@ -161,7 +160,7 @@ void PackSync(std::string& out, uint64_t token, bool final) {
     });
 }
 
-void PackStats(std::string& out, int64_t ts_us, uint64_t sent, uint64_t dropped) {
+void PackStats(Buffer& out, int64_t ts_us, uint64_t sent, uint64_t dropped) {
     Append(out, 32, [&](Writer& w) {
         w.Byte(0x94);
         w.Uint(5);

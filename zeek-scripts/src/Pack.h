@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "Buffer.h"
+
 namespace serveflow {
 
 // What HELLO says of a tap.
@@ -56,10 +58,10 @@ constexpr size_t max_message = max_raw + max_flow + 64;
 
 // Each appends one message to out. Text beyond 256 bytes, raw beyond max_raw and
 // flows beyond max_flow are cut.
-void PackHello(std::string& out, const Hello& h);
-void PackPacket(std::string& out, const PacketInfo& p);
-void PackEnd(std::string& out, const FlowName& flow, int64_t ts_us);
-void PackSync(std::string& out, uint64_t token, bool final);
-void PackStats(std::string& out, int64_t ts_us, uint64_t sent, uint64_t dropped);
+void PackHello(Buffer& out, const Hello& h);
+void PackPacket(Buffer& out, const PacketInfo& p);
+void PackEnd(Buffer& out, const FlowName& flow, int64_t ts_us);
+void PackSync(Buffer& out, uint64_t token, bool final);
+void PackStats(Buffer& out, int64_t ts_us, uint64_t sent, uint64_t dropped);
 
 } // namespace serveflow

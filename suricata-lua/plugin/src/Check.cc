@@ -15,6 +15,9 @@ namespace serveflow {
 
 namespace {
 
+constexpr size_t flow_size = 256; // of what is read of a flow,
+constexpr uint32_t looked = 1024; // and of a packet
+
 // Larger than Suricata's own, with room for bytes behind a packet.
 constexpr size_t made_up = 1 << 16;
 
@@ -80,6 +83,20 @@ const char* FlowContradiction(const Engine& engine, const Layout& l, bool to_ser
     return nullptr;
 }
 
+// What AppLayerRequestProtocolChange copies: the flow's protocol, to where the one before
+// and those of both sides are kept.
+const char* ProtocolContradiction(const Engine& engine, const Layout& l) {
+    constexpr uint16_t some = 0x5aa5;
+    auto flow = MadeUp();
+    void* f = flow.get();
+    Write<uint16_t>(f, l.flow.alproto, some);
+    engine.change_protocol(f, 0, 0);
+    int copies = 0;
+    for ( uint16_t at = 0; at < flow_size; at += sizeof some )
+        copies += Read<uint16_t>(f, at) == some ? 1 : 0;
+    return copies == 4 ? nullptr : "the flow's protocol of applications";
+}
+
 // Mapped says whether so many bytes can be read, without reading them: the kernel
 // would, and says that it cannot.
 bool Mapped(const void* at, size_t size) {
@@ -94,9 +111,6 @@ bool Mapped(const void* at, size_t size) {
     return mapped;
 }
 
-constexpr size_t flow_size = 256; // of what is read of a flow,
-constexpr uint32_t looked = 1024; // and of a packet
-
 } // namespace
 
 std::string Contradiction(const Engine& engine, const Layout& layout) {
@@ -105,6 +119,8 @@ std::string Contradiction(const Engine& engine, const Layout& layout) {
         field = FlowContradiction(engine, layout, true);
     if ( ! field )
         field = FlowContradiction(engine, layout, false);
+    if ( ! field && engine.change_protocol )
+        field = ProtocolContradiction(engine, layout);
     return field ? field : "";
 }
 

@@ -40,12 +40,9 @@ std::string Engine::Find() {
     need(flow_destination_port, "FlowGetDestinationPort");
     if ( eight ) {
         need(register_eve, "SCEveRegisterCallback");
-        need(json_open, "SCJbOpenObject");
-        need(json_string, "SCJbSetString");
-        need(json_uint, "SCJbSetUint");
-        need(json_int, "SCJbSetInt");
-        need(json_float, "SCJbSetFloat");
-        need(json_close, "SCJbClose");
+        need(json_add, "SCJbSetFormatted");
+        need(protocol_name, "AppProtoToString");
+        need(change_protocol, "AppLayerRequestProtocolChange");
     }
     FindFunction(register_counter, "StatsRegisterGlobalCounter");
     FindFunction(stats_enabled, "StatsEnabled");

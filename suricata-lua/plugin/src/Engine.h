@@ -47,12 +47,9 @@ struct Engine {
 
     // 8 alone.
     bool (*register_eve)(EveFunction, void* user) = nullptr;
-    bool (*json_open)(void* json, const char* key) = nullptr;
-    bool (*json_string)(void* json, const char* key, const char* value) = nullptr;
-    bool (*json_uint)(void* json, const char* key, uint64_t value) = nullptr;
-    bool (*json_int)(void* json, const char* key, int64_t value) = nullptr;
-    bool (*json_float)(void* json, const char* key, double value) = nullptr;
-    bool (*json_close)(void* json) = nullptr;
+    bool (*json_add)(void* json, const char* member) = nullptr; // "key":value, as it is
+    const char* (*protocol_name)(uint16_t protocol) = nullptr;
+    bool (*change_protocol)(void* flow, uint16_t port, uint16_t protocol) = nullptr;
 
     // Find fills all in and says which of those that are needed is missing, "" if none.
     std::string Find();

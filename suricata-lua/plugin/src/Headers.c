@@ -40,13 +40,14 @@ SIZE(Flow, flags, 4);
 SIZE(Flow, startts, 8);
 SIZE(Flow, todstpktcnt, 4);
 SIZE(Flow, tosrcpktcnt, 4);
+SIZE(Flow, alproto, 2);
 _Static_assert(PKT_ZERO_COPY == 1U << 16, "zero_copy");
 _Static_assert((PKT_PSEUDO_STREAM_END | PKT_PSEUDO_DETECTLOG_FLUSH) == (1U << 9 | 1U << 27), "pseudo");
 
 // serveflow_layout has the members of Layout, in their order.
 const struct {
     unsigned version[3];
-    uint16_t packet[12], flow[9];
+    uint16_t packet[12], flow[10];
 } serveflow_layout = {
     {SERVEFLOW_MAJOR, SERVEFLOW_MINOR, SERVEFLOW_PATCH},
     {offsetof(Packet, sp), offsetof(Packet, dp), offsetof(Packet, proto), offsetof(Packet, flags),
@@ -54,5 +55,5 @@ const struct {
      offsetof(Packet, IP6), offsetof(Packet, pktlen), offsetof(Packet, ext_pkt), DATA},
     {offsetof(Flow, sp), offsetof(Flow, dp), offsetof(Flow, proto), offsetof(Flow, flow_hash),
      offsetof(Flow, lastts), offsetof(Flow, flags), offsetof(Flow, startts), offsetof(Flow, todstpktcnt),
-     offsetof(Flow, tosrcpktcnt)},
+     offsetof(Flow, tosrcpktcnt), offsetof(Flow, alproto)},
 };

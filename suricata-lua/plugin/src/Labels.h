@@ -11,9 +11,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <string_view>
 
+#include "Texts.h"
 #include "Unpack.h"
 
 namespace serveflow {
@@ -24,32 +23,37 @@ public:
     struct Entry {
         uint64_t flow = 0;
         int64_t latency_us = 0;
-        const char* label = nullptr;
-        const char* stage = nullptr;
-        const char* model = nullptr;   // the bundle's name
-        const char* version = nullptr; // and its version
-        const char* reason = nullptr;
-        double score = 0;
+        float score = 0;
+        float margin = 0;
         uint32_t packets = 0;
+        Texts::Number label = Texts::none; // none: no label is kept here
+        Texts::Number stage = 0;
+        Texts::Number model = 0;   // the bundle's name
+        Texts::Number version = 0; // and its version
+        Texts::Number reason = 0;
+        Texts::Number services = 0;
         bool over = false;
     };
 
-    Labels();
-    ~Labels();
+    Labels() : table(new Place[places]()) {}
     Labels(const Labels&) = delete;
     Labels& operator=(const Labels&) = delete;
 
     // Keep is called by one thread alone.
     void Keep(const Label& label);
 
-    // Find and Over may be called by any thread.
+    // Find, Over and Text may be called by any thread.
     bool Find(uint64_t flow, Entry& entry);
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
     bool Over(uint64_t flow);
 
-    // Kept and Refused count LABELs; refused are those with one text too many.
+    // Text is one of an entry that was found.
+    const Texts::Text& Text(Texts::Number n) const { return texts.At(n); }
+
+    // Kept and Refused count LABELs; refused are those with one text too many, or with
+    // what the protocol does not permit.
     uint64_t Kept() const { return kept.load(std::memory_order_relaxed); }
     uint64_t Refused() const { return refused.load(std::memory_order_relaxed); }
 
@@ -57,17 +61,14 @@ private:
     static constexpr size_t ways = 4;
     static constexpr size_t places = size_t{1} << 16;
     static constexpr size_t stripes = 64;
-    static constexpr size_t max_texts = 1024; // labels, stages, bundles and reasons are few
 
     using Place = std::array<Entry, ways>;
 
     static size_t At(uint64_t flow) { return (flow * 0x9e3779b97f4a7c15U) >> 48; }
-    const char* Text(std::string_view text);
 
     std::unique_ptr<Place[]> table;
     std::array<std::mutex, stripes> locks;
-    std::array<std::unique_ptr<std::string>, max_texts> texts;
-    size_t known = 0;
+    Texts texts;
     std::atomic<uint64_t> kept{0};
     std::atomic<uint64_t> refused{0};
 };

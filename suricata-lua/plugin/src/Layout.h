@@ -20,7 +20,7 @@ struct Layout {
         uint16_t sp, dp, proto, flags, flow, hash, ts, ip4, ip6, size, ext, data;
     } packet;
     struct {
-        uint16_t sp, dp, proto, hash, lastts, flags, startts, to_server, to_client;
+        uint16_t sp, dp, proto, hash, lastts, flags, startts, to_server, to_client, alproto;
     } flow;
 };
 

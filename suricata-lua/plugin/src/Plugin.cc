@@ -70,19 +70,9 @@ int EndFlow(void*, void*, void* flow) {
 
 // AddLabel writes the object "serveflow" into a record of EVE.
 void AddLabel(void*, const void* packet, void* flow, void* json, void*) {
-    Labels::Entry e;
-    if ( ! flow || ! tap->Label(flow, ! packet, e) )
-        return;
-    engine.json_open(json, "serveflow");
-    engine.json_string(json, "label", e.label);
-    engine.json_float(json, "score", e.score);
-    engine.json_string(json, "stage", e.stage);
-    engine.json_uint(json, "packets", e.packets);
-    engine.json_int(json, "latency_us", e.latency_us);
-    engine.json_string(json, "model", e.model);
-    engine.json_string(json, "version", e.version);
-    engine.json_string(json, "reason", e.reason);
-    engine.json_close(json);
+    Object object;
+    if ( flow && tap->Label(flow, ! packet, object) )
+        engine.json_add(json, object.Text());
 }
 
 std::string Setting(const char* name, const char* environment, const char* otherwise) {

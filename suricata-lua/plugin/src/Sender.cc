@@ -134,9 +134,9 @@ void Sender::Turn(Line& line) {
         w.CloseDue();
         link.Lost(w.dropped);
         w.dropped = 0;
-        if ( ! w.messages.empty() && link.Adopt(w.messages, w.count, w.newest) )
+        if ( ! w.messages.Empty() && link.Adopt(w.messages, w.count, w.newest) )
             w.count = 0;
-        if ( w.answered < w.asked && w.messages.empty() ) {
+        if ( w.answered < w.asked && w.messages.Empty() ) {
             asked = w.asked;
             until = w.until;
             final = w.final;

@@ -170,14 +170,18 @@ void Tap::End(const void* flow) {
     worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 
-bool Tap::Label(const void* flow, bool over, Labels::Entry& entry) {
+bool Tap::Label(const void* flow, bool over, Object& object) {
     if ( trial.State() == Trial::Failed )
         return false;
     auto id = FlowID(layout, flow);
-    if ( labels->Find(id, entry) )
-        return true;
-    Worker* worker = over && capture ? WorkerOf(flow) : nullptr;
-    return worker && worker->Sync(Until()) && labels->Find(id, entry);
+    Labels::Entry entry;
+    if ( ! labels->Find(id, entry) ) {
+        Worker* worker = over && capture ? WorkerOf(flow) : nullptr;
+        if ( ! worker || ! worker->Sync(Until()) || ! labels->Find(id, entry) )
+            return false;
+    }
+    object.Write(*labels, entry, engine.protocol_name(Read<uint16_t>(flow, layout.flow.alproto)));
+    return true;
 }
 
 } // namespace serveflow

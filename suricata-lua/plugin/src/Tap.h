@@ -13,6 +13,7 @@
 #include "Engine.h"
 #include "Labels.h"
 #include "Layout.h"
+#include "Object.h"
 #include "Sender.h"
 
 namespace serveflow {
@@ -50,9 +51,9 @@ public:
     void Packet(Worker& worker, const void* packet);
     void End(const void* flow);
 
-    // Label is the label of a flow, if it has one by now. In a capture the record of a
-    // flow that is over waits for it.
-    bool Label(const void* flow, bool over, Labels::Entry& entry);
+    // Label is what a record of a flow says of its label, if it has one by now. In a
+    // capture the record of a flow that is over waits for it.
+    bool Label(const void* flow, bool over, Object& object);
 
     uint64_t Sent() const { return sender ? sender->Sent() : 0; }
     uint64_t Dropped() const { return sender ? sender->Dropped() : 0; }
@@ -62,7 +63,7 @@ private:
     static constexpr uintptr_t both_sides = 3;
 
     const serveflow::Wanted& Need() const { return sender->Need(); }
-    bool Try(const void* packet);
+    [[gnu::noinline]] bool Try(const void* packet); // not in the way of all packets after them
     void SayFailed();
     Worker* WorkerOf(const void* flow) const {
         return reinterpret_cast<Worker*>(reinterpret_cast<uintptr_t>(engine.storage(flow, storage)) & ~both_sides);

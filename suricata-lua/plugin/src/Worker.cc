@@ -19,11 +19,11 @@ bool Worker::Room(std::unique_lock<std::mutex>& hold, size_t bytes) {
     if ( closed )
         return false;
     const auto& o = sender.Options();
-    if ( messages.size() + bytes <= o.link.buffer_bytes )
+    if ( messages.Size() + bytes <= o.link.buffer_bytes )
         return true;
     if ( o.link.hello.capture && ! impatient ) {
         auto deadline = std::chrono::steady_clock::now() + o.Patience();
-        auto fits = [&] { return closed || messages.size() + bytes <= o.link.buffer_bytes; };
+        auto fits = [&] { return closed || messages.Size() + bytes <= o.link.buffer_bytes; };
         sender.Kick();
         impatient = ! changed.wait_until(hold, deadline, fits);
         if ( ! impatient && ! closed )
@@ -36,7 +36,7 @@ bool Worker::Room(std::unique_lock<std::mutex>& hold, size_t bytes) {
 void Worker::Added(size_t before) {
     count++;
     auto full = sender.Options().link.batch_bytes;
-    if ( before < full && messages.size() >= full )
+    if ( before < full && messages.Size() >= full )
         sender.Kick();
 }
 
@@ -45,7 +45,7 @@ void Worker::Packet(const PacketInfo& p) {
     newest = p.ts_us;
     if ( ! Room(hold, p.raw.size() + largest) )
         return;
-    auto before = messages.size();
+    auto before = messages.Size();
     PackPacket(messages, p);
     Added(before);
 }
@@ -54,7 +54,7 @@ void Worker::End(uint64_t flow, int64_t ts_us) {
     std::unique_lock<std::mutex> hold(lock);
     if ( ! Room(hold, largest) )
         return;
-    auto before = messages.size();
+    auto before = messages.Size();
     PackEnd(messages, flow, ts_us);
     Added(before);
 }
@@ -69,7 +69,7 @@ void Worker::Closing(uint64_t flow, int64_t ts_us) {
 void Worker::CloseDue() {
     auto now = closing.empty() ? Clock::time_point{} : Clock::now();
     for ( ; ! closing.empty() && closing.front().at <= now; closing.pop_front() ) {
-        if ( messages.size() + largest > sender.Options().link.buffer_bytes ) {
+        if ( messages.Size() + largest > sender.Options().link.buffer_bytes ) {
             dropped++;
             continue;
         }

@@ -59,7 +59,7 @@ private:
 
     std::mutex lock; // of what follows
     std::condition_variable changed;
-    std::string messages;
+    Buffer messages;
     uint64_t count = 0;
     uint64_t dropped = 0;
     struct Ending {

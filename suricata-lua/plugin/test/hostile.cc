@@ -2,7 +2,8 @@
 //
 // Takes bytes that nobody vouches for, for the fuzz test in test/suricata: from standard
 // input, each with its length in four bytes before it, and a byte that says whether it
-// is what a sidecar sends (s) or a packet (p). It answers each with a line.
+// is what a sidecar sends (s) or a packet (p). It answers each with a line, after one for
+// each label that it kept: the object that EVE would have.
 
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 
 #include "Frame.h"
 #include "Labels.h"
+#include "Object.h"
 #include "Unpack.h"
 
 using namespace serveflow;
@@ -33,8 +35,16 @@ void Hear(Labels& labels, std::string_view in) {
         auto kept = labels.Kept();
         labels.Keep(m.label);
         Labels::Entry e;
-        if ( labels.Kept() > kept && (! labels.Find(m.label.number, e) || m.label.label != e.label) )
+        if ( labels.Kept() == kept )
+            continue;
+        if ( ! labels.Find(m.label.number, e) || m.label.label != labels.Text(e.label).plain )
             std::abort(); // not what was said
+        Object object;
+        object.Write(labels, e, "http");
+        if ( std::strtof(std::strstr(object.Text(), "\"score\":") + 8, nullptr) != e.score ||
+             std::strtof(std::strstr(object.Text(), "\"margin\":") + 9, nullptr) != e.margin )
+            std::abort();
+        std::printf("%s\n", object.Text());
     }
     std::printf("%d messages, %s\n", messages, outcome == Outcome::Bad ? "bad" : "cut");
 }

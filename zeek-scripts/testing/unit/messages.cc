@@ -75,15 +75,17 @@ int main() {
         std::string what;
         std::string flow;
         std::string raw;
-        std::string out;
+        Buffer out;
         in >> what;
         if ( what == "hello" ) {
             Hello h;
             in >> h.engine_version >> h.sensor >> h.pid >> h.capture >> h.run;
             PackHello(out, h);
         }
-        else if ( what == "run" )
-            out = RunName();
+        else if ( what == "run" ) {
+            std::cout << Hex(RunName()) << "\n";
+            continue;
+        }
         else if ( what == "packet" ) {
             PacketInfo p;
             int dir = 0;
@@ -122,6 +124,6 @@ int main() {
             delete[] exact;
             continue;
         }
-        std::cout << Hex(out) << "\n";
+        std::cout << Hex({out.Data(), out.Size()}) << "\n";
     }
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+
+#include "Object.h"
+
+#include <charconv>
+#include <cstring>
+
+namespace serveflow {
+
+namespace {
+
+// Lists says whether a name is one of those of a list, which commas separate.
+bool Lists(std::string_view list, std::string_view name) {
+    while ( ! list.empty() ) {
+        auto one = list.substr(0, list.find(','));
+        if ( one == name )
+            return true;
+        list.remove_prefix(std::min(one.size() + 1, list.size()));
+    }
+    return false;
+}
+
+} // namespace
+
+void Object::Add(std::string_view s) {
+    std::memcpy(at, s.data(), s.size());
+    at += s.size();
+}
+
+void Object::AddInteger(int64_t n) { at = std::to_chars(at, text.data() + text.size(), n).ptr; }
+
+// AddShare writes a number with the fewest digits that are the same in 32 bits, as the
+// label log does. Seven or eight decimals are enough for most shares, and are found at
+// a fifth of what to_chars needs.
+void Object::AddShare(float share) {
+    constexpr uint32_t whole = 100'000'000;
+    auto same = [&](uint32_t n) { return static_cast<float>(n / double{whole}) == share; };
+    auto n = share >= 0 && share <= 1 ? static_cast<uint32_t>(share * double{whole} + 0.5) : 0;
+    if ( ! same(n) ) {
+        at = std::to_chars(at, text.data() + text.size(), share).ptr;
+        return;
+    }
+    if ( auto shorter = (n + 5) / 10 * 10; same(shorter) )
+        n = shorter;
+    *at++ = static_cast<char>('0' + n / whole);
+    n %= whole;
+    if ( n == 0 )
+        return;
+    *at++ = '.';
+    for ( uint32_t digit = whole / 10; n > 0; n %= digit, digit /= 10 )
+        *at++ = static_cast<char>('0' + n / digit);
+}
+
+void Object::Write(const Labels& labels, const Labels::Entry& e, const char* protocol) {
+    at = text.data();
+    Add("\"serveflow\":{\"label\":");
+    Add(labels.Text(e.label).quoted);
+    Add(",\"score\":");
+    AddShare(e.score);
+    Add(",\"margin\":");
+    AddShare(e.margin);
+    Add(",\"stage\":");
+    Add(labels.Text(e.stage).quoted);
+    Add(",\"packets\":");
+    AddInteger(e.packets);
+    Add(",\"latency_us\":");
+    AddInteger(e.latency_us);
+    Add(",\"model\":");
+    Add(labels.Text(e.model).quoted);
+    Add(",\"version\":");
+    Add(labels.Text(e.version).quoted);
+    Add(",\"reason\":");
+    Add(labels.Text(e.reason).quoted);
+    // Where Suricata found no protocol, it says so by these names.
+    std::string_view services = labels.Text(e.services).plain;
+    std::string_view name = protocol ? protocol : "";
+    if ( ! services.empty() && ! name.empty() && name != "failed" && name != "unknown" )
+        Add(Lists(services, name) ? ",\"agrees\":true" : ",\"agrees\":false");
+    Add({"}", 2}); // and what ends a text in C
+}
+
+} // namespace serveflow

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//
+// The object "serveflow" of a record of EVE, as text: Suricata's functions for each of
+// its members cost ten times as much. Nothing here knows of Suricata.
+
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "Labels.h"
+
+namespace serveflow {
+
+class Object {
+public:
+    // Write makes it of a label. Protocol is the name that Suricata gives to the flow's,
+    // or null.
+    void Write(const Labels& labels, const Labels::Entry& entry, const char* protocol);
+
+    // Text is "serveflow":{...}, with nothing before or after it.
+    const char* Text() const { return text.data(); }
+
+private:
+    void Add(std::string_view s);
+    void AddInteger(int64_t n);
+    void AddShare(float share);
+
+    // Twice the bytes of each text, should all have to be escaped, and what is between.
+    std::array<char, 5 * (2 * Texts::longest + 2) + 512> text;
+    char* at = nullptr;
+};
+
+} // namespace serveflow

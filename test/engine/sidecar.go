@@ -128,6 +128,7 @@ type Decision struct {
 	Total       uint64          `json:"flow_packets"` // replay only
 	Label       string          `json:"label"`
 	Score       float64         `json:"score"`
+	Margin      float64         `json:"margin"`
 	Packets     int             `json:"packets"`
 	Reason      string          `json:"reason"`
 }

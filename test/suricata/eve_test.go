@@ -88,6 +88,7 @@ func documented(t *testing.T, dir string) {
 type label struct {
 	Label  string  `json:"label"`
 	Score  float64 `json:"score"`
+	Margin float64 `json:"margin"`
 	Reason string  `json:"reason"`
 }
 
@@ -119,7 +120,7 @@ func compareRecords(t *testing.T, e suricata, plain, enriched []byte, made []eng
 	t.Helper()
 	decided := map[string]label{}
 	for _, d := range made {
-		decided[string(d.Flow)] = label{d.Label, d.Score, d.Reason}
+		decided[string(d.Flow)] = label{d.Label, d.Score, d.Margin, d.Reason}
 	}
 	want := map[string]int{}
 	for line := range bytes.Lines(plain) {

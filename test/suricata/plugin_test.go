@@ -21,7 +21,7 @@ func (e suricata) holdRecords(t *testing.T, held *holding, c engine.Capture, thr
 	t.Helper()
 	decided := map[string]label{}
 	for _, d := range made {
-		decided[string(d.Flow)] = label{d.Label, d.Score, d.Reason}
+		decided[string(d.Flow)] = label{d.Label, d.Score, d.Margin, d.Reason}
 	}
 	records := map[string]int{}
 	for line := range bytes.Lines(eve) {

@@ -2,6 +2,7 @@ package suricata
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,8 @@ type suricata struct {
 	tap     string // "plugin", "output" (serveflow.lua), "rule" (serveflow-rule.lua) or "none"
 	events  string // what the tap sees, in the words of replay --events
 	args    []string
-	faults  bool // may be said
+	rules   string // a file of them, for a plugin
+	faults  bool   // may be said
 }
 
 func TestSuricata7(t *testing.T) {
@@ -161,7 +163,7 @@ func (e suricata) taps(t *testing.T) []string {
 	off := []string{"--set", "outputs.1.lua.enabled=no", "-S"}
 	switch e.tap {
 	case "plugin":
-		return slices.Concat(e.args, off, []string{os.DevNull, "--set", "plugins.0=" + plugin(t)})
+		return slices.Concat(e.args, off, []string{cmp.Or(e.rules, os.DevNull), "--set", "plugins.0=" + plugin(t)})
 	case "rule":
 		return slices.Concat(e.args, off, []string{rules(t, scripts), "--set", "security.lua.allow-rules=yes"})
 	case "output":

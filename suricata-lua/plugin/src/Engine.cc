@@ -44,6 +44,8 @@ std::string Engine::Find() {
         need(protocol_name, "AppProtoToString");
         need(change_protocol, "AppLayerRequestProtocolChange");
     }
+    FindFunction(find_variable, "VarNameStoreLookupByName");
+    FindFunction(set_flow_bit, "FlowBitSet");
     FindFunction(register_counter, "StatsRegisterGlobalCounter");
     FindFunction(stats_enabled, "StatsEnabled");
     return missing;

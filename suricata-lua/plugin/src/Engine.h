@@ -35,6 +35,10 @@ struct Engine {
     void* (*storage)(const void* flow, int id) = nullptr;
     int (*set_storage)(void* flow, int id, void* value) = nullptr;
 
+    // Flow bits, as far as rules name them. Where they are missing no rule has labels.
+    uint32_t (*find_variable)(const char* name, int type) = nullptr; // 0: no rule names it
+    void (*set_flow_bit)(void* flow, uint32_t bit) = nullptr;        // its flow is locked
+
     // What the layout is checked with.
     int (*packet_set_data)(void* packet, const uint8_t* data, uint32_t size) = nullptr;
     uint32_t* default_packet_size = nullptr; // of the bytes behind a packet

@@ -6,6 +6,7 @@
 #include "suricata-common.h"
 #include "decode.h"
 #include "flow.h"
+#include "util-var.h"
 
 // Suricata 7 keeps the IP headers and the bytes of a packet elsewhere than 8.
 #if SERVEFLOW_MAJOR == 7
@@ -43,6 +44,7 @@ SIZE(Flow, tosrcpktcnt, 4);
 SIZE(Flow, alproto, 2);
 _Static_assert(PKT_ZERO_COPY == 1U << 16, "zero_copy");
 _Static_assert((PKT_PSEUDO_STREAM_END | PKT_PSEUDO_DETECTLOG_FLUSH) == (1U << 9 | 1U << 27), "pseudo");
+_Static_assert(VAR_TYPE_FLOW_BIT == 5, "flow_bit");
 
 // serveflow_layout has the members of Layout, in their order.
 const struct {

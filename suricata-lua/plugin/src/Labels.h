@@ -52,6 +52,9 @@ public:
     // Text is one of an entry that was found.
     const Texts::Text& Text(Texts::Number n) const { return texts.At(n); }
 
+    // Known is how many texts came so far, for the thread that calls Keep.
+    size_t Known() const { return texts.Count(); }
+
     // Kept and Refused count LABELs; refused are those with one text too many, or with
     // what the protocol does not permit.
     uint64_t Kept() const { return kept.load(std::memory_order_relaxed); }

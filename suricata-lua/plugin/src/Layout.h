@@ -45,6 +45,8 @@ inline void Write(void* of, uint16_t offset, T value) {
 constexpr uint32_t zero_copy = 1U << 16;
 constexpr uint32_t pseudo = 1U << 9 | 1U << 27; // Suricata made the packet up
 
+constexpr int flow_bit = 5; // the type of a variable's name
+
 // A time of Suricata's: 44 bits of seconds below 20 of microseconds.
 inline int64_t Micros(uint64_t t) { return static_cast<int64_t>((t & 0xfffffffffff) * 1000000 + (t >> 44)); }
 

@@ -89,7 +89,8 @@ Tap::Settings Settings() {
     s.version = s.version.substr(0, s.version.find(' '));
     s.socket = Setting("serveflow.socket", "SERVEFLOW_SOCKET", "/run/serveflow/serveflow.sock");
     s.sensor = Setting("serveflow.sensor", "SERVEFLOW_SENSOR", "suricata");
-    s.labels = engine.major >= 8 && Yes(Setting("serveflow.labels", nullptr, "yes"));
+    // In 7 for rules alone.
+    s.labels = Yes(Setting("serveflow.labels", nullptr, engine.major >= 8 ? "yes" : "no"));
     s.waits = Yes(Setting("serveflow.wait", nullptr, "yes"));
     auto text = Setting("serveflow.buffer", nullptr, "1048576");
     char* end = nullptr;
@@ -120,7 +121,9 @@ void Start() {
     engine.register_packets(engine.major >= 8 ? logger_user : 0, "serveflow", SendPacket, WantPacket, nullptr,
                             StartThread, FinishThread, nullptr);
     engine.register_flows("serveflow", EndFlow, nullptr, StartFlows, FinishFlows, nullptr);
-    if ( settings.labels && ! engine.register_eve(AddLabel, nullptr) )
+    if ( settings.labels && (! engine.find_variable || ! engine.set_flow_bit) )
+        Say(Level::Warning, "this Suricata does not let a plugin set flow bits: no rule will see a label");
+    if ( settings.labels && engine.register_eve && ! engine.register_eve(AddLabel, nullptr) )
         Say(Level::Error, "Suricata takes no EVE callback: no record will have a label");
 }
 

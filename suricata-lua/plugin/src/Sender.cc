@@ -98,6 +98,7 @@ void Sender::Run() {
         for ( Line* line : all )
             Turn(*line);
         Count(all);
+        Look();
         Rest(all);
     }
     for ( Line* line : all ) {
@@ -154,6 +155,19 @@ void Sender::Turn(Line& line) {
     else
         link.Flush();
     link.Read();
+}
+
+// Look lets the owner look at what labels there are, when there are others, and once a
+// second.
+void Sender::Look() {
+    if ( ! labels || ! settings.look )
+        return;
+    auto now = Clock::now();
+    if ( labels->Known() == known && now - looked < std::chrono::seconds(1) )
+        return;
+    known = labels->Known();
+    looked = now;
+    settings.look();
 }
 
 // Rest waits for the next round: live for the time alone, so that labels do not

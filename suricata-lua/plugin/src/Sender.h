@@ -34,6 +34,7 @@ public:
     struct Settings {
         serveflow::Settings link;
         std::function<void(const std::string&)> report; // what a person should know
+        std::function<void()> look;                     // called by the thread, see Look
         std::chrono::milliseconds rest{20};             // live, between two rounds
 
         std::chrono::duration<double> Patience() const { return std::chrono::duration<double>(link.patience); }
@@ -69,6 +70,7 @@ private:
     void Turn(Line& line);
     void Rest(const std::vector<Line*>& lines);
     void Count(const std::vector<Line*>& lines);
+    void Look();
     void Report(const std::string& text);
 
     Settings settings;
@@ -81,6 +83,8 @@ private:
     int kicked = -1;           // an eventfd
     std::string said;          // the last report,
     Clock::time_point said_at; // and when
+    size_t known = 0;          // texts of labels, when it looked last,
+    Clock::time_point looked;  // and when
     std::atomic<uint64_t> sent{0};
     std::atomic<uint64_t> dropped{0};
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "Frame.h"
 
@@ -50,6 +51,8 @@ Worker* Tap::Start() {
             s.link.batch_bytes = std::min<size_t>(1 << 16, settings.buffer_bytes / 2);
             s.link.patience = capture_patience;
             s.report = [](const std::string& text) { Say(Level::Notice, text); };
+            if ( engine.find_variable && engine.set_flow_bit )
+                s.look = [this] { LookForRules(); };
             sender = std::make_unique<Sender>(std::move(s), labels.get());
         }
         worker = sender->Add();
@@ -105,6 +108,12 @@ void Tap::SayFailed() {
 void Tap::Packet(Worker& worker, const void* packet) {
     if ( (Read<uint32_t>(packet, layout.packet.flags) & pseudo) != 0 )
         return;
+    auto* flow = Read<void*>(packet, layout.packet.flow);
+    if ( ruled.load(std::memory_order_relaxed) ) {
+        SetBit(flow, worker);
+        if ( ! Sends(flow) )
+            return;
+    }
     uint32_t size = 0;
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
@@ -117,7 +126,6 @@ void Tap::Packet(Worker& worker, const void* packet) {
     }
     if ( ! Look(ip, size, frame) || frame.icmp_error )
         return;
-    auto* flow = Read<void*>(packet, layout.packet.flow);
     Mark(flow, worker, 0);
     auto raw = std::min({frame.size + Need().payload_bytes.load(std::memory_order_relaxed),
                          Need().raw_bytes.load(std::memory_order_relaxed), size});
@@ -133,14 +141,47 @@ void Tap::Packet(Worker& worker, const void* packet) {
         Close(worker, flow, p, ip + frame.transport);
 }
 
-// Mark keeps in the flow which worker its packets come to, and by which sides it was
-// closed, in the bits of the pointer that are always 0.
-uintptr_t Tap::Mark(void* flow, Worker& worker, uintptr_t sides) {
-    auto before = reinterpret_cast<uintptr_t>(engine.storage(flow, storage));
-    auto after = reinterpret_cast<uintptr_t>(&worker) | (before & both_sides) | sides;
+// Mark keeps in the flow which worker its packets come to, and adds marks to those it
+// has.
+uintptr_t Tap::Mark(void* flow, Worker& worker, uintptr_t more) {
+    auto before = State(flow);
+    auto after = reinterpret_cast<uintptr_t>(&worker) | (before & marks) | more;
     if ( after != before )
         engine.set_storage(flow, storage, reinterpret_cast<void*>(after));
-    return after & both_sides;
+    return after & marks;
+}
+
+// A Bit is the name of the flow bit of a label.
+struct Bit {
+    explicit Bit(const std::string& label) {
+        std::memcpy(name, "serveflow.", 10);
+        std::memcpy(name + 10, label.c_str(), label.size() + 1);
+    }
+    char name[10 + Texts::longest + 1];
+};
+
+// SetBit sets the bit of a flow's label, once, if there is a label and a rule names it:
+// rules see it from the flow's next packet on. Suricata, which runs this for a packet of
+// the flow, has locked it. Rules may be others each time, so that nothing is remembered
+// of them.
+void Tap::SetBit(void* flow, Worker& worker) {
+    Labels::Entry entry;
+    if ( (State(flow) & told) != 0 || ! labels->Find(FlowID(layout, flow), entry) )
+        return;
+    Bit bit(labels->Text(entry.label).plain);
+    if ( auto n = engine.find_variable(bit.name, flow_bit) )
+        engine.set_flow_bit(flow, n);
+    Mark(flow, worker, told);
+}
+
+// LookForRules says whether any rule names one of the labels that came so far.
+void Tap::LookForRules() {
+    bool named = false;
+    for ( size_t n = 0; n < labels->Known() && ! named; n++ ) {
+        Bit bit(labels->Text(static_cast<Texts::Number>(n)).plain);
+        named = engine.find_variable(bit.name, flow_bit) != 0;
+    }
+    ruled.store(named, std::memory_order_relaxed);
 }
 
 // Close sees a connection that ends before all packets that are wanted came: its label
@@ -152,7 +193,7 @@ void Tap::Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* 
         return;
     uint16_t from = static_cast<uint16_t>(tcp[0] << 8 | tcp[1]);
     uintptr_t side = from == Read<uint16_t>(flow, layout.flow.sp) ? 1 : 2;
-    if ( Mark(flow, worker, (tcp[13] & rst) != 0 ? both_sides : side) == both_sides )
+    if ( (Mark(flow, worker, (tcp[13] & rst) != 0 ? both_sides : side) & both_sides) == both_sides )
         worker.Closing(p.flow.number, p.ts_us);
 }
 

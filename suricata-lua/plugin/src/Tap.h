@@ -39,13 +39,13 @@ public:
     Worker* Start();
     void Finish(Worker& worker);
 
-    // Wanted says whether a packet is to be sent: it costs a look at the two counters
-    // of its flow.
+    // Wanted says whether a packet is to be sent, which costs a look at the two counters
+    // of its flow, or whether rules ask for the label that its flow may have.
     bool Wanted(const void* packet) {
         if ( trial.State() != Trial::Passed && ! Try(packet) )
             return false;
         const auto* flow = Read<const void*>(packet, layout.packet.flow);
-        return flow && FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed);
+        return flow && (Sends(flow) || (ruled.load(std::memory_order_relaxed) && (State(flow) & told) == 0));
     }
 
     void Packet(Worker& worker, const void* packet);
@@ -60,15 +60,24 @@ public:
     uint64_t Labelled() const { return labels ? labels->Kept() : 0; }
 
 private:
+    // What is kept in the flow, beside its worker, in the bits of the pointer that are
+    // always 0: the sides by which it was closed, and whether its bit was set.
     static constexpr uintptr_t both_sides = 3;
+    static constexpr uintptr_t told = 4;
+    static constexpr uintptr_t marks = both_sides | told;
+    static_assert(alignof(Worker) > marks);
 
     const serveflow::Wanted& Need() const { return sender->Need(); }
     [[gnu::noinline]] bool Try(const void* packet); // not in the way of all packets after them
     void SayFailed();
-    Worker* WorkerOf(const void* flow) const {
-        return reinterpret_cast<Worker*>(reinterpret_cast<uintptr_t>(engine.storage(flow, storage)) & ~both_sides);
+    bool Sends(const void* flow) const {
+        return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed);
     }
-    uintptr_t Mark(void* flow, Worker& worker, uintptr_t sides);
+    uintptr_t State(const void* flow) const { return reinterpret_cast<uintptr_t>(engine.storage(flow, storage)); }
+    Worker* WorkerOf(const void* flow) const { return reinterpret_cast<Worker*>(State(flow) & ~marks); }
+    uintptr_t Mark(void* flow, Worker& worker, uintptr_t marks);
+    void SetBit(void* flow, Worker& worker);
+    void LookForRules();
     void Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* tcp);
     Worker::Deadline Until();
 
@@ -80,10 +89,11 @@ private:
     std::mutex lock;                 // of what follows
     std::unique_ptr<Labels> labels;
     std::unique_ptr<Sender> sender; // made with the first worker
+    std::atomic<bool> ruled{false}; // a rule names a label
     bool capture = false;
     bool closes = false;       // tells of the end of connections before Suricata does
     int working = 0;           // workers
-    int storage = -1;          // in flows: their worker
+    int storage = -1;          // in flows: their worker, and marks
     Worker::Deadline finish{}; // of all of them
 };
 

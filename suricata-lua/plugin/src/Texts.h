@@ -31,6 +31,9 @@ public:
     // UTF-8 without control characters, or there are too many. One thread alone calls it.
     Number Find(std::string_view text);
 
+    // Count is how many there are, for the thread that calls Find.
+    size_t Count() const { return known; }
+
     // At may be called by any thread that has the number from the one that calls Find,
     // in a way that orders the two.
     const Text& At(Number n) const { return *texts[n]; }

@@ -38,6 +38,9 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and print a summary."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
+	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
+
+	Manual       manualCmd       `cmd:"" hidden:"" help:"Write the manual page."`
 	BenchSidecar benchSidecarCmd `cmd:"" hidden:"" help:"The sidecar that bench measures."`
 }
 

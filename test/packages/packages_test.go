@@ -1,0 +1,218 @@
+// Package packages tests what "make packages" makes, as an operator would use it. It
+// wants SERVEFLOW_PACKAGES=1, root, Debian's mmdebstrap and systemd-container, and rpm
+// with cpio.
+package packages
+
+import (
+	"bytes"
+	"debug/elf"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	if os.Getenv("SERVEFLOW_PACKAGES") == "" {
+		t.Skip("SERVEFLOW_PACKAGES is not set")
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+}
+
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, out, &stderr)
+	}
+	return string(out)
+}
+
+// build makes the packages of a repository.
+func build(t *testing.T, repository, directory string) {
+	t.Helper()
+	output(t, filepath.Join(repository, "packaging/packages.sh"), directory)
+}
+
+var made string // where build has put them for all tests
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "serveflow-packages")
+	if err != nil {
+		panic(err)
+	}
+	made = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func packages(t *testing.T, pattern string) []string {
+	t.Helper()
+	if all, _ := filepath.Glob(filepath.Join(made, "*")); len(all) == 0 {
+		build(t, root, made)
+	}
+	found, err := filepath.Glob(filepath.Join(made, pattern))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no %s in %s: %v", pattern, made, err)
+	}
+	return found
+}
+
+// TestReproducible makes the packages of the same sources in another directory.
+func TestReproducible(t *testing.T) {
+	need(t, "git")
+	first := packages(t, "*")
+	copied := filepath.Join(t.TempDir(), "elsewhere")
+	output(t, "cp", "--archive", root, copied)
+	again := t.TempDir()
+	build(t, copied, again)
+	for _, path := range first {
+		a, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(again, filepath.Base(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: two builds of the same sources differ", filepath.Base(path))
+		}
+	}
+}
+
+var machines = map[string]elf.Machine{"amd64.deb": elf.EM_X86_64, "arm64.deb": elf.EM_AARCH64, "x86_64.rpm": elf.EM_X86_64, "aarch64.rpm": elf.EM_AARCH64}
+
+// unpack returns the directory of what a package holds.
+func unpack(t *testing.T, path string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if strings.HasSuffix(path, ".deb") {
+		output(t, "dpkg-deb", "--extract", path, dir)
+	} else {
+		output(t, "bash", "-o", "pipefail", "-c", `rpm2cpio "$0" | cpio --extract --make-directories --quiet --directory "$1"`, path, dir)
+	}
+	return dir
+}
+
+// TestContents holds the packages of both kinds against each other, and looks for what
+// they must have.
+func TestContents(t *testing.T) {
+	need(t, "dpkg-deb", "rpm", "rpm2cpio", "cpio")
+	for _, deb := range packages(t, "*.deb") {
+		_, arch, _ := strings.Cut(filepath.Base(deb), "_")
+		arch = strings.TrimSuffix(arch[strings.LastIndex(arch, "_")+1:], ".deb")
+		rpm := packages(t, "*."+map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[arch]+".rpm")[0]
+		output(t, "rpm", "--checksig", "--nosignature", rpm)
+		if config := output(t, "rpm", "--query", "--package", "--configfiles", rpm); config != "/etc/serveflow/serveflow.toml\n" {
+			t.Errorf("configuration of %s: %q", rpm, config)
+		}
+		if config := output(t, "dpkg-deb", "--info", deb, "conffiles"); config != "/etc/serveflow/serveflow.toml\n" {
+			t.Errorf("configuration of %s: %q", deb, config)
+		}
+		debVersion := strings.TrimSpace(output(t, "dpkg-deb", "--field", deb, "Version"))
+		rpmVersion := output(t, "rpm", "--query", "--package", "--queryformat", "%{VERSION}", rpm)
+		if debVersion != rpmVersion {
+			t.Errorf("versions %q and %q", debVersion, rpmVersion)
+		}
+
+		inDeb, inRPM := unpack(t, deb), unpack(t, rpm)
+		same(t, inDeb, inRPM)
+		for _, file := range []string{
+			"etc/serveflow/serveflow.toml", "usr/lib/systemd/system/serveflow.service", "usr/lib/sysusers.d/serveflow.conf",
+			"usr/lib/tmpfiles.d/serveflow.conf", "usr/share/man/man1/serveflow.1.gz", "usr/share/bash-completion/completions/serveflow",
+			"usr/share/serveflow/suricata/serveflow.lua", "usr/share/serveflow/suricata/serveflow/tap.lua", "usr/share/doc/serveflow/copyright",
+		} {
+			if info, err := os.Stat(filepath.Join(inDeb, file)); err != nil || info.Size() == 0 {
+				t.Errorf("%s: no %s", deb, file)
+			}
+		}
+		program, err := elf.Open(filepath.Join(inDeb, "usr/bin/serveflow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if program.Machine != machines[arch+".deb"] {
+			t.Errorf("%s holds a program for %v", deb, program.Machine)
+		}
+		if libraries, _ := program.ImportedLibraries(); len(libraries) > 0 {
+			t.Errorf("%s holds a program that wants %v", deb, libraries)
+		}
+		program.Close()
+	}
+}
+
+// same checks that two packages hold the same files; each has its own place for zsh.
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	list := func(dir string) string {
+		var all strings.Builder
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			name := strings.Replace(strings.TrimPrefix(path, dir), "vendor-completions", "site-functions", 1)
+			all.WriteString(info.Mode().String() + " " + name + " " + output(t, "sha256sum", "--tag", path)[len("SHA256 (")+len(path):])
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.String()
+	}
+	if x, y := list(a), list(b); x != y {
+		t.Errorf("the deb has\n%s\nthe rpm has\n%s", x, y)
+	}
+}
+
+// older is the package with an older version and another configuration, which a later
+// one is installed over.
+func older(t *testing.T, deb string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "old")
+	output(t, "dpkg-deb", "--raw-extract", deb, dir)
+	edit := func(file, from, to string) {
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := regexp.MustCompile(from).ReplaceAll(text, []byte(to))
+		if bytes.Equal(changed, text) {
+			t.Fatalf("%s has no %s", file, from)
+		}
+		if err := os.WriteFile(path, changed, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit("DEBIAN/control", `(?m)^Version: .*$`, "Version: 0.0~1")
+	edit("etc/serveflow/serveflow.toml", `(?m)^max_connections = 1024$`, "max_connections = 512")
+	if err := os.Remove(filepath.Join(dir, "DEBIAN/md5sums")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "old.deb")
+	output(t, "dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", dir, path)
+	return path
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	output(t, "cp", from, to)
+}

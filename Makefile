@@ -3,7 +3,7 @@
 SHELL      := /bin/bash
 # How long each fuzz target runs in "make fuzz".
 FUZZTIME   ?= 30s
-SCRIPTS     = .ci/run $(wildcard suricata-lua/plugin/*.sh packaging/*.sh test/*.sh test/*/*.sh)
+SCRIPTS     = .ci/run $(wildcard suricata-lua/plugin/*.sh packaging/*.sh packaging/scripts/* test/*.sh test/*/*.sh)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
@@ -82,6 +82,12 @@ microbench: ## run the benchmarks of all packages
 .PHONY: deps
 deps: ## bring libonnxruntime into build/onnxruntime
 	packaging/onnxruntime.sh
+
+.PHONY: packages test-packages
+packages: ## make deb and rpm for the architectures ARCHS (amd64 arm64), into build/packages
+	packaging/packages.sh
+test-packages: ## make packages and install, upgrade and remove them on a bare Debian 12 (root)
+	SERVEFLOW_PACKAGES=1 go test -count=1 -v -timeout 20m ./test/packages
 
 .PHONY: engines
 engines: ## install Suricata 7 and 8 for the end-to-end tests (Debian 12)

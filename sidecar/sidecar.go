@@ -195,6 +195,7 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 // registerMetrics lets the metrics see what others count.
 func (s *Sidecar) registerMetrics() {
 	s.Metrics.Read(telemetry.Peers, s.server.Peers)
+	s.Metrics.ReadStatus(s.status)
 	if dropped := s.options.LogDropped; dropped != nil {
 		s.Metrics.Read(telemetry.DropOwnLog, func() int { return int(dropped()) })
 	}
@@ -202,6 +203,16 @@ func (s *Sidecar) registerMetrics() {
 		s.Metrics.Read(telemetry.DropLogFull, func() int { return int(s.labels.Stats().Dropped) })
 		s.Metrics.Read(telemetry.LogErrors, func() int { return int(s.labels.Stats().Errors) })
 	}
+}
+
+// status is what /status says.
+func (s *Sidecar) status() telemetry.Status {
+	status := telemetry.Status{Version: s.options.Version, Bundle: s.pool.Bundle().Name(), Taps: s.server.Status()}
+	if s.eve != nil {
+		n := s.eve.Connections()
+		status.EVEConnections = &n
+	}
+	return status
 }
 
 // Alive is nil while every shard is at work.

@@ -35,6 +35,8 @@ type cli struct {
 	Extract extractCmd `cmd:"" help:"Extract a feature table for training from labelled captures."`
 	Tune    tuneCmd    `cmd:"" help:"Choose a cascade from trained candidates and write its bundle."`
 	Enrich  enrichCmd  `cmd:"" help:"Join labels into a Zeek conn.log or a Suricata eve.json."`
+	Doctor  doctorCmd  `cmd:"" help:"Find what is wrong between the IDS and the sidecar, and what to change."`
+	Top     topCmd     `cmd:"" help:"Watch a running sidecar: labels, stages, latencies, losses."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and print a summary."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
@@ -54,7 +56,7 @@ func main() {
 	parser, err := kong.New(&c, append(asTyped,
 		kong.Name("serveflow"),
 		kong.Description("Machine-learned labels on live traffic, beside Zeek and Suricata."),
-		kong.Vars{"bundle": config.Default().Bundle}, // of all commands that have a default
+		kong.Vars{"bundle": config.Default().Bundle, "metrics": metricsAddress()}, // of all commands that have a default
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)...)
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 	stopTimeout  = 2 * time.Second
 )
 
-// Handler serves GET /metrics and GET /healthz. The latter answers 200 while
+// Handler serves GET /metrics, GET /status and GET /healthz. The last answers 200 while
 // health returns nil, with a line for each warning, else 503 with the error's text. It serves nothing else:
 // no profiles.
 func (m *Metrics) Handler(health func() error) http.Handler {
@@ -34,6 +34,7 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             writeTimeout,
 	}))
+	mux.HandleFunc("GET /status", m.serveStatus)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")

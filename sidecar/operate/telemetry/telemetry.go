@@ -44,7 +44,8 @@ type Metrics struct {
 	shards   []*Shard
 	readings []reading
 	drift    func() []Drift
-	warnings []string        // for /healthz
+	warnings []string // for /healthz
+	status   func() Status
 	bundles  []*ServedBundle // the newest last
 	retired  decided         // with bundles that are no longer served
 }

@@ -147,6 +147,13 @@ func (s *Sink) Waiting() int {
 	return s.waiting.queue.Len()
 }
 
+// Connections is the number of connections that records come over.
+func (s *Sink) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // Reopen reopens the output, after another program has rotated it.
 func (s *Sink) Reopen() error { return s.out.Reopen() }
 

@@ -35,8 +35,11 @@ type peer struct {
 	reports  bool // it has sent STATS
 	welcomed bool // by the server's mutex: WELCOME was sent
 	counts   [wire.KindStats + 1]uint64
-	unknown  uint64 // messages of unknown type, as counted last
-	dropped  uint64 // by the tap, as it said last
+	unknown  uint64              // messages of unknown type, as counted last
+	dropped  uint64              // by the tap, as it said last
+	newest   int64               // time of the newest packet, µs
+	tap      telemetry.TapStatus // by the server's mutex: what HELLO and the kernel say
+	progress progress
 }
 
 // eventCells are the names that messages are counted under.
@@ -57,7 +60,7 @@ const maxTapDropped = 1 << 40
 // sending side, or when the server closes the connection.
 const lingerTime = 5 * time.Second
 
-func newPeer(s *Server, conn *net.UnixConn, place *unixsocket.Place, pid int, log zerolog.Logger) *peer {
+func newPeer(s *Server, conn *net.UnixConn, place *unixsocket.Place, pid int, uid uint32, log zerolog.Logger) *peer {
 	p := &peer{
 		server: s,
 		conn:   conn,
@@ -65,6 +68,7 @@ func newPeer(s *Server, conn *net.UnixConn, place *unixsocket.Place, pid int, lo
 		pid:    pid,
 		log:    log,
 		out:    newOutbox(s.options.Metrics),
+		tap:    telemetry.TapStatus{PID: pid, UID: uid},
 	}
 	p.in = wire.NewDecoder(p)
 	return p
@@ -147,7 +151,9 @@ func (p *peer) handshake() error {
 	}
 	p.stream = p.server.options.Router.Open(tap)
 	p.stream.Arrived = time.Now()
-	p.server.sendWelcome(p)
+	p.server.sendWelcome(p, telemetry.TapStatus{
+		PID: p.pid, UID: p.tap.UID, Sensor: h.Sensor, Engine: h.Engine, EngineVersion: h.EngineVersion, Mode: mode,
+	})
 	return nil
 }
 
@@ -193,6 +199,7 @@ func (p *peer) addEvent(m *wire.Message) {
 	if m.Kind == wire.KindMeta {
 		bytes = m.Payload
 	}
+	p.newest = max(p.newest, m.Time)
 	e := p.stream.Add(m.Flow, m.Time, bytes)
 	e.Dir = packet.Dir(m.Dir)
 	e.OrigPkts, e.RespPkts = m.OrigPkts, m.RespPkts
@@ -228,6 +235,12 @@ func (p *peer) stats(m *wire.Message) {
 func (p *peer) flush() {
 	if p.stream != nil {
 		p.stream.Flush()
+	}
+	if p.stream != nil {
+		p.progress.message.Store(p.stream.Arrived.UnixMicro())
+		p.progress.packet.Store(p.newest)
+		p.progress.dropped.Store(p.dropped)
+		p.progress.events.Add(p.counts[wire.KindPacket] + p.counts[wire.KindMeta] + p.counts[wire.KindEnd])
 	}
 	for kind, n := range p.counts {
 		if n > 0 {

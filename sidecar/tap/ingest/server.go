@@ -85,9 +85,10 @@ func (s *Server) SetNeeds(w wire.Welcome) bool {
 }
 
 // sendWelcome answers HELLO with WELCOME.
-func (s *Server) sendWelcome(p *peer) {
+func (s *Server) sendWelcome(p *peer, tap telemetry.TapStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p.tap = tap
 	p.welcomed = true
 	p.out.welcome(s.needs)
 }
@@ -142,7 +143,7 @@ func (s *Server) accept(conn *net.UnixConn) {
 		s.refuse(conn, log, wire.CodeLimit, fmt.Errorf("%w: see listen.max_connections", err))
 		return
 	}
-	p = newPeer(s, conn, place, pid, log)
+	p = newPeer(s, conn, place, pid, uid, log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.peers[p] = struct{}{}

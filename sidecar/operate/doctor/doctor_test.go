@@ -1,0 +1,421 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/doctor"
+	"serveflow/sidecar/operate/telemetry"
+	"serveflow/sidecar/tap/wire"
+)
+
+// tapVariable has the test binary be a tap, in a process of its own.
+const tapVariable = "SERVEFLOW_DOCTOR_TAP"
+
+func TestMain(m *testing.M) {
+	if socket, sensor, ok := strings.Cut(os.Getenv(tapVariable), " "); ok {
+		if _, err := connect(socket, wire.Hello{Version: wire.Version, Engine: "suricata", EngineVersion: "8.0.8", Sensor: sensor}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		io.Copy(io.Discard, os.Stdin) // until the test closes it
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// patient is a sidecar with the toy bundle, beside a machine of the test's own.
+type patient struct {
+	t *testing.T
+	doctor.Options
+	metrics *telemetry.Metrics
+	dump    string // of Suricata's configuration
+}
+
+func well(t *testing.T, change func(*config.Config)) *patient {
+	t.Helper()
+	toy, err := bundle.Open("../../../test/bundle/toy", bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := config.Default()
+	c.Listen.Socket, c.Labels.Path = filepath.Join(dir, "taps.sock"), filepath.Join(dir, "labels.jsonl")
+	c.EVE.Output = filepath.Join(dir, "eve.json")
+	if change != nil {
+		change(&c)
+	}
+	s, err := sidecar.Start(sidecar.Options{Config: c, Bundle: toy, Version: "1.2.3", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.Metrics.Handler(s.Health))
+	t.Cleanup(func() {
+		server.Close()
+		s.Stop(context.Background())
+		toy.Close()
+	})
+	c.Telemetry.Listen = server.Listener.Addr().String()
+	p := &patient{t: t, metrics: s.Metrics, Options: doctor.Options{
+		Config: c, Bundle: toy.Name(), Version: "1.2.3", Proc: filepath.Join(dir, "proc"), Now: time.Now,
+	}}
+	p.write("sys/net/core/wmem_default", "4194304\n")
+	p.Dump = func(context.Context, string, ...string) ([]byte, error) { return []byte(p.dump), nil }
+	return p
+}
+
+func (p *patient) write(file, text string) {
+	p.t.Helper()
+	path := filepath.Join(p.Proc, file)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// runs has an IDS run as somebody.
+func (p *patient) runs(comm string, uid, gid int, groups, cmdline string) {
+	p.write("4711/comm", comm+"\n")
+	p.write("4711/status", fmt.Sprintf("Name:\t%s\nUid:\t0\t%d\t%[2]d\t%[2]d\nGid:\t0\t%d\t%[3]d\t%[3]d\nGroups:\t%s\n", comm, uid, gid, groups))
+	p.write("4711/cmdline", strings.ReplaceAll(cmdline, " ", "\x00")+"\x00")
+}
+
+// held are connections that stay open: one that nobody holds is closed with the garbage.
+var held []net.Conn
+
+func dial(socket string) (net.Conn, error) {
+	conn, err := net.Dial("unix", socket)
+	if err == nil {
+		held = append(held, conn)
+	}
+	return conn, err
+}
+
+func connect(socket string, hello wire.Hello) (*wire.Encoder, error) {
+	conn, err := dial(socket)
+	if err != nil {
+		return nil, err
+	}
+	e := wire.NewEncoder(conn)
+	if err := e.Hello(&hello); err != nil {
+		return nil, err
+	}
+	_, err = conn.Read(make([]byte, 1)) // of WELCOME
+	return e, err
+}
+
+// tap connects one that has sent a packet of the given time.
+func (p *patient) tap(sensor string, sent time.Time) {
+	p.t.Helper()
+	e, err := connect(p.Config.Listen.Socket, wire.Hello{Version: wire.Version, Engine: "suricata", EngineVersion: "8.0.8", Sensor: sensor})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for range 2 { // what was read is counted when reading goes on
+		if err := e.Packet(&wire.Message{Flow: wire.UintID(1), Time: sent.UnixMicro(), OrigPkts: 1, Link: 101, Raw: []byte{0x45}}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// await examines until a finding is there, as what a tap sends takes its time.
+func (p *patient) await(level doctor.Level, text, do string) {
+	p.t.Helper()
+	var all []doctor.Finding
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		all = doctor.Examine(p.t.Context(), p.Options)
+		for _, f := range all {
+			if f.Level == level && strings.Contains(f.Text, text) && strings.Contains(f.Do, do) {
+				return
+			}
+		}
+	}
+	var shown strings.Builder
+	doctor.Write(&shown, all)
+	p.t.Errorf("no finding %v %q with %q in\n%s", level, text, do, &shown)
+}
+
+// goodDump is how Suricata reads a configuration that is right for a patient.
+func (p *patient) goodDump() string {
+	return "plugins = (null)\nplugins.0 = /usr/lib/serveflow/suricata/serveflow.so\nserveflow.socket = " + p.Config.Listen.Socket +
+		"\noutputs.3 = eve-log\noutputs.3.eve-log.enabled = yes\noutputs.3.eve-log.filetype = unix_stream\noutputs.3.eve-log.filename = " + p.Config.EVE.Listen + "\n"
+}
+
+func withEVE(c *config.Config) {
+	c.EVE.Listen = filepath.Join(filepath.Dir(c.Listen.Socket), "eve.sock")
+}
+
+// Where nothing is wrong, nothing is said to be.
+func TestWell(t *testing.T) {
+	p := well(t, withEVE)
+	p.runs("Suricata-Main", 0, 0, "", "suricata -c /etc/suricata/other.yaml -i eth0")
+	p.dump = p.goodDump()
+	p.Dump = func(_ context.Context, program string, args ...string) ([]byte, error) {
+		if got := program + " " + strings.Join(args, " "); got != "suricata --dump-config -c /etc/suricata/other.yaml" {
+			t.Errorf("asked %q", got)
+		}
+		return []byte(p.dump), nil
+	}
+	p.tap("suricata", time.Now())
+	if _, err := dial(p.Config.EVE.Listen); err != nil {
+		t.Fatal(err)
+	}
+	p.await(doctor.OK, `suricata 8.0.8, process `, "")
+	p.await(doctor.OK, "1 connections on", "")
+	for _, f := range doctor.Examine(t.Context(), p.Options) {
+		if f.Level == doctor.Wrong && !strings.Contains(f.Text, "4711") { // which is none of ours
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// Faults made on purpose: each is named, with what to change.
+func TestFaults(t *testing.T) {
+	nobody := func(p *patient) { p.runs("Suricata-Main", 65534, 65534, "", "suricata -c /etc/suricata/suricata.yaml") }
+	for name, c := range map[string]struct {
+		change   func(*config.Config)
+		harm     func(*patient)
+		level    doctor.Level
+		text, do string
+	}{
+		"no sidecar": {
+			harm:  func(p *patient) { p.Config.Listen.Socket += "s" },
+			level: doctor.Wrong, text: "taps.socks is not there", do: "systemctl start serveflow",
+		},
+		"a socket left behind": {
+			harm: func(p *patient) {
+				p.Config.Listen.Socket = filepath.Join(p.t.TempDir(), "left.sock")
+				l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.Config.Listen.Socket})
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				l.SetUnlinkOnClose(false)
+				l.Close()
+			},
+			level: doctor.Wrong, text: "nobody answers on", do: "a new sidecar replaces the file",
+		},
+		"another program on the port": {
+			harm: func(p *patient) {
+				other := httptest.NewServer(nil)
+				p.t.Cleanup(other.Close)
+				p.Config.Telemetry.Listen = other.Listener.Addr().String()
+			},
+			level: doctor.Wrong, text: "/status answers 404: is it an older sidecar, or another program?", do: "restart",
+		},
+		"nobody on the port": {
+			harm:  func(p *patient) { p.Config.Telemetry.Listen = "127.0.0.1:1" },
+			level: doctor.Wrong, text: "nobody answers on 127.0.0.1:1", do: "give the doctor its configuration",
+		},
+		"an older program runs": {
+			harm:  func(p *patient) { p.Version = "1.2.4" },
+			level: doctor.Wrong, text: "version 1.2.3 runs, and 1.2.4 is installed", do: "systemctl restart serveflow",
+		},
+		"another bundle is served": {
+			harm:  func(p *patient) { p.Bundle = "mine@2.0.0" },
+			level: doctor.Wrong, text: "toy@1.0.0 is served, and the configuration names mine@2.0.0", do: "systemctl reload serveflow",
+		},
+		"no tap": {
+			harm:  func(p *patient) { p.runs("zeek", 0, 0, "", "zeek -i eth0 local") },
+			level: doctor.Wrong, text: "no IDS is connected", do: "zeek runs: load its tap",
+		},
+		"no HELLO": {
+			harm: func(p *patient) {
+				if _, err := dial(p.Config.Listen.Socket); err != nil {
+					p.t.Fatal(err)
+				}
+			},
+			level: doctor.Wrong, text: fmt.Sprintf("process %d of user %d is connected and has not said HELLO", os.Getpid(), os.Getuid()), do: "HELLO",
+		},
+		"a tap without packets": {
+			harm: func(p *patient) {
+				if _, err := connect(p.Config.Listen.Socket, wire.Hello{Version: wire.Version, Engine: "zeek", Sensor: "worker-1"}); err != nil {
+					p.t.Fatal(err)
+				}
+			},
+			level: doctor.Wrong, text: `sensor "worker-1": connected, and has sent no packet`, do: "its interface",
+		},
+		"a silent tap": {
+			harm: func(p *patient) {
+				p.tap("suricata", time.Now())
+				p.Now = func() time.Time { return time.Now().Add(10 * time.Minute) }
+			},
+			level: doctor.Wrong, text: `sensor "suricata": silent for 10m`, do: "its own statistics",
+		},
+		"a wrong clock": {
+			harm:  func(p *patient) { p.tap("suricata", time.Now().Add(-time.Hour)) },
+			level: doctor.Wrong, text: "its packets are dated -1h0m0s from the sidecar's clock", do: "timedatectl set-ntp true",
+		},
+		"two with one name": {
+			harm: func(p *patient) {
+				p.tap("suricata", time.Now())
+				other := exec.Command(os.Args[0])
+				other.Env = append(os.Environ(), tapVariable+"="+p.Config.Listen.Socket+" suricata")
+				in, err := other.StdinPipe()
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				if err := other.Start(); err != nil {
+					p.t.Fatal(err)
+				}
+				p.t.Cleanup(func() { in.Close(); other.Wait() })
+			},
+			level: doctor.Wrong, text: "calls itself the same: their flows are mixed up", do: "SERVEFLOW_SENSOR",
+		},
+		"a Suricata that is too old": {
+			harm: func(p *patient) {
+				if _, err := connect(p.Config.Listen.Socket, wire.Hello{Version: wire.Version, Engine: "suricata", EngineVersion: "6.0.20", Sensor: "s"}); err != nil {
+					p.t.Fatal(err)
+				}
+			},
+			level: doctor.Note, text: "suricata 6.0.20, process", do: "use suricata 7.x or 8.x",
+		},
+		"another sensor": {
+			change: withEVE,
+			harm:   func(p *patient) { p.tap("sensor-2", time.Now()) },
+			level:  doctor.Wrong, text: `eve.sensor is "suricata", and Suricata's tap calls itself "sensor-2"`, do: "[eve]\nsensor = \"sensor-2\"",
+		},
+		"no EVE": {
+			change: withEVE, level: doctor.Wrong, text: "Suricata is not connected to", do: "filetype: unix_stream",
+		},
+		"small buffers": {
+			change: withEVE,
+			harm:   func(p *patient) { p.write("sys/net/core/wmem_default", "212992\n") },
+			level:  doctor.Note, text: "net.core.wmem_default is 212992", do: "sysctl -w net.core.wmem_default=4194304",
+		},
+		"the socket is not for its user": {
+			harm: nobody, level: doctor.Wrong, text: "(process 4711, user nobody, group nogroup) may not", do: "",
+		},
+		"not among allow_uids": {
+			change: func(c *config.Config) { c.Listen.AllowUIDs = []uint32{0} },
+			harm:   nobody,
+			level:  doctor.Wrong, text: "is not among listen.allow_uids", do: "add 65534 to listen.allow_uids",
+		},
+		"run-as": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = p.goodDump() + "run-as.user = nobody\n"
+			},
+			level: doctor.Wrong, text: "Suricata's run-as (user nobody, group nogroup, and no other group) may not", do: "",
+		},
+		"a run-as that there is not": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = p.goodDump() + "run-as.user = no-such-user\n"
+			},
+			level: doctor.Wrong, text: "run-as: user no-such-user", do: "create the user",
+		},
+		"no tap in suricata.yaml": {
+			harm:  func(p *patient) { p.runs("Suricata-Main", 0, 0, "", "suricata"); p.dump = "plugins = (null)\n" },
+			level: doctor.Wrong, text: "/etc/suricata/suricata.yaml loads no tap", do: "serveflow.so",
+		},
+		"Lua is not permitted in rules": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = "rule-files.0 = /etc/suricata/serveflow/serveflow.rules\nsecurity.lua.allow-rules = false\n"
+			},
+			level: doctor.Wrong, text: "Lua is not permitted in rules", do: "allow-rules: true",
+		},
+		"another socket in suricata.yaml": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = "plugins.0 = /usr/lib/suricata/serveflow.so\n"
+			},
+			level: doctor.Wrong, text: "the plugin looks for /run/serveflow/serveflow.sock, and the sidecar listens on", do: "serveflow:\n  socket: ",
+		},
+		"no eve-log in suricata.yaml": {
+			change: withEVE,
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = strings.ReplaceAll(p.goodDump(), "unix_stream", "regular")
+			},
+			level: doctor.Wrong, text: "/etc/suricata/suricata.yaml has no eve-log for", do: "filename: ",
+		},
+		"an eve-log and no listener": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.dump = "outputs.3.eve-log.filetype = unix_stream\noutputs.3.eve-log.filename = /run/serveflow/eve.sock\n"
+			},
+			level: doctor.Wrong, text: "sends records to /run/serveflow/eve.sock, where nobody listens", do: `listen = "/run/serveflow/eve.sock"`,
+		},
+		"a suricata.yaml that Suricata refuses": {
+			harm: func(p *patient) {
+				p.runs("Suricata-Main", 0, 0, "", "suricata")
+				p.Dump = func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("exit status 1") }
+			},
+			level: doctor.Note, text: "cannot be read by suricata: exit status 1", do: "--dump-config",
+		},
+		"drift": {
+			harm: func(p *patient) {
+				p.metrics.ReadDrift(func() []telemetry.Drift {
+					return []telemetry.Drift{{Cascade: "packet", Flows: 5000, PSI: []telemetry.PSI{{Of: "feature:p1_len", Value: 9}, {Of: "label", Value: 1.5}}}}
+				})
+			},
+			level: doctor.Wrong, text: "the labels of the flows are far from those that the bundle was calibrated on (PSI 1.50)", do: "docs/drift.md",
+		},
+		"a broken protocol": {
+			harm: func(p *patient) {
+				conn, err := dial(p.Config.Listen.Socket)
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				conn.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+			},
+			level: doctor.Wrong, text: "1 connections were closed because they broke the protocol", do: "the log names the byte",
+		},
+		"a tap that drops": {
+			harm: func(p *patient) {
+				e, err := connect(p.Config.Listen.Socket, wire.Hello{Version: wire.Version, Engine: "zeek", EngineVersion: "8.0.10", Sensor: "zeek"})
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				if err := e.Stats(time.Now().UnixMicro(), 100, 50); err != nil {
+					p.t.Fatal(err)
+				}
+			},
+			level: doctor.Wrong, text: "50 of its events were dropped", do: "more processor time",
+		},
+		"a refused reload": {
+			harm:  func(p *patient) { p.metrics.Reloaded(telemetry.ReloadRefused) },
+			level: doctor.Wrong, text: "the last reload was refused", do: "names the file",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := well(t, c.change)
+			if c.harm != nil {
+				c.harm(p)
+			}
+			p.await(c.level, c.text, c.do)
+		})
+	}
+}
+
+// A finding is printed in one piece, whatever is in it.
+func TestWrite(t *testing.T) {
+	var out strings.Builder
+	wrong, err := doctor.Write(&out, []doctor.Finding{
+		{Level: doctor.OK, Topic: "socket", Text: "s.sock"},
+		{Level: doctor.Wrong, Topic: "tap", Text: "sensor \x1b[2J", Do: "[eve]\nsensor = \"a\""},
+	})
+	if err != nil || wrong != 1 {
+		t.Errorf("%d, %v", wrong, err)
+	}
+	want := "ok      socket          s.sock\n" +
+		"WRONG   tap             sensor \\x1b[2J\n                        do: [eve]\n                        sensor = \"a\"\n"
+	if out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", &out, want)
+	}
+}

@@ -10,11 +10,11 @@ import (
 	"serveflow/sidecar/model"
 )
 
-// Job is one flow on its way through a batched stage. Jobs are made once and
-// go round: from Free to the caller, to Ask, back on the caller's channel, and
-// with Release to the next.
+// Job is one flow in a batched stage. Jobs are made once and reused: a caller takes
+// one from Free, passes it to Ask, gets it back on its channel and frees it with
+// Release.
 type Job[T any] struct {
-	Tag     T // the caller's
+	Tag     T // the caller's own
 	Verdict Verdict
 	Err     error
 
@@ -23,11 +23,11 @@ type Job[T any] struct {
 	done    chan<- *Job[T]
 }
 
-// Release gives the job back for another flow.
+// Release frees the job for another flow.
 func (j *Job[T]) Release() { j.batcher.free <- j }
 
-// Batcher asks one batched stage, many flows at a time, in a goroutine of its
-// own. The number of jobs bounds its queue.
+// Batcher scores one batched stage, many flows at a time, in its own goroutine. The
+// number of jobs bounds its queue.
 type Batcher[T any] struct {
 	stage   *Stage
 	free    chan *Job[T]
@@ -36,11 +36,11 @@ type Batcher[T any] struct {
 	batch   []*Job[T]
 	rows    []float32
 	probs   []float32
-	rowTime atomic.Int64 // ns for a row, of late
+	rowTime atomic.Int64 // ns per row, a moving average
 	done    sync.WaitGroup
 }
 
-// NewBatcher starts a batcher for stage i of c with so many jobs, asking for up to
+// NewBatcher starts a batcher with so many jobs for stage i of c. It scores up to
 // batch rows at once.
 func NewBatcher[T any](c *Cascade, i, jobs, batch int) (*Batcher[T], error) {
 	s := &c.Stages[i]
@@ -65,30 +65,30 @@ func NewBatcher[T any](c *Cascade, i, jobs, batch int) (*Batcher[T], error) {
 	return b, nil
 }
 
-// Free gives jobs that are not in use. A caller that must not wait takes one
-// only if there is one.
+// Free yields jobs that are not in use. A caller that must not wait receives
+// without blocking.
 func (b *Batcher[T]) Free() <-chan *Job[T] { return b.free }
 
-// Depth is the number of jobs that wait to be asked.
+// Depth is the number of queued jobs.
 func (b *Batcher[T]) Depth() int { return len(b.queue) }
 
-// EstimatedWait is about how long a job would wait that was queued now.
+// EstimatedWait is about how long a job queued now would wait.
 func (b *Batcher[T]) EstimatedWait() time.Duration {
 	return time.Duration(int64(len(b.queue)) * b.rowTime.Load())
 }
 
-// Jobs is the number of jobs there are.
+// Jobs is the number of jobs in all.
 func (b *Batcher[T]) Jobs() int { return cap(b.free) }
 
-// Ask queues a job for the flow whose first packets are given. It comes back
-// on done, with its note; while that is full the batcher waits.
+// Ask queues a job for the flow with these first packets. The job comes back on
+// done with its tag; while done is full the batcher blocks.
 func (b *Batcher[T]) Ask(j *Job[T], note T, packets []packet.Packet, done chan<- *Job[T]) {
 	j.Tag, j.done = note, done
 	b.stage.Plan.Encode(j.row, b.stage.inputs(packets))
 	b.queue <- j
 }
 
-// Close answers what is queued and stops. Nothing may be asked after it.
+// Close scores what is queued and stops. Ask must not be called afterwards.
 func (b *Batcher[T]) Close() error {
 	close(b.queue)
 	b.done.Wait()

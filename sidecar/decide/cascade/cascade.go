@@ -11,8 +11,8 @@ import (
 	"serveflow/sidecar/model/novelty"
 )
 
-// Unknown is the class of a flow that no stage was sure of, or that is like none
-// that the last was trained on.
+// Unknown is the class of a flow that no stage accepts, or that is novel to the
+// last stage.
 const Unknown = -1
 
 // Stage is one step of a cascade.
@@ -22,24 +22,24 @@ type Stage struct {
 	Plan    *feature.Plan
 	Model   model.Model
 	Measure Measure
-	// Thresholds has, for each class, the confidence from which the stage's
-	// word is taken. Above 1 the class is never accepted.
+	// Thresholds has, for each class, the confidence from which the stage's answer
+	// is accepted. Above 1 the class is never accepted.
 	Thresholds []float32
-	// Profile, if set, says how strange a flow is to the class that it is given
-	// to. One that is stranger than Novel says for the class is novel: the
-	// stage's word is not taken. A batched stage has none.
+	// Profile, if set, measures how novel a flow is to the class that the stage
+	// gives it. An answer above the class's MaxNovelty is rejected. A batched
+	// stage has no profile.
 	Profile    *novelty.Profile
 	MaxNovelty []float32
-	// Batched stages are asked many rows at a time, off the packet's way.
+	// Batched stages score many rows at a time, in another goroutine.
 	Batched bool
 }
 
-// inputs are the packets of a flow that the stage looks at.
+// inputs are the packets of a flow that the stage uses.
 func (s *Stage) inputs(flow []packet.Packet) []packet.Packet {
 	return flow[:min(len(flow), s.Packets)]
 }
 
-// Cascade is a row of stages over one set of classes.
+// Cascade is a sequence of stages over one set of classes.
 type Cascade struct {
 	Labels []string
 	Stages []Stage
@@ -102,7 +102,7 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 	return &Cascade{Labels: labels, Stages: stages}, nil
 }
 
-// NeedsPayload says whether a stage looks at bytes of payload.
+// NeedsPayload reports whether a stage uses bytes of payload.
 func (c *Cascade) NeedsPayload() bool {
 	return slices.ContainsFunc(c.Stages, func(s Stage) bool { return s.Plan.NeedsPayload() })
 }
@@ -113,13 +113,13 @@ func (c *Cascade) Packets() int { return c.Stages[c.Last()].Packets }
 // Last is the index of the last stage.
 func (c *Cascade) Last() int { return len(c.Stages) - 1 }
 
-// LastStageOnly is the cascade that asks its last stage about every flow.
+// LastStageOnly is a cascade of the last stage alone.
 func (c *Cascade) LastStageOnly() *Cascade {
 	return &Cascade{Labels: c.Labels, Stages: c.Stages[c.Last():]}
 }
 
-// NeedsHeaders says whether any stage looks at header bits, which a tap that
-// sends META cannot give.
+// NeedsHeaders reports whether a stage uses header bits, which headerless taps do
+// not send.
 func (c *Cascade) NeedsHeaders() bool {
 	return slices.ContainsFunc(c.Stages, func(s Stage) bool { return s.Plan.NeedsHeaders() })
 }

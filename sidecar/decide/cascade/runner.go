@@ -101,8 +101,7 @@ func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	return v, nil
 }
 
-// Warm asks every stage about a flow of which nothing is known, for what takes
-// longer the first time.
+// Warm scores an empty flow with every stage, for what takes longer the first time.
 func (r *Runner) Warm() error {
 	for i := range r.stages {
 		if r.stages[i].scorer == nil {

@@ -5,19 +5,19 @@ import (
 	"math"
 )
 
-// Verdict is what one stage says of one flow.
+// Verdict is the answer of one stage for one flow.
 type Verdict struct {
 	Class      int     // the most probable class, 0-based
 	Score      float32 // its probability
 	Margin     float32 // its lead over the second most probable
 	Confidence float32 // by the stage's measure, 0 to 1
-	Novel      bool    // the flow is like none of the class that was trained on
-	Accepted   bool    // Confidence reaches the class's threshold, and the flow is not novel
+	Novel      bool    // the flow is unlike the training flows of the class
+	Accepted   bool    // Confidence reaches the class's threshold and the flow is not novel
 }
 
 // Measure turns class probabilities into a confidence between 0 and 1: the
 // uncertainty measures of active learning (Settles, Active Learning Literature
-// Survey, 2009, section 3.1), turned round so that larger is surer.
+// Survey, 2009, section 3.1), inverted so that larger is more confident.
 type Measure uint8
 
 // The measures.
@@ -41,7 +41,7 @@ func ParseMeasure(name string) (Measure, error) {
 	return 0, fmt.Errorf("%q is not a confidence measure: use %s, %s or %s", name, measures[0], measures[1], measures[2])
 }
 
-// verdict reads a row of class probabilities as stage s would.
+// verdict makes the stage's verdict of a row of class probabilities.
 func (s *Stage) verdict(probs []float32) Verdict {
 	best, second := 0, float32(0)
 	for i, p := range probs[1:] {
@@ -70,23 +70,23 @@ func (s *Stage) verdict(probs []float32) Verdict {
 	return v
 }
 
-// Reason says what led to a decision.
+// Reason is what triggered a decision.
 type Reason uint8
 
 // The reasons.
 const (
-	Accepted  Reason = iota // a stage before the last was sure enough
-	LastStage               // the last stage had all its packets, or all that come
+	Accepted  Reason = iota // a stage before the last was confident enough
+	LastStage               // the last stage had all its packets, or all that will come
 	FlowEnd                 // the flow ended first
-	Timeout                 // the flow went quiet first
-	Relaxed                 // a stage before the last, sure enough by thresholds lowered under load
+	Timeout                 // the idle timeout passed first
+	Relaxed                 // a stage before the last was confident enough for a threshold lowered under load
 	Shed                    // no time for a slow stage: the best label so far
 	Partial                 // the flow's first packet was not seen
-	Evicted                 // the flow had to make room undecided
-	Unserved                // no cascade for what its tap can see
-	Unparsed                // its first packet could not be read
+	Evicted                 // the flow was removed undecided from a full table
+	Unserved                // the bundle has no cascade for what the tap sends
+	Unparsed                // its first packet could not be parsed
 	Silent                  // TCP or UDP without payload in either direction
-	Reasons                 // how many there are
+	Reasons                 // number of reasons
 )
 
 var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent"}

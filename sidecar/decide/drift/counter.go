@@ -7,8 +7,8 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// oneIn is of how many flows one has its features looked at when a counter
-// samples: they cost more than all the rest. It is a power of two.
+// oneIn is the sampling rate of features: their bins are counted for one flow in so
+// many, because they cost more than everything else. It is a power of two.
 const oneIn = 4
 
 // Counter counts decided flows in the bins of a profile. It belongs to one
@@ -19,7 +19,7 @@ type Counter struct {
 	row     []float32
 	counts  []int
 	flows   int
-	random  uint32 // 0: features are counted of all flows
+	random  uint32 // 0: features are counted for all flows
 }
 
 // NewCounter returns a counter of all flows.
@@ -35,7 +35,7 @@ func (p *Profile) NewCounter() (*Counter, error) {
 }
 
 // Count counts a flow: its class (-1: unknown), the stage that decided it, that
-// stage's score, and the packets that it decided on.
+// stage's score, and the packets that the decision is based on.
 func (c *Counter) Count(class, stage int, score float32, packets []packet.Packet) {
 	p := c.profile
 	c.flows++
@@ -51,8 +51,8 @@ func (c *Counter) Count(class, stage int, score float32, packets []packet.Packet
 	}
 }
 
-// skips draws the flows whose features are not looked at. They are drawn and not
-// counted off, for traffic has rhythms: lookups in pairs, then a connection.
+// skips draws at random whether a flow's features are skipped. Every nth flow would
+// not do, because traffic has rhythms: a pair of lookups, then a connection.
 // (xorshift32; Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14),
 // 2003)
 func (c *Counter) skips() bool {
@@ -62,8 +62,7 @@ func (c *Counter) skips() bool {
 	return c.random%oneIn != 0
 }
 
-// bin is the bin of a value: 0 if there is none (NaN), else 1 and as many more as
-// there are edges below it.
+// bin is the bin of a value: 0 for NaN, else 1 plus the number of edges below it.
 func bin(edges []float32, v float32) int {
 	if v != v {
 		return 0
@@ -78,7 +77,7 @@ func bin(edges []float32, v float32) int {
 	return n
 }
 
-// Reference is what was counted.
+// Reference returns the counts.
 func (c *Counter) Reference() *Reference {
 	bins := func(group int) []int { return slices.Clone(c.profile.bins(c.counts, group)) }
 	r := &Reference{Scores: bins(scores), Labels: bins(labels), Stages: bins(stages)}

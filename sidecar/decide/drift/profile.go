@@ -6,7 +6,8 @@ import (
 	"serveflow/sidecar/features/feature"
 )
 
-// Profile is a reference as counters use it. It is immutable and may be shared.
+// Profile is a reference in the form that counters use. It is immutable and may be
+// shared.
 type Profile struct {
 	shape    Shape
 	features []Feature // without their flows
@@ -14,7 +15,7 @@ type Profile struct {
 	expected []int // of all groups
 }
 
-// group is the bins of one distribution, side by side with those of the others.
+// group is the bins of one distribution; those of all groups are adjacent.
 type group struct {
 	of       string
 	from, to int
@@ -28,8 +29,7 @@ const (
 	fixedGroups
 )
 
-// New returns a profile by which nothing has been counted yet, with the names and
-// edges of features.
+// New returns a profile without counts, with the names and edges of features.
 func New(s Shape, features []Feature) (*Profile, error) {
 	p := &Profile{shape: s}
 	add := func(of string, bins int) {
@@ -50,7 +50,7 @@ func New(s Shape, features []Feature) (*Profile, error) {
 	return p, nil
 }
 
-// Compile returns the profile of a reference that fits.
+// Compile returns the profile of a reference, after checking it.
 func Compile(r *Reference, s Shape) (*Profile, error) {
 	if err := errors.Join(r.Check(s)...); err != nil {
 		return nil, err

@@ -10,10 +10,10 @@ import "math"
 // (Yurdakul and Naranjo, "Statistical properties of the population stability
 // index", Journal of Risk Model Validation 14(4), 2020).
 //
-// Every bin counts half a flow more than it has (Krichevsky and Trofimov, "The
-// performance of universal encoding", 1981), or an empty one would make the index
-// infinite: of the fewer flows, and the shares of the others as if they were as
-// many, so that nothing but shares makes a difference.
+// Half a flow is added to every bin (Krichevsky and Trofimov, "The performance of
+// universal encoding", 1981), because an empty bin would make the index infinite.
+// Both sides are first scaled to the smaller number of flows, so that the addition
+// weighs the same on both.
 func PSI(expected, actual []int) float64 {
 	e, a := total(expected), total(actual)
 	flows, bins := float64(min(e, a)), float64(len(expected))

@@ -7,8 +7,8 @@ import (
 	"serveflow/sidecar/features/feature"
 )
 
-// Reference counts the calibration flows of a cascade as it decides them, each
-// flow once: a window of the sidecar counts flows, too.
+// Reference counts the calibration flows of a cascade as it decides them, each flow
+// once, as a window of the sidecar does.
 type Reference struct {
 	// Scores are the flows by the score of the stage that decided them, in ten
 	// bins of equal width from 0 to 1.
@@ -20,17 +20,17 @@ type Reference struct {
 	Features []Feature `toml:"feature"`
 }
 
-// Feature counts the flows by a number that the packets show on which they were
-// decided.
+// Feature counts the flows by one feature of the packets that they were decided on.
 type Feature struct {
-	Name string `toml:"name"` // as feature.ValueOf has it
-	// Edges part the bins, ascending; an edge belongs to the bin below it.
+	Name string `toml:"name"` // as in feature.ValueOf
+	// Edges separate the bins, in ascending order; an edge belongs to the bin
+	// below it.
 	Edges []float32 `toml:"edges"`
-	// Flows are the flows that have no such number, then those of each bin.
+	// Flows are the flows without a value, then those of each bin.
 	Flows []int `toml:"flows"`
 }
 
-// Shape is what a reference has to fit.
+// Shape is what a reference must match.
 type Shape struct {
 	Labels, Stages int  // of the cascade
 	Packets        int  // that the cascade may need
@@ -46,7 +46,7 @@ const (
 	maxFlows    = 1 << 40 // in one bin
 )
 
-// Check returns one error for each thing that cannot be right.
+// Check returns one error for each mistake.
 func (r *Reference) Check(s Shape) (errs []error) {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
@@ -94,7 +94,8 @@ func (r *Reference) Check(s Shape) (errs []error) {
 	return errs
 }
 
-// check says whether taps give the feature, on packets that the cascade wants.
+// check checks that taps send what the feature needs, in packets that the cascade
+// uses.
 func (f *Feature) check(s Shape) error {
 	v, err := feature.NewValues([]string{f.Name}, s.Masks)
 	switch {

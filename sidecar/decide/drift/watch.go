@@ -2,22 +2,22 @@ package drift
 
 import "time"
 
-// Alert is the index above which a change is a large one.
+// Alert is the index above which a change is large.
 const Alert = .25
 
-// alertAfter is how long indexes have to be above Alert for it to be no burst, as in
-// packaging/alerts.yml.
+// alertAfter is how long indexes must stay above Alert to count as drift and not as
+// a burst, as in packaging/alerts.yml.
 const alertAfter = time.Hour
 
-// Watch tells drift that stays from a burst. It belongs to one goroutine.
+// Watch distinguishes lasting drift from bursts. It belongs to one goroutine.
 type Watch struct {
-	since    time.Time // when an index was first above Alert, of those times in a row
+	since    time.Time // when an index rose above Alert, zero if none is
 	reported bool
 }
 
-// Check takes what a window shows now. It returns the indexes above Alert once some
-// have been there at every look for an hour, and whether that is news. The label's
-// alone says nothing: a network has its own mix.
+// Check takes the current indexes of a window. It returns those above Alert once
+// some have been above it at every check for an hour, and whether this is the first
+// time. The index of the label alone does not count: every network has its own mix.
 func (w *Watch) Check(now time.Time, indexes []Index) (beyond []Index, news bool) {
 	drifts := false
 	for _, i := range indexes {

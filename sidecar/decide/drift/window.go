@@ -4,16 +4,16 @@ import "sync"
 
 const (
 	// half is how many flows the newer half of a window takes before it becomes
-	// the older one: a window has the last flows, half to twice half of them. It is
-	// of flows and not of time, so that an index is as sure on a quiet network as
-	// on a busy one, and a capture's is the same however fast it is played.
+	// the older half, so a window has half to twice half flows. The window is of
+	// flows, not of time, so that an index is as precise on an idle network as on
+	// a busy one, and that of a capture does not depend on the replay speed.
 	half = 5000
-	// minFlows is how many flows an index has to rest on to be told: of ten bins, it
-	// is about 0.01 then although nothing has changed.
+	// minFlows is the minimum number of flows for an index to be reported. With
+	// ten bins and no change, the index is about 0.01 then.
 	minFlows = 1000
 )
 
-// Window keeps the counts of the last flows of several counters.
+// Window has the counts of the most recent flows of several counters.
 type Window struct {
 	profile *Profile
 	mu      sync.Mutex
@@ -41,7 +41,7 @@ func NewWindow(p *Profile) *Window {
 	}
 }
 
-// NewCounter returns a counter for a window: of features it takes a sample.
+// NewCounter returns a counter for the window, which samples features.
 func (w *Window) NewCounter() (*Counter, error) {
 	c, err := w.profile.NewCounter()
 	if err == nil {
@@ -50,7 +50,7 @@ func (w *Window) NewCounter() (*Counter, error) {
 	return c, err
 }
 
-// Take takes over what a counter of the window has counted.
+// Take moves the counts of a counter to the window.
 func (w *Window) Take(c *Counter) {
 	if c.flows == 0 {
 		return
@@ -70,8 +70,8 @@ func (w *Window) Take(c *Counter) {
 	clear(c.counts)
 }
 
-// Read returns the number of flows in the window, and the indexes that rest on
-// enough of them.
+// Read returns the number of flows in the window, and the indexes with enough
+// flows.
 func (w *Window) Read() (flows int, indexes []Index) {
 	p := w.profile
 	sum := make([]int, len(p.expected))

@@ -20,8 +20,8 @@ type servedBundle struct {
 	Bundle   *bundle.Bundle
 	Metrics  *telemetry.ServedBundle
 	Batchers Batchers
-	// packetDrift and meta are the last flows of each cascade; nil if the bundle does
-	// not tell what they should be like.
+	// packetDrift and headerlessDrift are the most recent flows of each cascade;
+	// nil if the bundle has no reference for it.
 	packetDrift, headerlessDrift *drift.Window
 	refs                         atomic.Int32 // shards that serve it
 	released                     chan struct{}
@@ -45,8 +45,8 @@ func newServedBundle(b *bundle.Bundle, jobs, batch int, m *telemetry.Metrics) (*
 	return v, err
 }
 
-// Drift is how far the last flows are from those that the bundle was calibrated
-// on, for each cascade of which it tells.
+// Drift is how far the most recent flows are from the bundle's calibration, for
+// each cascade with a reference.
 func (v *servedBundle) Drift() (all []telemetry.Drift) {
 	for _, one := range []struct {
 		cascade string
@@ -93,7 +93,7 @@ type shardBundle struct {
 	decided            *telemetry.Decisions
 	model              string   // the bundle's name and version
 	agreeing           []string // names that agree with each class's label, as bundle.Manifest.Services has them
-	undecided          int      // that are not decided
+	undecided          int      // flows that are not decided
 	installed          chan struct{}
 }
 

@@ -11,7 +11,7 @@ import (
 // batcher asks a batched stage about flows of all shards.
 type batcher = cascade.Batcher[pending]
 
-// Batchers are the batched stages of a bundle, shared by all shards: one for
+// Batchers are the batched stages of a bundle, shared by all shards: one entry for
 // each stage of a cascade, nil where the stage is not batched.
 type Batchers struct {
 	Packet, Headerless []*batcher
@@ -104,8 +104,8 @@ func newCascadeRun(c *cascade.Cascade, b []*batcher, w *drift.Window, stages *in
 	return made, nil
 }
 
-// count counts a decided flow for drift, unless it is not the cascade that
-// decided it but load, or what the tap did not see.
+// count counts a decided flow for drift, unless load or missing packets decided it
+// rather than the cascade.
 func (c *cascadeRun) count(o outcome, why cascade.Reason, packets []packet.Packet) {
 	switch why {
 	case cascade.Accepted, cascade.LastStage, cascade.FlowEnd, cascade.Timeout:

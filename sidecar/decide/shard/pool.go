@@ -12,7 +12,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// PoolOptions are what a pool is made of.
+// PoolOptions configure a pool.
 type PoolOptions struct {
 	Bundle *bundle.Bundle // that it begins with; stays the caller's to close, after Stop
 	Shards int            // at least 1
@@ -22,7 +22,7 @@ type PoolOptions struct {
 	Jobs    int // of each batched stage
 	Batch   int // of these, asked at once
 	Metrics *telemetry.Metrics
-	OnLoad  func(shard int, l telemetry.Cell) // a shard sheds more or less load
+	OnLoad  func(shard int, l telemetry.Cell) // called when the load state of a shard changes
 }
 
 // Pool owns all shards: it routes events to them, swaps their bundles, reports
@@ -83,7 +83,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	return p, nil
 }
 
-// registerMetrics lets the metrics read queues, load and drift of the shards.
+// registerMetrics makes the metrics read queues, load and drift of the shards.
 func (p *Pool) registerMetrics() {
 	sum := func(of func(*Shard) int) func() int {
 		return func() (n int) {
@@ -114,7 +114,7 @@ func (p *Pool) registerMetrics() {
 // stuckTimeout is how long a shard may run no timer before it counts as stuck.
 const stuckTimeout = 10 * time.Second
 
-// Alive is nil while every shard is at work.
+// Alive is nil while every shard responds.
 func (p *Pool) Alive() error {
 	for i, one := range p.shards {
 		if still := time.Since(one.LastTick()); still > stuckTimeout {
@@ -128,7 +128,7 @@ func (p *Pool) Alive() error {
 // sidecar.
 const healthyWait = time.Second
 
-// Health is nil while every shard is at work and no live flow waits for long.
+// Health is nil while every shard responds and no live flow waits too long.
 func (p *Pool) Health() error {
 	if err := p.Alive(); err != nil {
 		return err

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// registry gives numbers to sensors. A live sensor's flow ids name the same flows
-// on all its connections and after a reconnect. Flow ids of captures begin again
-// with every run, so that each run has a number of its own while it has
-// connections, and the next one another.
+// registry numbers sensors. Flow ids of a live sensor name the same flows on all
+// its connections and after a reconnect, so it keeps its number. Flow ids of
+// captures start over with every run, so each run has its own number while it has
+// connections.
 type registry struct {
 	retention time.Duration // a sensor without connections is remembered for so long
 	mu        sync.Mutex
@@ -25,8 +25,8 @@ type sensor struct {
 	liveNumber    *uint32        // number of its live flows
 	runs          map[string]run // over captures that have connections
 	recentNumbers []uint32       // numbers of its last runs, at most maxRuns
-	taps          int            // connections whose last events are still to be dealt with
-	captures      int            // those of them that read captures
+	taps          int            // connections whose last events are not yet handled
+	captures      int            // the number of these that read captures
 	idleSince     time.Time      // without connections
 	idleElem      *list.Element  // in idle, or nil
 }
@@ -36,7 +36,7 @@ type run struct {
 	connections int
 }
 
-// hasNumber says whether a run with connections has the number.
+// hasNumber reports whether a run with connections has the number.
 func (s *sensor) hasNumber(number uint32) bool {
 	for _, r := range s.runs {
 		if r.number == number {
@@ -47,8 +47,8 @@ func (s *sensor) hasNumber(number uint32) bool {
 }
 
 const (
-	// maxRuns is how many runs over captures are remembered of a sensor, for
-	// records of a log that come after their taps have closed.
+	// maxRuns is how many runs over captures are remembered for each sensor, for
+	// log records that come after their taps have disconnected.
 	maxRuns = 16
 	// maxIdle is how many sensors without connections are remembered.
 	maxIdle = 1 << 14
@@ -130,8 +130,8 @@ func (g *registry) disconnect(t *Tap, now time.Time) {
 	g.expire(now)
 }
 
-// expire forgets sensors that have been without connections for long, and the
-// oldest of too many.
+// expire removes sensors that have had no connection for the retention, and the
+// oldest beyond maxIdle.
 func (g *registry) expire(now time.Time) {
 	for e := g.idle.Front(); e != nil; e = g.idle.Front() {
 		s := e.Value.(*sensor)
@@ -164,10 +164,10 @@ func (g *registry) newNumber() uint32 {
 	}
 }
 
-// freeNumber gives a number back, which comes again after all others.
+// freeNumber frees a number. It is given out again after all others.
 func (g *registry) freeNumber(n uint32) { delete(g.used, n) }
 
-// numbers are those of a sensor's flows of late.
+// numbers are the numbers of a sensor's recent flows.
 func (g *registry) numbers(sensor string) (all []uint32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -180,7 +180,7 @@ func (g *registry) numbers(sensor string) (all []uint32) {
 	return all
 }
 
-// taps says how many connections a sensor has, and whether one of them reads a
+// taps returns how many connections a sensor has, and whether one of them reads a
 // capture.
 func (g *registry) taps(sensor string) (n int, capture bool) {
 	g.mu.Lock()

@@ -21,13 +21,13 @@ var (
 // before flows begin with it.
 const announceTime = 250 * time.Millisecond
 
-// Reload serves b, which is the pool's to close from then on, unless it is the
-// bundle that is served already: then it returns false. Where it returns false
-// or an error, b is closed and what was served is served on.
+// Reload serves b and takes ownership of it. It returns false if b is the bundle
+// that is served already. With false or an error, b is closed and the previous
+// bundle is still served.
 //
-// Every shard swaps between two batches. Flows in progress finish with the
-// bundle they began with, which is freed when the last of them is decided; until
-// then taps are asked for the greater need of all bundles in use.
+// Every shard swaps between two batches. Flows in progress finish with the bundle
+// they began with, which is closed when the last of them is decided; until then
+// taps are asked for the largest need of all bundles in use.
 func (p *Pool) Reload(b *bundle.Bundle) (bool, error) {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
@@ -99,8 +99,8 @@ func (p *Pool) closeWhenReleased(v *servedBundle, owned *bundle.Bundle) {
 	})
 }
 
-// Announce has announce called whenever the bundles in use need something else
-// of each flow. It returns whether that is more than before.
+// Announce sets the function that is called whenever the needs of the bundles in
+// use change. It returns whether they have grown.
 func (p *Pool) Announce(announce func(wire.Welcome) bool) {
 	p.announcing.Lock()
 	p.announce = announce
@@ -108,8 +108,8 @@ func (p *Pool) Announce(announce func(wire.Welcome) bool) {
 	p.announceNeeds()
 }
 
-// announceNeeds says what the bundles in use need. What is said last is true:
-// bundles may come and go at the same moment.
+// announceNeeds calls announce with the current needs. It holds a lock, so that the
+// last call has the latest needs when bundles come and go at the same time.
 func (p *Pool) announceNeeds() bool {
 	p.announcing.Lock()
 	defer p.announcing.Unlock()
@@ -126,11 +126,11 @@ func (p *Pool) Needs() (w wire.Welcome) {
 	return w
 }
 
-// headerBytes is how much of a packet's headers a tap is asked for: room for the
+// headerBytes is how many bytes of headers a tap is asked for: enough for the
 // largest IPv4 and TCP headers, and for IPv6 with some extension headers.
 const headerBytes = 192
 
-// needs is what a bundle needs of a flow; payload says whether it may ask for
+// needs is what a bundle needs of each flow; payload says whether it may ask for
 // bytes of payload.
 func needs(b *bundle.Bundle, payload bool) wire.Welcome {
 	w := wire.Welcome{Packets: b.Packets()}

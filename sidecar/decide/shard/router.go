@@ -8,17 +8,17 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// Tap is what a connection says of itself.
+// Tap is what a connection says of itself in HELLO.
 type Tap struct {
 	Sensor  string
 	Capture bool
-	Run     string      // of a capture: what tells it from other runs
+	Run     string      // of a capture: the name of its run
 	Reply   flow.Labels // nil: the tap wants no labels
-	// Unparsed is called once, for the first packet that cannot be read; or nil.
+	// Unparsed is called once, for the first packet that cannot be parsed; or nil.
 	Unparsed func(error)
 }
 
-// Router brings events to the shard that their flow belongs to. It is for many
+// Router sends events to the shards that own their flows. It may be used by many
 // goroutines.
 type Router struct {
 	inputs   []Input
@@ -26,17 +26,17 @@ type Router struct {
 	registry registry
 }
 
-// Input is where a shard takes batches: those of captures wait for the others.
+// Input is the channels of a shard. Batches of captures wait for live ones.
 type Input struct{ Live, Captures chan<- *flow.Batch }
 
-// NewRouter returns a router to shards that take batches until stop is closed;
-// what is sent later is dropped. Sensors without connections are remembered for
-// as long as retention.
+// NewRouter returns a router to shards that take batches until stop is closed; what
+// is sent later is dropped. Sensors without connections are remembered for the
+// retention.
 func NewRouter(inputs []Input, stop <-chan struct{}, retention time.Duration) *Router {
 	return &Router{inputs: inputs, stop: stop, registry: registry{retention: retention}}
 }
 
-// Open begins to send a tap's events.
+// Open registers a tap and returns its stream.
 func (r *Router) Open(t Tap) *Stream {
 	source := &flow.Source{
 		Sensor: t.Sensor, SensorID: r.registry.connect(&t, time.Now()), Capture: t.Capture, Reply: t.Reply,
@@ -48,10 +48,9 @@ func (r *Router) Open(t Tap) *Stream {
 	return &Stream{router: r, tap: t, source: source, pending: make([]*flow.Batch, len(r.inputs))}
 }
 
-// Taps says how many taps of a sensor are connected, and whether one of them
-// reads a capture. One that has hung up counts until the shards have dealt with
-// all that it sent and its flows' decisions are made or wait for nothing but
-// time.
+// Taps returns how many taps of a sensor are connected, and whether one of them
+// reads a capture. A disconnected tap counts until the shards have handled
+// everything it sent.
 func (r *Router) Taps(sensor string) (n int, capture bool) { return r.registry.taps(sensor) }
 
 // EndReported sends the shards the ends of a sensor's flows that a log of the IDS
@@ -70,8 +69,8 @@ func (r *Router) EndReported(sensor string, events []flow.Event) {
 	}
 }
 
-// Stream is the events of one connection on their way to the shards. It is for
-// one goroutine.
+// Stream sends the events of one connection to the shards. It belongs to one
+// goroutine.
 type Stream struct {
 	// Arrived is when the events that are added next were read.
 	Arrived   time.Time
@@ -83,8 +82,8 @@ type Stream struct {
 	newest    int64         // packet time
 }
 
-// Add adds an event of a flow at a packet time, with the bytes that it has, and
-// returns it to be filled in, before the next call.
+// Add adds an event of a flow at a packet time, with its bytes, and returns it to
+// be filled in before the next call.
 func (s *Stream) Add(id wire.FlowID, time int64, bytes []byte) *flow.Event {
 	b := s.batch(s.router.shardOf(id, s.source.SensorID))
 	e := b.Add()
@@ -94,7 +93,7 @@ func (s *Stream) Add(id wire.FlowID, time int64, bytes []byte) *flow.Event {
 	return e
 }
 
-// Clock lets all shards know a packet time.
+// Clock sends a packet time to all shards.
 func (s *Stream) Clock(time int64) {
 	s.newest = max(s.newest, time)
 	for i := range s.pending {
@@ -103,8 +102,8 @@ func (s *Stream) Clock(time int64) {
 	}
 }
 
-// Barrier has pass called when all shards have dealt with what was added before.
-// With final, the stream's open flows are ended first.
+// Barrier calls pass once all shards have handled what was added before. If final,
+// the open flows of the stream are ended first.
 func (s *Stream) Barrier(final bool, pass func()) {
 	if final {
 		s.Clock(s.newest) // by which open flows are ended
@@ -112,8 +111,8 @@ func (s *Stream) Barrier(final bool, pass func()) {
 	s.barrier(flow.NewBarrier(len(s.pending), final, pass), false)
 }
 
-// Close ends the stream. done is called when all shards have dealt with what was
-// added before.
+// Close ends the stream. done is called once all shards have handled what was added
+// before.
 func (s *Stream) Close(done func()) {
 	s.router.registry.endRun(&s.tap)
 	s.barrier(flow.NewBarrier(len(s.pending), false, func() {
@@ -139,7 +138,7 @@ func (s *Stream) Flush() {
 	}
 }
 
-// batch is where the next event for a shard goes.
+// batch is the batch that the next event for a shard goes to.
 func (s *Stream) batch(shard int) *flow.Batch {
 	if b := s.pending[shard]; b != nil {
 		if !b.Full() {
@@ -165,7 +164,7 @@ func (s *Stream) send(shard int) {
 	s.pending[shard] = nil
 }
 
-// shardOf is the number of the shard that a flow belongs to.
+// shardOf is the number of the shard that owns a flow.
 func (r *Router) shardOf(id wire.FlowID, sensor uint32) int {
 	// The upper half of the product spreads any hash evenly over any number.
 	hash := (id.Hash() ^ uint64(sensor)*0x9e3779b97f4a7c15) >> 32

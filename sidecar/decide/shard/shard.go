@@ -1,10 +1,10 @@
-// Package shard decides flows. A shard is one goroutine that owns its share of
-// the flows: it takes batches of events, keeps the flows' first packets, asks
-// the cascade when a stage has what it needs, and gives every flow exactly one
-// decision, to the label log and back to the tap.
+// Package shard decides flows. A shard is one goroutine that owns a part of the
+// flows: it takes batches of events, stores the first packets of each flow, asks
+// the cascade when a stage has the packets it needs, and gives every flow exactly
+// one decision, to the label log and back to the tap. A Pool owns all shards.
 //
-// On a packet's way a shard takes no lock and allocates nothing. It waits for
-// nobody but, for captures, a batched stage that is busy.
+// For each packet a shard takes no lock and allocates nothing. It never waits,
+// except in a capture for a busy batched stage.
 package shard
 
 import (
@@ -19,8 +19,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// Log takes decisions. It is called by several shards at once and does not
-// wait.
+// Log takes decisions. It is called by several shards at once and must not wait.
 type Log interface {
 	Write([]decision.Record)
 }
@@ -30,14 +29,14 @@ type RecentlyDecided interface {
 	Has(sensor string, id wire.FlowID) bool
 }
 
-// Options are what a shard is made of.
+// Options configure a shard.
 type Options struct {
 	Bundle          *servedBundle // that it begins with
 	MaxFlows        int           // at least 1
-	IdleTimeout     time.Duration // a flow unheard of for so long is decided on what there is
-	Retention       time.Duration // a decided flow unheard of for so long is forgotten
+	IdleTimeout     time.Duration // an undecided flow without packets for so long is decided on the packets there are
+	Retention       time.Duration // a decided flow without packets for so long is removed
 	Deadline        time.Duration // a live flow waits no longer than this for a slow stage
-	Payload         bool          // the first bytes of payload may be looked at
+	Payload         bool          // models may use the first bytes of payload
 	Log             Log
 	RecentlyDecided RecentlyDecided // or nil
 	Metrics         *telemetry.Shard
@@ -56,7 +55,7 @@ type Shard struct {
 	options                Options
 	idleTimeout, retention int64                    // microseconds
 	bundles                [MaxBundles]*shardBundle // by flow.Record.Bundle
-	newestBundle           uint8                    // the share that new flows go to
+	newestBundle           uint8                    // the bundle that new flows begin with
 	slow                   slowQueue
 	gathered               gathered
 	waits                  waits
@@ -70,21 +69,21 @@ type Shard struct {
 	replyTo                *flow.Source
 }
 
-// queueBatches is how many batches may wait for a shard before the connection
-// that brings the next one has to wait.
+// queueBatches is how many batches may be queued for a shard before the connection
+// that sends the next one blocks.
 const queueBatches = 64
 
-// captureTurn is how often captures, which can wait, get a turn while there are
-// live events.
+// captureTurn is how often captures get a turn while there are live events: one
+// batch in so many.
 const captureTurn = 8
 
-// minAnswers is how many answers of batched stages may wait for a shard at least.
+// minAnswers is the least capacity of the channel of batched answers.
 const minAnswers = 256
 
-// tickEvery is how often a shard looks at its clocks when no events come.
+// tickEvery is how often a shard runs its timers when no events come.
 const tickEvery = 50 * time.Millisecond
 
-// New returns a shard that has still to be run.
+// New returns a shard. Run must be called next.
 func New(o Options) (*Shard, error) {
 	s := &Shard{
 		in:             make(chan *flow.Batch, queueBatches),
@@ -124,7 +123,7 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 		if s.slow.len > 0 {
 			idle = closedChannel
 		}
-		// Live batches go first, but for one in captureShare.
+		// Live batches go first, except for one in captureTurn.
 		if turn++; turn%captureTurn != 0 {
 			select {
 			case b := <-s.in:
@@ -159,7 +158,7 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 	}
 }
 
-// closedChannel is never waited for.
+// closedChannel is always ready to receive from.
 var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // wallTime is the wall clock of live sources: monotonic microseconds since the

@@ -8,12 +8,12 @@ import (
 	"serveflow/sidecar/operate/telemetry"
 )
 
+// slowQueue is the flows that wait for a slow stage, the oldest first, with the
+// load-shedding level.
+//
 // Fast stages go first: a live flow that needs more than its cascade's first stage
 // waits, in Scoring, until there are no events. It waits no longer than the
 // deadline, however many events there are.
-
-// slowQueue is the flows that wait for a slow stage, the oldest first, with the
-// load-shedding level.
 type slowQueue struct {
 	ring      [maxSlowQueue]pending
 	first     int

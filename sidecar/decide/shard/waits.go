@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// waits is the longest that live flows have waited for their decisions of late.
+// waits is the longest recent waits of live flows for their decisions.
 type waits struct {
-	// Of the period under way, and of the one before.
+	// The longest of the current period and of the previous one.
 	now, before atomic.Int64
 	turned      time.Time
 }
 
-// waitPeriod is how long a period is.
+// waitPeriod is the length of a period.
 const waitPeriod = 5 * time.Second
 
-// note notes that a flow has waited for so long.
+// note records how long a flow has waited.
 func (w *waits) note(d time.Duration) {
 	if int64(d) > w.now.Load() {
 		w.now.Store(int64(d))
 	}
 }
 
-// turn begins a period if it is time.
+// turn begins a new period if the current one is over.
 func (w *waits) turn(now time.Time) {
 	if now.Sub(w.turned) >= waitPeriod {
 		w.before.Store(w.now.Swap(0))
@@ -31,13 +31,13 @@ func (w *waits) turn(now time.Time) {
 	}
 }
 
-// longest is that of both periods. It may be called by any goroutine.
+// longest is the longest wait of both periods. It may be called by any goroutine.
 func (w *waits) longest() time.Duration {
 	return time.Duration(max(w.now.Load(), w.before.Load()))
 }
 
-// countWait counts how long a live flow has waited since what led to its decision
-// arrived.
+// countWait records how long a live flow has waited since the arrival of what
+// triggered its decision.
 func (s *Shard) countWait(d time.Duration) {
 	s.waits.note(d)
 	if d > s.slow.admission.Deadline() {
@@ -45,6 +45,6 @@ func (s *Shard) countWait(d time.Duration) {
 	}
 }
 
-// LongestWait is the longest that a live flow has waited for its decision in the last
-// seconds, since what led to the decision arrived.
+// LongestWait is the longest time in the last seconds that a live flow has waited
+// from the arrival of what triggered its decision.
 func (s *Shard) LongestWait() time.Duration { return s.waits.longest() }

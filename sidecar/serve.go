@@ -50,6 +50,7 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 		return err
 	}
 	s := &supervisor{Sidecar: started, options: o, signals: signals}
+	s.Memory.limit()
 	s.Metrics.Read(telemetry.ReloadSeconds, func() int { return int(s.reloadTime() / time.Second) })
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/output/decision"
@@ -47,6 +47,7 @@ type Options struct {
 
 // Sidecar is a running sidecar.
 type Sidecar struct {
+	Memory       Memory // what the parts may use
 	Metrics      *telemetry.Metrics
 	options      Options
 	labels       *labellog.Log // nil if Options.Decisions is set
@@ -80,6 +81,8 @@ func (s *Sidecar) start(o Options) error {
 	if err := socket.Free(); err != nil {
 		return fmt.Errorf("listening on %s: %w", socket.Path, err)
 	}
+	s.Memory = DivideMemory(&c, o.Bundle)
+	s.Memory.log(&c, o.Log)
 	decisions := o.Decisions
 	var known shard.RecentlyDecided
 	if decisions == nil {
@@ -96,17 +99,14 @@ func (s *Sidecar) start(o Options) error {
 		}
 		decisions = teeLog{s.eve, decisions} // which sets what the label log writes, too
 	}
-	n := c.Flow.Shards
-	if n == 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
 	failures := &modelFailures{log: o.Log}
 	var err error
 	if s.pool, err = shard.NewPool(shard.PoolOptions{
 		Bundle: o.Bundle,
-		Shards: n,
+		Shards: shards(&c),
 		Shard: shard.Options{
-			MaxFlows:        c.Flow.MaxFlows,
+			MaxFlows:        s.Memory.Flows,
+			PacketBytes:     s.Memory.packets,
 			IdleTimeout:     c.Flow.IdleTimeout,
 			Retention:       c.Flow.Retention,
 			Deadline:        c.Flow.Deadline,
@@ -125,9 +125,10 @@ func (s *Sidecar) start(o Options) error {
 	s.server, err = ingest.Listen(ingest.Options{
 		Socket:         socket,
 		AllowUIDs:      c.Listen.AllowUIDs,
-		MaxConnections: c.Listen.MaxConnections,
+		MaxConnections: s.Memory.Connections,
 		HelloTimeout:   c.Listen.HelloTimeout,
 		IdleTimeout:    c.Listen.IdleTimeout,
+		Replies:        memory.NewBudget(s.Memory.Replies),
 		Needs:          s.pool.Needs(),
 		Router:         s.pool.Router,
 		Log:            o.Log,
@@ -157,7 +158,8 @@ func (s *Sidecar) eveOptions(o Options) eve.Options {
 		Keep:       c.Keep,
 		Wait:       c.Wait,
 		MaxWaiting: c.MaxWaiting,
-		MaxLabels:  o.Config.Flow.MaxFlows,
+		MaxLabels:  s.Memory.Flows,
+		Memory:     s.Memory.EVE,
 		Log:        o.Log,
 		Metrics:    s.Metrics,
 	}

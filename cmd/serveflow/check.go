@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"serveflow/sidecar"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/operate/terminal"
 )
@@ -40,6 +41,8 @@ func (r checkCmd) Run() error {
 	stages(t, "without headers", b.Meta)
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
+	m := sidecar.DivideMemory(&c, b)
+	m.Print(t)
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
 	return closing(b, t.Flush())
 }

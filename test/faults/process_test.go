@@ -55,6 +55,15 @@ log.format = "json"
 	return p
 }
 
+// extend adds to the configuration.
+func (p *place) extend(more string) {
+	p.t.Helper()
+	text := readText(p.t, p.config) + more
+	if err := os.WriteFile(p.config, []byte(text), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // process is a running sidecar.
 type process struct {
 	t       testing.TB

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
@@ -95,6 +96,9 @@ const (
 	batchEvents = 128
 	batchBytes  = 32 << 10
 )
+
+// BatchBytes is what a batch takes.
+const BatchBytes = batchEvents*int(unsafe.Sizeof(Event{})) + batchBytes
 
 // Batch is consecutive events of one source for one shard.
 type Batch struct {

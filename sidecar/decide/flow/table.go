@@ -97,6 +97,9 @@ const chunkRecords = 4096
 // Table is the flows of one shard.
 type Table struct {
 	max         int
+	maxOpen     int   // undecided flows
+	openBytes   int64 // that packets of undecided flows may take, 0: no matter
+	decided     int
 	index       map[Key]Ref
 	slab        [][]Record
 	used        int // records ever handed out
@@ -109,17 +112,36 @@ type Table struct {
 // NewTable returns a table for at most max flows, which holds the first
 // packets packets of each.
 func NewTable(max, packets int) *Table {
-	return &Table{max: max, index: make(map[Key]Ref), packets: newPacketSlab(packets), used: 1, removed: make([]uint64, max)}
+	return &Table{max: max, maxOpen: max, index: make(map[Key]Ref), packets: newPacketSlab(packets), used: 1, removed: make([]uint64, max)}
 }
 
 // Len is the number of flows, decided ones included.
 func (t *Table) Len() int { return len(t.index) }
 
 // Full says that a flow must go before one can be opened.
-func (t *Table) Full() bool { return len(t.index) >= t.max }
+func (t *Table) Full() bool { return len(t.index) >= t.max || t.fullOfOpen() }
+
+// fullOfOpen says that an undecided flow must go.
+func (t *Table) fullOfOpen() bool { return len(t.index)-t.decided >= t.maxOpen }
 
 // SetMaxPackets sets the number of packets held of flows that are opened from now on.
-func (t *Table) SetMaxPackets(packets int) { t.packets.grow(packets) }
+func (t *Table) SetMaxPackets(packets int) {
+	t.packets.grow(packets)
+	t.limitOpen()
+}
+
+// SetPacketBytes bounds what packets may take, and with it the number of undecided
+// flows: PacketBytes for each, and one flow at least.
+func (t *Table) SetPacketBytes(n int64) {
+	t.openBytes = n
+	t.limitOpen()
+}
+
+func (t *Table) limitOpen() {
+	if t.openBytes > 0 {
+		t.maxOpen = int(max(min(t.openBytes/int64(t.packets.bytes()), int64(t.max)), 1))
+	}
+}
 
 // Find returns the flow with that key, or None.
 func (t *Table) Find(k Key) Ref { return t.index[k] }
@@ -155,6 +177,9 @@ func (t *Table) Remove(r Ref) {
 	rec := t.At(r)
 	t.remove(r, rec)
 	t.packets.free(rec)
+	if rec.State == Decided {
+		t.decided--
+	}
 	rec.clock.flows--
 	rec.clock = nil
 	delete(t.index, rec.Key)
@@ -199,6 +224,9 @@ func (t *Table) SetState(r Ref, s State) {
 	t.remove(r, rec)
 	if rec.State == Scoring {
 		rec.clock.scoring--
+	}
+	if s == Decided && rec.State != Decided {
+		t.decided++
 	}
 	rec.State, rec.LastChange = s, rec.clock.now
 	switch s {
@@ -262,9 +290,13 @@ func (t *Table) Packets(r Ref) []packet.Packet {
 
 // EvictionCandidate is the flow to remove when the table is full: the least
 // recently seen of the decided flows, else of those with one packet, else of the
-// rest; None if every flow is in Scoring.
+// rest; None if every flow is in Scoring. Where there are too many undecided flows, a
+// decided one is no help.
 func (t *Table) EvictionCandidate() Ref {
 	for i := range t.evictQueues {
+		if i == int(evictDecided) && t.fullOfOpen() {
+			continue
+		}
 		if r := t.evictQueues[i].head; r != None {
 			return r
 		}

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -75,6 +76,81 @@ func TestPacketsUpToTheFirstGap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpenFlowsAreBounded: by what their packets may take; decided ones do not count,
+// and none of them goes where an undecided one must.
+func TestOpenFlowsAreBounded(t *testing.T) {
+	table, clock := NewTable(100, 10), live()
+	table.SetPacketBytes(int64(4 * PacketBytes(10)))
+	for i := range 3 {
+		table.SetState(table.Open(key(i), clock), Decided)
+	}
+	var refs []Ref
+	for i := range 4 {
+		if table.Full() {
+			t.Fatalf("full of %d flows", table.Len())
+		}
+		refs = append(refs, table.Open(key(10+i), clock))
+	}
+	if !table.Full() || table.EvictionCandidate() != refs[0] {
+		t.Errorf("full: %v, to be evicted: %d, want %d", table.Full(), table.EvictionCandidate(), refs[0])
+	}
+	table.SetState(refs[1], Decided)
+	if table.Full() {
+		t.Error("a decided flow leaves no room")
+	}
+	table.Open(key(20), clock)
+	table.Remove(refs[0])
+	table.Remove(refs[1])
+	if table.Full() {
+		t.Error("a removed flow leaves no room")
+	}
+	table.SetMaxPackets(64) // which take more
+	if !table.Full() {
+		t.Error("larger flows leave no less room")
+	}
+	table.SetPacketBytes(1)
+	for r := table.EvictionCandidate(); table.Full(); r = table.EvictionCandidate() {
+		table.Remove(r)
+	}
+	if open := table.Len() - table.decided; open != 0 || table.decided != 3 {
+		t.Errorf("%d undecided and %d decided flows are left", open, table.decided)
+	}
+}
+
+// TestSizeOfAFlow: what flows take is about what is said, and no more.
+func TestSizeOfAFlow(t *testing.T) {
+	const flows = 60_000
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	table, clock := NewTable(flows, 12), live()
+	for i := range flows {
+		table.Open(key(i), clock)
+	}
+	records := float64(heap()-before) / flows
+	for _, index := range []uint64{1, 2, 12} { // blocks of every size
+		for r := Ref(1); r <= flows; r++ {
+			table.Slot(r, index)
+		}
+	}
+	for r := Ref(1); r <= flows; r++ {
+		table.SetState(r, Decided) // gives its block back, which stays the table's
+	}
+	all := float64(heap()-before) / flows
+	runtime.KeepAlive(table)
+	if said := float64(RecordBytes); records > said || records < said*.6 {
+		t.Errorf("a record takes %.0f bytes, not %.0f", records, said)
+	}
+	if said := float64(RecordBytes + PacketBytes(12)); all > said*1.02 || all < said*.85 {
+		t.Errorf("a flow takes %.0f bytes, not %.0f", all, said)
+	}
+	t.Logf("a record takes %.0f bytes of %d, a flow of 12 packets %.0f of %d", records, RecordBytes, all, RecordBytes+PacketBytes(12))
 }
 
 func seq(n int) (s []uint64) {

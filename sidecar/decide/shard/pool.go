@@ -16,8 +16,8 @@ import (
 type PoolOptions struct {
 	Bundle *bundle.Bundle // that it begins with; stays the caller's to close, after Stop
 	Shards int            // at least 1
-	// Shard are the options of every shard. MaxFlows is the limit of the pool; the
-	// pool sets Bundle, Metrics and OnLoad.
+	// Shard are the options of every shard. MaxFlows and PacketBytes are the limits of
+	// the pool; the pool sets Bundle, Metrics and OnLoad.
 	Shard   Options
 	Jobs    int // of each batched stage
 	Batch   int // of these, asked at once
@@ -59,6 +59,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 		each := o.Shard
 		each.Bundle, each.Metrics = service, o.Metrics.NewShard()
 		each.MaxFlows = max(o.Shard.MaxFlows/o.Shards, 1)
+		each.PacketBytes = o.Shard.PacketBytes / int64(o.Shards)
 		if o.OnLoad != nil {
 			each.OnLoad = func(l telemetry.Cell) { o.OnLoad(i, l) }
 		}

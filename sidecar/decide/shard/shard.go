@@ -33,6 +33,7 @@ type RecentlyDecided interface {
 type Options struct {
 	Bundle          *servedBundle // that it begins with
 	MaxFlows        int           // at least 1
+	PacketBytes     int64         // that the packets of undecided flows may take; 0: no bound
 	IdleTimeout     time.Duration // an undecided flow without packets for so long is decided on the packets there are
 	Retention       time.Duration // a decided flow without packets for so long is removed
 	Deadline        time.Duration // a live flow waits no longer than this for a slow stage
@@ -103,6 +104,7 @@ func New(o Options) (*Shard, error) {
 		return nil, err
 	}
 	s.install(p)
+	s.table.SetPacketBytes(o.PacketBytes)
 	return s, nil
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	Bundle    string
 	Listen    Listen
 	Flow      Flow
+	Limits    Limits
 	Labels    Labels
 	EVE       EVE
 	Privacy   Privacy
@@ -58,6 +59,11 @@ type Flow struct {
 	IdleTimeout time.Duration // an undecided flow without packets is decided after it
 	Retention   time.Duration // a decided flow without packets is forgotten after it
 	Deadline    time.Duration // a live flow waits no longer than this for a slow stage
+}
+
+// Limits bound the process.
+type Limits struct {
+	Memory int64 // bytes; 0: as the machine and the control group permit
 }
 
 // Labels is the label log.
@@ -148,7 +154,7 @@ func Default() Config {
 // aside.
 func (c *Config) Differs(other Config) (names []string) {
 	for i, pair := range [][2]any{
-		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
+		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Limits, other.Limits}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
 		{c.Privacy, other.Privacy}, {c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

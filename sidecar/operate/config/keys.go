@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; keys outside them stand at its top.
-var tables = []string{"listen", "flow", "labels", "eve", "privacy", "telemetry", "log", "onnx"}
+var tables = []string{"listen", "flow", "limits", "labels", "eve", "privacy", "telemetry", "log", "onnx"}
 
 // setter stores one decoded TOML value, or says what it wants instead.
 type setter func(v any) error
@@ -25,6 +25,8 @@ func (c *Config) keys() map[string]setter {
 		"flow.idle_timeout": duration(&c.Flow.IdleTimeout),
 		"flow.retention":    duration(&c.Flow.Retention),
 		"flow.deadline":     duration(&c.Flow.Deadline),
+
+		"limits.memory": size(&c.Limits.Memory),
 
 		"labels.path":     text(&c.Labels.Path),
 		"labels.max_size": size(&c.Labels.MaxSize),

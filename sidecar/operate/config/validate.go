@@ -16,6 +16,9 @@ import (
 // holds.
 const maxSocket = 96
 
+// MinMemory is the least that limits.memory may be.
+const MinMemory = 256 << 20
+
 // maxSensor is the longest name that a tap may give its sensor.
 const maxSensor = 256
 
@@ -53,6 +56,10 @@ func (c *Config) mistakes() []*KeyError {
 	ck.duration("flow.deadline", f.Deadline, time.Millisecond, 10*time.Second)
 	if f.Retention < f.IdleTimeout {
 		ck.fail("flow.retention", quoted(f.Retention), "want at least flow.idle_timeout, which is "+quoted(f.IdleTimeout))
+	}
+
+	if m := c.Limits.Memory; m != 0 && (m < MinMemory || m > 1<<50) {
+		ck.fail("limits.memory", strconv.FormatInt(m, 10), `want "256MiB" to "1024TiB", or 0 for what the machine and the control group permit`)
 	}
 
 	ck.text("labels.path", c.Labels.Path, c.Labels.Path != "" && printable(c.Labels.Path), "want the path of a file")

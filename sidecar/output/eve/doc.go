@@ -35,7 +35,8 @@
 //   - A record that was cut, by a connection's end or by Suricata itself, is dropped
 //     and counted. The next record is not affected. Lines that do not begin as a
 //     record does are copied unchanged.
-//   - A record is at most 16 MiB long; longer ones are dropped and counted.
+//   - A record is at most 16 MiB long; longer ones are dropped and counted, and so are
+//     long ones for which there is no room.
 //   - Labels are kept for a bounded number of flows, until some seconds after the
 //     flow's record was written; beyond the bound the oldest is removed.
 package eve

@@ -2,6 +2,7 @@ package eve
 
 import (
 	"time"
+	"unsafe"
 
 	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/jsonl"
@@ -56,6 +57,10 @@ type labels struct {
 }
 
 type labelList struct{ head, tail uint32 }
+
+// LabelBytes is about what a sink takes for each label that it holds: the label, and
+// its place in the index.
+const LabelBytes = int(unsafe.Sizeof(label{})) + 40
 
 // chunkLabels is how many labels a chunk of the slab holds.
 const chunkLabels = 4096

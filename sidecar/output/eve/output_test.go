@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,7 +22,7 @@ func (r *rig) flood() int {
 	line := strings.Repeat("x", 64<<10) // no record, which is faster to read
 	conn := r.dial()
 	defer conn.Close()
-	const n = 2*outputBuffer/(64<<10) + 200
+	const n = 2*defaultMemory/shares/2/(64<<10) + 200
 	for range n {
 		conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
 		if _, err := fmt.Fprintln(conn, line); err != nil {
@@ -29,6 +30,54 @@ func (r *rig) flood() int {
 		}
 	}
 	return n
+}
+
+// TestUnfinishedRecords: 64 connections with a record of 15 MiB each that does not end
+// take what the budget has, the records over it are counted, and short ones get
+// through; when the connections have gone, all of it is there again.
+func TestUnfinishedRecords(t *testing.T) {
+	r := start(t, func(o *Options) { o.Memory = 30 << 20 })
+	part := []byte(`{"timestamp":"` + strings.Repeat("x", 64<<10))
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	var conns []net.Conn
+	for range 64 {
+		conn := r.dial()
+		conn.SetWriteDeadline(time.Now().Add(time.Minute))
+		for range 240 {
+			if _, err := conn.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conns = append(conns, conn)
+	}
+	r.send(stats)
+	r.want(stats)
+	if used := int64(heap() - before); used > 60<<20 { // 10 MiB, twice in use while they grow, and the buffers
+		t.Errorf("%d MiB are used", used>>20)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	r.until("the budget is whole again", func() bool {
+		if !r.incoming.Take(10 << 20) {
+			return false
+		}
+		r.incoming.Give(10 << 20)
+		return true
+	})
+	n := -1
+	for line := range strings.Lines(r.scrape()) {
+		fmt.Sscanf(line, `serveflow_eve_records_total{result="too_long"} %d`, &n)
+	}
+	if n < 50 || n > 64 {
+		t.Errorf("%d records were too long", n)
+	}
 }
 
 // Whatever the output is and does, what Suricata sends is read. What is lost

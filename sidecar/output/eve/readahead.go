@@ -3,15 +3,22 @@ package eve
 import (
 	"io"
 	"sync"
+
+	"serveflow/sidecar/operate/memory"
 )
 
-// readAheadBytes is how many bytes may be read ahead.
-const readAheadBytes = 1 << 20
+// readAheadBytes is how many bytes may be read ahead: firstReadAhead, and what is over
+// it as far as a budget has room.
+const (
+	readAheadBytes = 1 << 20
+	firstReadAhead = 64 << 10
+)
 
 // readAhead reads ahead of the parser. Suricata buffers few records, and many flows
 // may end at once.
 type readAhead struct {
-	from io.Reader
+	from   io.Reader
+	budget *memory.Budget
 
 	mu    sync.Mutex
 	moved sync.Cond
@@ -23,8 +30,8 @@ type readAhead struct {
 }
 
 // newReadAhead reads from r until it ends, in its own goroutine.
-func newReadAhead(r io.Reader) *readAhead {
-	e := &readAhead{from: r, ring: make([]byte, readAheadBytes)}
+func newReadAhead(r io.Reader, b *memory.Budget) *readAhead {
+	e := &readAhead{from: r, budget: b, ring: make([]byte, firstReadAhead)}
 	e.moved.L = &e.mu
 	go e.fill()
 	return e
@@ -34,7 +41,7 @@ func (e *readAhead) fill() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for e.err == nil {
-		for e.in-e.out == len(e.ring) {
+		for e.in-e.out == len(e.ring) && !e.grow() {
 			e.moved.Wait()
 		}
 		if e.in == e.out {
@@ -49,6 +56,27 @@ func (e *readAhead) fill() {
 		e.err = err
 		e.moved.Signal()
 	}
+}
+
+// grow doubles the ring, which is full.
+func (e *readAhead) grow() bool {
+	n := len(e.ring)
+	if n == readAheadBytes || !e.budget.Take(n) {
+		return false
+	}
+	ring := make([]byte, 2*n)
+	at := e.out % n
+	copy(ring[copy(ring, e.ring[at:]):], e.ring[:at])
+	e.ring, e.in, e.out = ring, n, 0
+	return true
+}
+
+// release gives back what the ring has taken, after reading has ended.
+func (e *readAhead) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.budget.Give(len(e.ring) - firstReadAhead)
+	e.ring = e.ring[:firstReadAhead]
 }
 
 // Read implements io.Reader.

@@ -32,7 +32,7 @@ func TestEager(t *testing.T) {
 	for i := range want {
 		want[i] = byte(rng.Uint32())
 	}
-	e := newReadAhead(&pieces{want, rng})
+	e := newReadAhead(&pieces{want, rng}, nil)
 	var got []byte
 	b := make([]byte, 200_000)
 	for {
@@ -48,7 +48,7 @@ func TestEager(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%d bytes came out, not the %d that went in", len(got), len(want))
 	}
-	if all, err := io.ReadAll(newReadAhead(iotest.DataErrReader(bytes.NewReader(want)))); err != nil || !bytes.Equal(all, want) {
+	if all, err := io.ReadAll(newReadAhead(iotest.DataErrReader(bytes.NewReader(want)), nil)); err != nil || !bytes.Equal(all, want) {
 		t.Errorf("%d bytes, %v", len(all), err)
 	}
 }
@@ -56,7 +56,7 @@ func TestEager(t *testing.T) {
 // TestEagerTakesBeforeItIsAsked: a writer is rid of what fits.
 func TestEagerTakesBeforeItIsAsked(t *testing.T) {
 	r, w := io.Pipe()
-	e := newReadAhead(r)
+	e := newReadAhead(r, nil)
 	for range readAheadBytes / 1024 {
 		if _, err := w.Write(make([]byte, 1024)); err != nil { // waits until it is read
 			t.Fatal(err)

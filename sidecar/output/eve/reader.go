@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 
+	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/output/jsonl"
 )
@@ -36,11 +37,21 @@ func (r *reader) Read(b []byte) (int, error) {
 	return r.conn.Read(b)
 }
 
+// lineBuffer is the buffer for lines, of which nearly all are far shorter.
+const lineBuffer = 64 << 10
+
+// copied is the budget of what is copied once more before it is written.
+type copied struct{ *memory.Budget }
+
+func (c copied) Take(n int) bool { return c.Budget.Take(2 * n) }
+func (c copied) Give(n int)      { c.Budget.Give(2 * n) }
+
 // run reads until the connection ends, and returns why if that is not by its
 // being closed.
 func (r *reader) run() error {
 	defer r.flush()
-	lines := jsonl.NewReader(r)
+	lines := jsonl.NewReaderWithin(r, lineBuffer, copied{r.sink.incoming})
+	defer lines.Release()
 	for {
 		line, err := lines.Next()
 		if len(line) > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/output/decision"
@@ -26,6 +27,7 @@ type Options struct {
 	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
 	MaxWaiting int           // flow records that wait at a time, at least 1
 	MaxLabels  int           // labels that are held, at least 1
+	Memory     int64         // bytes that records may take, 0: 192 MiB
 	Log        zerolog.Logger
 	Metrics    *telemetry.Metrics
 }
@@ -40,8 +42,13 @@ type Flows interface {
 	EndReported(sensor string, events []flow.Event)
 }
 
-// outputBuffer is how many bytes may wait for the output.
-const outputBuffer = 32 << 20
+// defaultMemory is how many bytes records may take.
+const defaultMemory = 192 << 20
+
+// What records may take is divided: a third is for those that wait for their labels, a
+// third for long ones that come and what comes faster than it is read, and a third for
+// those that the output has not taken, half of it waiting and half on its way.
+const shares = 3
 
 // maxConnections bounds how many connections are served at a time. Suricata
 // makes one for each output, or one for each of its threads.
@@ -62,8 +69,9 @@ type Sink struct {
 	waiting     waiting
 	conns       map[*net.UnixConn]struct{}
 	places      *unixsocket.Places
-	hadTap      bool // the sensor has had a tap
-	warnedNoTap bool // it was said that it has none
+	incoming    *memory.Budget // of all connections
+	hadTap      bool           // the sensor has had a tap
+	warnedNoTap bool           // it was said that it has none
 
 	releaseWanted chan struct{} // records may be written
 	reportWanted  chan struct{} // ends are to be reported to the shards
@@ -75,9 +83,13 @@ type Sink struct {
 
 // New opens the output and returns a sink that takes decisions.
 func New(o Options) (*Sink, error) {
+	if o.Memory == 0 {
+		o.Memory = defaultMemory
+	}
+	share := int(o.Memory / shares)
 	out, err := logfile.Open(o.Output, logfile.Options{
 		Name: "log of EVE records", Key: "eve.output", MaxBytes: o.MaxBytes, Keep: o.Keep,
-		Buffer: outputBuffer, MaxLine: outputBuffer,
+		Buffer: share / 2, MaxLine: share / 2,
 		IsLine: func(text []byte) bool {
 			return bytes.HasPrefix(text, recordPrefix) || bytes.HasPrefix(recordPrefix, text)
 		},
@@ -87,8 +99,9 @@ func New(o Options) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{
-		options: o, out: out, labels: newLabels(o.MaxLabels), waiting: newWaiting(),
-		conns: map[*net.UnixConn]struct{}{}, places: unixsocket.NewPlaces(maxConnections),
+		options: o, out: out, labels: newLabels(o.MaxLabels), waiting: newWaiting(share),
+		incoming: memory.NewBudget(int64(share)),
+		conns:    map[*net.UnixConn]struct{}{}, places: unixsocket.NewPlaces(maxConnections),
 		releaseWanted: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	o.Metrics.Read(telemetry.EVEForwarded, func() int { return int(out.Stats().Written) })
@@ -220,8 +233,10 @@ func (s *Sink) serve(conn *net.UnixConn) {
 	s.mu.Unlock()
 	s.readers.Go(func() {
 		log.Info().Msg("EVE connected")
-		r := newReader(s, newReadAhead(heard{conn, place}))
+		ahead := newReadAhead(heard{conn, place}, s.incoming)
+		r := newReader(s, ahead)
 		err := r.run()
+		ahead.release()
 		conn.Close()
 		place.Leave()
 		s.mu.Lock()

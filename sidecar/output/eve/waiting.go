@@ -30,8 +30,6 @@ const (
 
 // What records that wait may take.
 const (
-	// maxHeldBytes is how many bytes all of them may.
-	maxHeldBytes = 64 << 20
 	// heldSize is what a record takes besides its line.
 	heldSize = 512
 	// maxHeldOfFlow is how many records of one flow wait: one for each output of
@@ -67,11 +65,14 @@ type waiting struct {
 	next       *list.Element    // where expire goes on, nil: at the front
 	byFlow     map[uint64]*held // the newest of each flow
 	bytes      int              // that they take
+	maxBytes   int              // that they may take
 	ready      []*held          // that wait no longer and are to be written
 	endReports []flow.Event     // to be sent to the shards
 }
 
-func newWaiting() waiting { return waiting{byFlow: map[uint64]*held{}} }
+func newWaiting(maxBytes int) waiting {
+	return waiting{byFlow: map[uint64]*held{}, maxBytes: maxBytes}
+}
 
 // add makes a record wait. If that makes them too many, those that have waited
 // longest are released without a label: of its flow, or of all.
@@ -83,7 +84,7 @@ func (w *waiting) add(h *held, most int) {
 	if same >= maxHeldOfFlow {
 		w.release(oldest)
 	}
-	for w.queue.Len() > 0 && (w.queue.Len() >= most || w.bytes+h.size() > maxHeldBytes) {
+	for w.queue.Len() > 0 && (w.queue.Len() >= most || w.bytes+h.size() > w.maxBytes) {
 		w.release(w.queue.Front().Value.(*held))
 	}
 	h.queueElem = w.queue.PushBack(h)

@@ -13,6 +13,8 @@ import (
 	"serveflow/sidecar/output/decision"
 )
 
+const maxHeldBytes = 64 << 20
+
 // A flow record waits for its label; nothing else does, not even for that
 // flow. The shards are told of it until the label is there.
 func TestFlowRecordWaits(t *testing.T) {
@@ -212,7 +214,7 @@ func TestWaitIsBoundedInNumber(t *testing.T) {
 
 // So do they past their bytes.
 func TestWaitIsBoundedInBytes(t *testing.T) {
-	w := newWaiting()
+	w := newWaiting(maxHeldBytes)
 	line := make([]byte, maxHeldBytes/4-heldSize)
 	for id := range uint64(6) {
 		w.add(&held{record: record{flow: id + 1}, line: line}, 100)
@@ -229,7 +231,7 @@ func TestWaitIsBoundedInBytes(t *testing.T) {
 // However many records of one flow come, few of them wait, so that no look at the
 // flow under the lock is long.
 func TestRecordsOfOneFlow(t *testing.T) {
-	w := newWaiting()
+	w := newWaiting(maxHeldBytes)
 	const n = 10_000
 	for range n {
 		w.add(&held{record: record{flow: 1, start: []byte(`"2099-01-01T00:00:00+0000"`)}}, 1<<20)
@@ -256,7 +258,7 @@ func TestRecordsOfOneFlow(t *testing.T) {
 // What is due is looked for in slices, between which others have the lock, and all
 // records get their turn, also where some go between two slices.
 func TestExpireInSlices(t *testing.T) {
-	w, begun := newWaiting(), time.Now()
+	w, begun := newWaiting(maxHeldBytes), time.Now()
 	const n = 64
 	all := make([]*held, n)
 	for i := range all {

@@ -7,17 +7,21 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/tap/wire"
 )
 
 // The bounds of what is queued for a peer, in bytes.
 const (
+	// outboxFree is what every peer has room for. What is over it is taken, in pieces
+	// of as many, from a budget that all peers share.
+	outboxFree = 64 << 10
 	// outboxSoftLimit is where a live tap begins to lose labels and a capture is
 	// no longer read from.
 	outboxSoftLimit = 1 << 20
 	// outboxHardLimit is where a capture loses labels too: all its flows have
-	// ended at once and it reads none of their labels.
+	// ended at once and it reads none of their labels. The budget may end before.
 	outboxHardLimit = 256 << 20
 )
 
@@ -25,12 +29,15 @@ const (
 // goroutine writes.
 type outbox struct {
 	metrics   *telemetry.Metrics
+	budget    *memory.Budget
 	log       zerolog.Logger
 	mu        sync.Mutex
 	work      sync.Cond // there is something to write, or it is over
 	room      sync.Cond // there is less to write, or it is over
 	buf       []byte
 	spare     []byte
+	sending   int // bytes that are being written
+	taken     int // of the budget
 	encoder   *wire.Encoder
 	capture   bool
 	noWaiting bool // nobody waits for room any more
@@ -39,8 +46,8 @@ type outbox struct {
 	dropped   uint64
 }
 
-func newOutbox(m *telemetry.Metrics) *outbox {
-	o := &outbox{metrics: m}
+func newOutbox(m *telemetry.Metrics, b *memory.Budget) *outbox {
+	o := &outbox{metrics: m, budget: b}
 	o.work.L, o.room.L = &o.mu, &o.mu
 	o.encoder = wire.NewEncoder((*appender)(o))
 	return o
@@ -66,7 +73,7 @@ func (o *outbox) Labels(labels []wire.Label) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range labels {
-		if o.finished || o.broken || len(o.buf) > o.limit() {
+		if o.finished || o.broken || len(o.buf) > o.limit() || !o.hasRoom() {
 			o.drop(uint64(len(labels) - i))
 			break
 		}
@@ -75,6 +82,26 @@ func (o *outbox) Labels(labels []wire.Label) {
 		}
 	}
 	o.work.Signal()
+}
+
+// hasRoom reports whether more may be queued, and takes of the budget for it.
+func (o *outbox) hasRoom() bool {
+	for len(o.buf)+o.sending >= outboxFree+o.taken {
+		// Twice, for buffers grow to up to twice what is in them.
+		if !o.budget.Take(2 * outboxFree) {
+			return false
+		}
+		o.taken += outboxFree
+	}
+	return true
+}
+
+// giveBack gives back what is not needed any more.
+func (o *outbox) giveBack() {
+	if o.taken > 0 && len(o.buf) < outboxFree {
+		o.budget.Give(2 * o.taken)
+		o.taken = 0
+	}
 }
 
 func (o *outbox) limit() int {
@@ -107,7 +134,7 @@ func (o *outbox) synced(token uint64) { o.update(func() { o.encoder.Synced(token
 func (o *outbox) unread() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.capture && len(o.buf) > 2*outboxSoftLimit
+	return !o.capture && (len(o.buf) > 2*outboxSoftLimit || !o.hasRoom())
 }
 
 // sendError sends the peer the error that ends its connection.
@@ -153,7 +180,8 @@ func (o *outbox) waitForRoom() {
 
 // full reports whether a capture must read labels before it is read from.
 func (o *outbox) full() bool {
-	return o.capture && len(o.buf) > outboxSoftLimit && !o.noWaiting && !o.finished && !o.broken
+	return o.capture && (len(o.buf) > outboxSoftLimit || len(o.buf) > outboxFree && !o.hasRoom()) &&
+		!o.noWaiting && !o.finished && !o.broken
 }
 
 // sendAll sends until the outbox is finished. A peer to which nothing can be sent
@@ -168,10 +196,11 @@ func (o *outbox) sendAll(w io.Writer) {
 		if len(o.buf) == 0 {
 			// Flows of the tap may be remembered for long, and the outbox with them.
 			o.buf, o.spare, o.encoder = nil, nil, nil
+			o.giveBack()
 			return
 		}
 		out := o.buf
-		o.buf = o.spare[:0]
+		o.buf, o.sending = o.spare[:0], len(out)
 		o.room.Signal()
 		if !o.broken {
 			o.mu.Unlock()
@@ -179,6 +208,9 @@ func (o *outbox) sendAll(w io.Writer) {
 			o.mu.Lock()
 			o.broken = err != nil
 		}
-		o.spare = out
+		if o.spare, o.sending = out, 0; cap(out) > outboxFree {
+			o.spare = nil
+		}
+		o.giveBack()
 	}
 }

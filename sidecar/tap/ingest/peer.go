@@ -67,7 +67,7 @@ func newPeer(s *Server, conn *net.UnixConn, place *unixsocket.Place, pid int, ui
 		place:  place,
 		pid:    pid,
 		log:    log,
-		out:    newOutbox(s.options.Metrics),
+		out:    newOutbox(s.options.Metrics, s.options.Replies),
 		tap:    telemetry.TapStatus{PID: pid, UID: uid},
 	}
 	p.in = wire.NewDecoder(p)

@@ -11,7 +11,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"serveflow/sidecar/decide/flow"
 	"serveflow/sidecar/decide/shard"
+	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/tap/wire"
@@ -23,12 +25,17 @@ type Options struct {
 	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
 	MaxConnections int
 	HelloTimeout   time.Duration
-	IdleTimeout    time.Duration // of a live tap that has sent STATS; 0: it may be silent for ever
-	Needs          wire.Welcome  // what the bundle needs of each flow
-	Router         *shard.Router // takes the events
+	IdleTimeout    time.Duration  // of a live tap that has sent STATS; 0: it may be silent for ever
+	Replies        *memory.Budget // what is queued for taps takes of it; nil: as it likes
+	Needs          wire.Welcome   // what the bundle needs of each flow
+	Router         *shard.Router  // takes the events
 	Log            zerolog.Logger
 	Metrics        *telemetry.Metrics
 }
+
+// ConnectionBytes is what a connection takes, with so many shards: what was read, what
+// is to be sent, and a batch on its way to each shard.
+func ConnectionBytes(shards int) int { return wire.ReadBuffer + 3*outboxFree + shards*flow.BatchBytes }
 
 // Server listens for taps.
 type Server struct {

@@ -23,7 +23,7 @@ type Decoder struct {
 // NewDecoder returns a decoder that reads from r, in pieces of up to 64 KiB.
 func NewDecoder(r io.Reader) *Decoder {
 	d := &Decoder{}
-	d.in = reader{src: r, buf: make([]byte, readBuffer)}
+	d.in = reader{src: r, buf: make([]byte, ReadBuffer)}
 	d.mp = msgpack.NewDecoder(&d.in)
 	return d
 }

@@ -143,7 +143,7 @@ func TestMalformed(t *testing.T) {
 		if bad.Offset < 0 || bad.Offset > int64(len(b)) {
 			t.Errorf("%s: blamed byte %d of %d", test.name, bad.Offset, len(b))
 		}
-		if endless.n > readBuffer {
+		if endless.n > ReadBuffer {
 			t.Errorf("%s: read %d bytes on", test.name, endless.n)
 		}
 		if cap(m.buf) > MaxRaw {

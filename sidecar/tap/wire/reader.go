@@ -7,8 +7,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
-// readBuffer is how much is read from a connection at once.
-const readBuffer = 64 << 10
+// ReadBuffer is how much a Decoder reads from a connection at once, in bytes.
+const ReadBuffer = 64 << 10
 
 // reader is the buffer below the msgpack decoder. It is ours, so that the
 // decoder adds none of its own and the bytes not yet decoded can be counted.

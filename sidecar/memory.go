@@ -1,0 +1,100 @@
+package sidecar
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/memory"
+	"serveflow/sidecar/output/eve"
+	"serveflow/sidecar/tap/ingest"
+)
+
+// Memory is what the process may use and how its parts share it, in bytes. A quarter is
+// left to the program, its bundles and what waits to be collected.
+type Memory struct {
+	Total   int64
+	From    string // what sets the total, for people
+	Replies int64  // what is queued for taps, besides what each has for itself
+	EVE     int64  // EVE records that come, wait and go; 0: there is no socket for them
+
+	Connections int // of taps
+	Flows       int // tracked
+	Undecided   int // of them, with the packets that the bundle wants
+	packets     int64
+}
+
+// What parts are given at most: more is of no use to them.
+const (
+	maxReplies = 256 << 20
+	maxEVE     = 192 << 20
+)
+
+// unknownMemory is what the process may use where nothing says how much there is.
+const unknownMemory = 2 << 30
+
+// DivideMemory divides limits.memory for a configuration, while a bundle is served.
+func DivideMemory(c *config.Config, b *bundle.Bundle) Memory {
+	m := Memory{Total: c.Limits.Memory, From: "limits.memory"}
+	if m.Total == 0 {
+		limit := memory.Machine()
+		m.Total, m.From = cmp.Or(limit.Bytes, unknownMemory), limit.From
+		if set := debug.SetMemoryLimit(-1); set < m.Total {
+			m.Total, m.From = set, "GOMEMLIMIT"
+		}
+		m.Total = max(m.Total, config.MinMemory)
+	}
+	m.divide(c, b.Packets())
+	return m
+}
+
+func (m *Memory) divide(c *config.Config, packets int) {
+	left := m.Total / 4 * 3
+	take := func(n int64) int64 { left -= n; return n }
+	record, part := flow.RecordBytes, left/8
+	m.Replies = take(min(part, maxReplies))
+	if c.EVE.Listen != "" {
+		m.EVE = take(min(part, maxEVE))
+		record += eve.LabelBytes
+	}
+	connection := int64(ingest.ConnectionBytes(shards(c)))
+	m.Connections = int(min(int64(c.Listen.MaxConnections), max(2*part/connection, 1)))
+	take(int64(m.Connections) * connection)
+	// As many flows as are asked for, unless decided ones would take more than half.
+	m.Flows = int(max(min(int64(c.Flow.MaxFlows), left/2/int64(record)), 1))
+	m.packets = max(left-int64(m.Flows)*int64(record), 1)
+	m.Undecided = int(max(min(m.packets/int64(flow.PacketBytes(packets)), int64(m.Flows)), 1))
+}
+
+// shards is how many shards there are.
+func shards(c *config.Config) int { return cmp.Or(c.Flow.Shards, runtime.GOMAXPROCS(0)) }
+
+// Print prints what there is, for people, in one line of a table.
+func (m *Memory) Print(w io.Writer) {
+	fmt.Fprintf(w, "memory\t%d MiB (%s): up to %d flows, %d of them undecided; %d connections of taps\n",
+		m.Total>>20, m.From, m.Flows, m.Undecided, m.Connections)
+}
+
+// log says where there is less than was asked for.
+func (m *Memory) log(c *config.Config, log zerolog.Logger) {
+	if m.Flows < c.Flow.MaxFlows || m.Connections < c.Listen.MaxConnections {
+		log.Warn().Int64("mib", m.Total>>20).Str("set_by", m.From).Int("flows", m.Flows).Int("connections", m.Connections).
+			Msg("memory: there is no room for as many flows or connections as flow.max_flows and listen.max_connections say; limits.memory gives more")
+	}
+}
+
+// limit has the garbage collector keep to what there is, unless GOMEMLIMIT says
+// something else.
+func (m *Memory) limit() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(m.Total)
+	}
+}

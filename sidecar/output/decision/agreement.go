@@ -2,20 +2,20 @@ package decision
 
 import "strings"
 
-// Agreement says whether the IDS's own name for a flow's protocol goes together
-// with the flow's label.
+// Agreement says whether the protocol that the IDS has detected fits the flow's
+// label.
 type Agreement uint8
 
 // Agreements.
 const (
-	NotKnown Agreement = iota // one of the two is missing
+	NotKnown Agreement = iota // the label has no list of protocols, or the IDS detected none
 	Agrees
 	Disagrees
 )
 
-// Compare compares the protocols that go together with a label, separated by
-// commas, with the name that Suricata gives to the flow's. Where Suricata found
-// no protocol, it says so by the names "failed" and "unknown".
+// Compare compares the protocols that fit a label, separated by commas, with the
+// protocol that Suricata has detected. Suricata's names for none are "failed" and
+// "unknown".
 func Compare(services, name string) Agreement {
 	if services == "" || name == "" || name == "failed" || name == "unknown" {
 		return NotKnown
@@ -28,8 +28,8 @@ func Compare(services, name string) Agreement {
 	return Disagrees
 }
 
-// append writes an agreement that is known as the member "agrees" of a JSON
-// object, the comma before it included.
+// append appends the member "agrees" of a JSON object, with the comma before it, or
+// nothing if the agreement is not known.
 func (a Agreement) append(dst []byte) []byte {
 	switch a {
 	case Agrees:

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Words are the texts of a decision, which many decisions share. Each is a JSON
-// string, quotes included.
+// Words are the texts of a decision as JSON strings, quotes included. Many
+// decisions share them.
 type Words struct {
 	Label, Stage string
 	Model        string // "name@version" of the bundle
 	Reason       string
-	Services     string // as in Record; no JSON
+	Services     string // as in Record, not JSON
 }
 
 // NewWords returns the texts of r as JSON.
@@ -21,12 +21,11 @@ func NewWords(r *Record) Words {
 	return Words{Label: quote(r.Label), Stage: quote(r.Stage), Model: quote(r.Model), Reason: quote(r.Reason), Services: r.Services}
 }
 
-// AppendEVE appends a decision as Suricata's EVE records carry it: the object
-// serveflow, as one more member of the record, the comma before it included.
-// Its keys are label, score, margin, stage, packets, latency_us, model,
-// version and reason, with the values of the label log; model and version are
-// the two halves of the log's model. Where both are known, agrees says whether
-// the record's app_proto goes together with the label.
+// AppendEVE appends the object serveflow that Suricata's EVE records get, as one
+// more member of the record, with the comma before it. Its keys are label, score,
+// margin, stage, packets, latency_us, model, version and reason, with the values of
+// the label log; model and version are the two parts of the log's model. If known,
+// agrees says whether the record's app_proto fits the label.
 func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latencyUS int64, agrees Agreement) []byte {
 	dst = append(dst, `,"serveflow":{"label":`...)
 	dst = append(dst, w.Label...)
@@ -41,7 +40,7 @@ func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latency
 	dst = append(dst, `,"latency_us":`...)
 	dst = strconv.AppendInt(dst, latencyUS, 10)
 	dst = append(dst, `,"model":`...)
-	// An @ is the same in JSON.
+	// JSON does not escape an @.
 	if at := strings.LastIndexByte(w.Model, '@'); at >= 0 {
 		dst = append(append(dst, w.Model[:at]...), `","version":"`...)
 		dst = append(dst, w.Model[at+1:]...)

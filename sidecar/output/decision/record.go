@@ -10,27 +10,27 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// Record is one decision as the label log tells it.
+// Record is one decision.
 type Record struct {
 	Start     int64  // time of the flow's first packet, microseconds since the epoch
-	Sensor    string // whose flow it is
+	Sensor    string // of the flow's tap
 	Flow      wire.FlowID
 	Tuple     packet.Tuple // from the originator; Version 0 where no address is known
 	Label     string
 	Score     float32 // the model's probability for Label, 0 to 1
 	Margin    float32 // Score minus the next class's, 0 to 1
 	Stage     string
-	Packets   int    // packets the decision rests on
+	Packets   int    // packets that the decision is based on
 	LatencyUS int64  // microseconds from the first packet to the decision
 	Model     string // "name@version" of the bundle
 	Reason    string // what triggered the decision
-	Services  string // protocols that go together with Label, as in wire.Label
-	// Agrees says whether the IDS's own name for the flow's protocol is one of
-	// Services. It is part of the line where both are known.
+	Services  string // protocols that fit Label, as in wire.Label
+	// Agrees says whether the protocol that the IDS has detected is one of
+	// Services. The line has it if it is known.
 	Agrees Agreement
 
-	// Compute is how long the stage that decided took, from its features on.
-	// It differs from run to run and is not part of the line.
+	// Compute is how long the deciding stage took, feature extraction included. It
+	// differs from run to run and is not part of the line.
 	Compute time.Duration
 }
 
@@ -55,7 +55,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = appendString(dst, r.Sensor)
 	dst = append(dst, `,"flow":`...)
 	if r.Flow.IsString() {
-		// Printable ASCII, but quotes and backslashes are that too.
+		// The id is printable ASCII, which includes quotes and backslashes.
 		var text [wire.MaxFlowID]byte
 		dst = appendString(dst, r.Flow.Append(text[:0]))
 	} else {
@@ -143,7 +143,7 @@ func AppendSeconds(dst []byte, us int64) []byte {
 func appendString[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	from := 0 // what is plain is copied in runs
+	from := 0 // unescaped runs are copied whole
 	for i := 0; i < len(s); {
 		c := s[i]
 		size := 1
@@ -170,5 +170,5 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
-// ProtoName is the name that a line has for an IP protocol.
+// ProtoName is the name of an IP protocol in a line.
 func ProtoName(proto uint8) string { return string(appendProto(nil, proto)) }

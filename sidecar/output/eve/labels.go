@@ -29,8 +29,8 @@ type label struct {
 	prev, next    uint32 // in its list; 0: none
 }
 
-// matches says whether the label can be that of a record whose flow began at
-// start, an EVE time or nothing: flow ids are used again.
+// matches reports whether the label can be that of a record whose flow began at
+// start, an EVE time or nothing. Suricata reuses flow ids.
 func (l *label) matches(start []byte) bool {
 	if start == nil {
 		return true
@@ -47,7 +47,7 @@ type labels struct {
 	max   int
 	index map[uint64]uint32 // place of each flow's label
 	slab  [][]label         // in chunks, so that growing never copies
-	used  uint32            // places ever used; place 0 is nobody's
+	used  uint32            // places ever used; place 0 is never used
 	free  []uint32
 	open  labelList // flows without a record, the oldest first
 	ended labelList // those with one

@@ -108,7 +108,7 @@ func (r *reader) countTorn() {
 	r.count(telemetry.EVETorn)
 }
 
-// newline ends a record whose own end has not come.
+// newline ends a record without a newline.
 var newline = []byte("\n")
 
 // handleRecord handles a record.

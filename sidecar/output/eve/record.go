@@ -16,8 +16,8 @@ type record struct {
 	flow       uint64
 	hasFlow    bool   // of a flow at all
 	ends       bool   // it is the flow's own record
-	labelled   bool   // somebody has put a label in already
-	nullLabel  bool   // it has the key for it, but null
+	labelled   bool   // it has a label already
+	nullLabel  bool   // it has the label's key with null
 	app        []byte // Suricata's name for the flow's protocol, empty: none
 	time       []byte
 	start, end []byte // of the flow; nil: not in the record
@@ -34,7 +34,7 @@ var recordPrefix = []byte(`{"timestamp":`)
 // Suricata counts a record that was sent in part as sent. 0: nowhere.
 func nextRecord(line []byte) int { return max(bytes.LastIndex(line, recordPrefix), 0) }
 
-// read reads a record that is valid.
+// read reads a valid record.
 func (r *record) read(line []byte) {
 	*r = record{}
 	for key, value := range jsonl.Members(line) {
@@ -97,13 +97,12 @@ func (r *record) endReport() flow.Event {
 	return flow.Event{ID: wire.UintID(r.flow), Time: us, Kind: flow.EndReported, OrigPkts: r.orig, RespPkts: r.resp}
 }
 
-// agrees says whether the record's app_proto goes together with a label that has
-// these services.
+// agrees compares the record's app_proto with the services of a label.
 func (r *record) agrees(services string) decision.Agreement {
 	return decision.Compare(services, string(r.app))
 }
 
-// splice appends a record with the label of its flow, in the place of one that is null.
+// splice appends a record with the label of its flow, which replaces a null one.
 func (r *record) splice(dst, line []byte, l *label, words *decision.Words) []byte {
 	if r.nullLabel {
 		line = jsonl.Without(nil, line, func(key, _ []byte) bool { return string(key) == "serveflow" })

@@ -75,7 +75,7 @@ func (s *Sink) releaseLoop() {
 	}
 }
 
-// writeReady writes the records that wait no longer.
+// writeReady writes the released records.
 func (s *Sink) writeReady() {
 	s.mu.Lock()
 	ready := s.waiting.takeReady()
@@ -83,10 +83,10 @@ func (s *Sink) writeReady() {
 	s.write(ready)
 }
 
-// What is done at most while nobody else can have the lock.
+// The most items handled under one hold of the lock.
 const (
-	maxExpire     = 4096 // labels that are forgotten
-	maxExpireHeld = 1024 // records that are looked at
+	maxExpire     = 4096 // labels removed
+	maxExpireHeld = 1024 // held records checked
 )
 
 func (s *Sink) expire(now time.Time) {
@@ -115,8 +115,8 @@ func (s *Sink) expire(now time.Time) {
 	}
 }
 
-// expireHeld does what is due for the records that wait. It holds the lock when
-// it is called and when it returns, and lets others have it in between.
+// expireHeld runs the timers of the held records. It is called with the lock,
+// returns with it, and releases it in between.
 func (s *Sink) expireHeld(now time.Time, limit time.Duration) (vain bool) {
 	for {
 		more, late := s.waiting.expire(now, limit, maxExpireHeld)
@@ -157,7 +157,7 @@ func (s *Sink) finalEndReports() (asks []flow.Event) {
 	return asks
 }
 
-// write writes records that have waited.
+// write writes released records.
 func (s *Sink) write(ready []*held) {
 	var out []byte
 	lines := int64(0)

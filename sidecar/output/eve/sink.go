@@ -17,13 +17,13 @@ import (
 	"serveflow/sidecar/output/logfile"
 )
 
-// Options are what a Sink is made of.
+// Options configure a Sink.
 type Options struct {
 	Socket     unixsocket.Socket
-	Sensor     string        // whose records come over the socket
-	Output     string        // as logfile.Open takes it
-	MaxBytes   int64         // size at which an output that is a file is rotated
-	Keep       int           // rotated files that are kept
+	Sensor     string        // of the records on the socket
+	Output     string        // a path for logfile.Open
+	MaxBytes   int64         // size at which an output file is rotated
+	Keep       int           // number of rotated files
 	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
 	MaxWaiting int           // flow records that wait at a time, at least 1
 	MaxLabels  int           // labels that are held, at least 1
@@ -50,14 +50,14 @@ const defaultMemory = 192 << 20
 // those that the output has not taken, half of it waiting and half on its way.
 const shares = 3
 
-// maxConnections bounds how many connections are served at a time. Suricata
-// makes one for each output, or one for each of its threads.
+// maxConnections is the most connections served at a time. Suricata makes one for
+// each output, or one for each of its threads.
 const maxConnections = 256
 
-// flowEnd is the reason of decisions that a flow record leads to.
+// flowEnd is the reason of decisions that a flow record triggers.
 var flowEnd = cascade.FlowEnd.String()
 
-// Sink is the listener, what it knows of flows, and the output.
+// Sink is the listener, the labels, the held records and the output.
 type Sink struct {
 	options  Options
 	flows    Flows
@@ -78,7 +78,7 @@ type Sink struct {
 	stop          chan struct{}
 	accepts       sync.WaitGroup
 	readers       sync.WaitGroup
-	tasks         sync.WaitGroup // keep and tell
+	tasks         sync.WaitGroup // releaseLoop and reportLoop
 }
 
 // New opens the output and returns a sink that takes decisions.
@@ -128,8 +128,8 @@ func (s *Sink) Listen(f Flows) error {
 	return nil
 }
 
-// Write takes decisions, of the sink's sensor and of others. It sets Agrees of
-// those that a flow record which waits led to. It implements shard.Log.
+// Write takes decisions of the sink's sensor and of others. It sets Agrees of the
+// decisions that a held flow record triggered. It implements shard.Log.
 func (s *Sink) Write(records []decision.Record) {
 	now, ready := time.Now(), false
 	s.mu.Lock()
@@ -193,8 +193,8 @@ func (s *Sink) Stop() error {
 	return err
 }
 
-// Close writes what still waits, with the labels that have come, and closes
-// the output.
+// Close writes the records that still wait, with the labels that have come, and
+// closes the output.
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	s.waiting.releaseAll()

@@ -21,26 +21,26 @@ const (
 	finalReportLead = 250 * time.Millisecond
 )
 
-// The end is reported to the shards again after firstReportInterval, and then after twice as long each
-// time, up to maxReportInterval.
+// The end is reported to the shards again after firstReportInterval, and then after
+// twice as long each time, up to maxReportInterval.
 const (
 	firstReportInterval = 50 * time.Millisecond
 	maxReportInterval   = time.Second
 )
 
-// What records that wait may take.
+// The bounds of held records.
 const (
 	// heldSize is what a record takes besides its line.
 	heldSize = 512
-	// maxHeldOfFlow is how many records of one flow wait: one for each output of
-	// Suricata. More only make every look at the flow longer.
+	// maxHeldOfFlow is the most records held for one flow: one for each output of
+	// Suricata. More would only make each lookup slower.
 	maxHeldOfFlow = 16
-	// maxEndReports is how much may wait to be sent to shards that are behind. What is
-	// over it is sent later, as long as its record waits.
+	// maxEndReports is the most end reports queued for busy shards. Others are
+	// sent later, while their record waits.
 	maxEndReports = 1 << 16
 )
 
-// held is a flow record that waits.
+// held is a flow record that waits for its label.
 type held struct {
 	record         // of line
 	line           []byte
@@ -49,20 +49,20 @@ type held struct {
 	nextReport     time.Time // when the end is to be reported again
 	reportInterval time.Duration
 	finalReport    time.Time     // when finalEndReport was sent, zero: not yet
-	queueElem      *list.Element // in the queue; nil: it waits no longer
+	queueElem      *list.Element // in the queue; nil: released
 	label          label         // its own, if words is set
 	words          *decision.Words
-	// The records of the same flow that came before it and after it.
+	// The previous and the next record of the same flow.
 	older, newer *held
 }
 
 func (h *held) size() int { return heldSize + len(h.line) + len(h.end) }
 
-// waiting is the held records. Every step that is made under the sink's lock
-// is bounded by a constant, whatever records come: shards wait for that lock.
+// waiting is the held records. Every step under the sink's lock takes bounded time,
+// whatever records come, because shards wait for that lock.
 type waiting struct {
 	queue      list.List        // of *held, the longest waiting first
-	next       *list.Element    // where expire goes on, nil: at the front
+	next       *list.Element    // where expire continues, nil: at the front
 	byFlow     map[uint64]*held // the newest of each flow
 	bytes      int              // that they take
 	maxBytes   int              // that they may take
@@ -74,8 +74,8 @@ func newWaiting(maxBytes int) waiting {
 	return waiting{byFlow: map[uint64]*held{}, maxBytes: maxBytes}
 }
 
-// add makes a record wait. If that makes them too many, those that have waited
-// longest are released without a label: of its flow, or of all.
+// add holds a record. If that makes too many, the oldest of its flow or of all are
+// released without a label.
 func (w *waiting) add(h *held, most int) {
 	oldest, same := w.byFlow[h.flow], 1
 	for ; oldest != nil && oldest.older != nil; same++ {
@@ -140,10 +140,9 @@ func (w *waiting) release(h *held) {
 	w.ready = append(w.ready, h)
 }
 
-// expire looks at up to most records and does what is due when a record may wait
-// for so long: it releases records, and notes to be sent to the shards. It
-// returns whether there are more to be looked at, by the next call, and whether a
-// record has waited in vain.
+// expire checks up to most records: it releases those that have been held for limit
+// and queues due end reports. It returns whether more are to be checked by the next
+// call, and whether a record was released without a label.
 func (w *waiting) expire(now time.Time, limit time.Duration, most int) (more, vain bool) {
 	answer := min(finalReportLead, limit/4)
 	if w.next == nil {
@@ -184,7 +183,7 @@ func (w *waiting) takeReady() []*held {
 	return ready
 }
 
-// takeEndReports returns to be sent to the shards.
+// takeEndReports returns the queued end reports.
 func (w *waiting) takeEndReports() []flow.Event {
 	asks := w.endReports
 	w.endReports = nil

@@ -13,11 +13,11 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// decidedBytes is how much of the end of a label log is read, with the logs
-// before it: what was decided earlier is no longer sent by any tap.
+// decidedBytes is how much of the end of the label logs is read. No tap sends
+// packets of flows that were decided earlier.
 const decidedBytes = 64 << 20
 
-// Decided are flows that stand in a label log already.
+// Decided is the flows in a label log.
 type Decided struct {
 	flows map[decidedFlow]struct{}
 }
@@ -27,7 +27,7 @@ type decidedFlow struct {
 	id     wire.FlowID
 }
 
-// Has says whether the flow was decided.
+// Has reports whether the flow was decided.
 func (d *Decided) Has(sensor string, id wire.FlowID) bool {
 	_, ok := d.flows[decidedFlow{sensor, id}]
 	return ok
@@ -36,14 +36,14 @@ func (d *Decided) Has(sensor string, id wire.FlowID) bool {
 // Len is the number of flows.
 func (d *Decided) Len() int { return len(d.flows) }
 
-// ReadDecided reads from the end of the label log at path, and of those that
-// were rotated away from it, which flows were decided last. A sidecar that was
-// killed needs it: a tap goes on sending packets of a flow whose label did not
-// reach it, and the flow must not be decided twice. Lines that cannot be read
-// are passed over; a log that is not there, or is no file, is empty.
+// ReadDecided reads which flows were decided most recently from the end of the
+// label log at path and of its rotated files. A sidecar needs them after it was
+// killed: a tap still sends packets of a flow whose label it has not received, and
+// the flow must not be decided twice. Unreadable lines are skipped; a missing log,
+// or one that is not a file, is empty.
 func ReadDecided(path string) (*Decided, error) {
 	d := &Decided{flows: map[decidedFlow]struct{}{}}
-	path, err := logfile.Resolve(path) // rotated files lie beside what a link leads to
+	path, err := logfile.Resolve(path) // rotated files are next to the target of a link
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +60,11 @@ func ReadDecided(path string) (*Decided, error) {
 	return d, nil
 }
 
-// readEnd reads the end of a file, so many bytes at most, and returns how many.
+// readEnd reads at most the given number of bytes at the end of a file, and returns
+// how many it read.
 func (d *Decided) readEnd(path string, most int64) (int64, error) {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() { // a FIFO could only be waited for
+	if err != nil || !info.Mode().IsRegular() { // reading a FIFO would block
 		return 0, err
 	}
 	f, err := os.Open(path)

@@ -9,7 +9,7 @@ import (
 	"serveflow/sidecar/output/logfile"
 )
 
-// chunk is how many bytes are encoded before they are handed over.
+// chunk is how many bytes are encoded before they go to the file.
 const chunk = 32 << 10
 
 // Log is the file labels.jsonl. Its methods may be called by many
@@ -26,7 +26,7 @@ type Options struct {
 	// Keep is how many rotated files are kept, as path.1 (the newest) to
 	// path.Keep. With 0 the full file is deleted.
 	Keep int
-	// OnError is told what logfile.Options says.
+	// OnError is called as logfile.Options.OnError is.
 	OnError func(error)
 }
 
@@ -44,7 +44,8 @@ func Open(path string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// isRecord says whether text is the beginning of a line that decision.Record.Append writes.
+// isRecord reports whether text is the beginning of a line that
+// decision.Record.Append writes.
 func isRecord(text []byte) bool {
 	const ts, sensor = `{"ts":`, `,"sensor":"`
 	if len(text) <= len(ts) {

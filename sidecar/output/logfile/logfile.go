@@ -1,5 +1,5 @@
-// Package logfile appends lines to a file in the background: for logs whose
-// writers must not wait for a disk.
+// Package logfile appends lines to a file in the background, for logs whose writers
+// must not wait for a disk.
 //
 //	log, err := logfile.Open("/var/log/serveflow/eve.json", logfile.Options{
 //		Name: "EVE log", Key: "eve.output", MaxBytes: 256 << 20, Keep: 4, OnError: report,
@@ -7,28 +7,26 @@
 //	…
 //	log.Add(lines, 2) // by any goroutine; never waits
 //	…
-//	log.Reopen()      // after logrotate moved the file
+//	log.Reopen()      // after logrotate has moved the file
 //	log.Close()
 //
-// The path may also be that of a FIFO, or "unix:" and that of a Unix stream
-// socket that somebody else listens on.
+// The path may also be a FIFO, or "unix:" with the path of a Unix stream socket
+// that another process listens on.
 //
 // What the package promises:
-//   - Nobody else with this package writes to the file while it is open. A file
-//     that is removed is made anew.
-//   - A file that is not this log's is neither written to nor cut, and nothing but the
-//     file that is open is rotated: of a symbolic link, that is what it leads to. What
-//     is reached by way of /dev or /proc is another process's, and is only written to.
-//   - Every line in the file is whole. A line cut short by a crash is removed
-//     when the file is opened next; one cut short by a full disk is completed
-//     when there is room again; one cut short by a connection that broke begins
-//     again on the next.
+//   - No other process that uses this package writes to the file while it is open.
+//     A removed file is created again.
+//   - A file of something else is neither written to nor truncated, and only the
+//     open file is rotated: for a symbolic link, its target. A path through /dev or
+//     /proc belongs to another process, and is only written to.
+//   - Every line in the file is whole. A line that a crash has cut is removed when
+//     the file is opened next; one that a full disk has cut is completed when there
+//     is room; one that a lost connection has cut is sent again on the next.
 //   - A line is in the file at most 100 ms after Add, if the disk takes it.
-//   - Add does not block on the disk and does not allocate once its buffers
-//     have grown. What a disk that is slow or full, or a reader that stands
-//     still, leaves behind is held in memory up to a fixed bound and dropped
-//     beyond it, and counted.
-//   - After an error it goes on trying and recovers by itself.
+//   - Add does not block on the disk and does not allocate once its buffers have
+//     grown. Lines that a slow or full disk, or a reader that does not read, has
+//     not taken are kept in memory up to a fixed bound, then dropped and counted.
+//   - After an error it retries and recovers by itself.
 package logfile
 
 import (
@@ -48,54 +46,53 @@ const (
 // eager is how many bytes are written without waiting for more.
 const eager = 256 << 10
 
-// How long lines gather before they are written, and how long a file that
-// failed is left alone. Together with the write itself the first stays well
-// under the 100 ms that are promised.
+// How long lines are gathered before they are written, and how long after a failure
+// the next try is. The first leaves time for the write within the promised 100 ms.
 const (
 	gather = 50 * time.Millisecond
 	retry  = time.Second
 )
 
-// Options say how a File is kept.
+// Options configure a File.
 type Options struct {
-	// Name is what hints call the log, such as "label log", and Key what the
-	// configuration calls its path.
+	// Name is the log's name in hints, such as "label log", and Key the
+	// configuration key of its path.
 	Name, Key string
 	// MaxBytes is the size at which the file is rotated, in bytes; 0: never.
 	// A single line that is longer gets a file for itself.
 	MaxBytes int64
-	// Keep is how many rotated files are kept, as path.1 (the newest) to
-	// path.Keep. With 0 the full file is deleted.
+	// Keep is the number of rotated files, from path.1 (the newest) to path.Keep.
+	// With 0 the full file is deleted.
 	Keep int
-	// Buffer is how many bytes may wait for the file; as many again may be on
-	// their way. 0: 8 MiB.
+	// Buffer is how many bytes may be queued for the file; as many again may be in
+	// the process of being written. 0: 8 MiB.
 	Buffer int
-	// MaxLine is more than a line can be long, in bytes. 0: 64 KiB.
+	// MaxLine is an upper bound of a line's length, in bytes. 0: 64 KiB.
 	MaxLine int
-	// IsLine says whether text is the beginning of a line of this log, or all of it.
-	// A file that has no such line is somebody else's, which is not written to. nil:
-	// whatever begins with a brace.
+	// IsLine reports whether text is the beginning of a line of this log, or all
+	// of it. A file without such a line belongs to something else and is not
+	// written to. nil: every line that begins with a brace.
 	IsLine func(text []byte) bool
-	// OnError, if set, is told when writing begins to fail, and with a
-	// *RecoveredError when it works again. It is not told of the failures in
-	// between. It must not call the log.
+	// OnError, if set, is called when writing begins to fail, and with a
+	// *RecoveredError when it works again, but not for the failures in between. It
+	// must not call the log.
 	OnError func(error)
 }
 
-// RecoveredError tells that a log works again.
+// RecoveredError reports that a log works again.
 type RecoveredError struct {
 	Path    string
-	Dropped int64 // lines lost while it did not
+	Dropped int64 // lines lost meanwhile
 }
 
 func (e *RecoveredError) Error() string {
 	return fmt.Sprintf("%s: writing works again; %d lines were lost", e.Path, e.Dropped)
 }
 
-// Stats counts what a File did since it was opened.
+// Stats are counters since a File was opened.
 type Stats struct {
 	Written   int64 // lines in the file
-	Dropped   int64 // lines that found the memory bound full
+	Dropped   int64 // lines beyond the memory bound
 	Errors    int64 // failed writes, rotations and openings
 	Rotations int64
 }
@@ -120,9 +117,9 @@ type File struct {
 	written, dropped, errors, rotations, repaired atomic.Int64
 }
 
-// Open opens or creates the file at path, mode 0640, and cuts off a last line
-// that was not finished (see Repaired). A missing directory is created if its
-// parent exists. A socket that nobody listens on yet is no error.
+// Open opens or creates the file at path, mode 0640, and removes an unfinished last
+// line (see Repaired). A missing directory is created if its parent exists. A
+// socket that nobody listens on yet is no error.
 func Open(path string, o Options) (*File, error) { return open(path, o, openerOf(path, o)) }
 
 func open(path string, o Options, opener opener) (*File, error) {
@@ -151,8 +148,8 @@ func open(path string, o Options, opener opener) (*File, error) {
 	return f, nil
 }
 
-// Repaired returns how many bytes of unfinished last lines were cut off when
-// files were opened.
+// Repaired returns how many bytes of unfinished last lines were removed when files
+// were opened.
 func (f *File) Repaired() int64 { return f.repaired.Load() }
 
 // Stats returns the counters.
@@ -193,8 +190,8 @@ func notify(c chan struct{}) {
 	}
 }
 
-// run writes what was queued, a little later so that it is worth a system
-// call, and tries again while the file fails.
+// run writes the queue, a little later so that more lines share a system call, and
+// retries while the file fails.
 func (f *File) run() {
 	defer close(f.done)
 	timer := time.NewTimer(0)
@@ -220,8 +217,8 @@ func (f *File) run() {
 	}
 }
 
-// Flush writes what was queued before the call to the file, or returns why it
-// cannot. What could not be written is kept and tried again.
+// Flush writes what was queued before the call. After an error, what could not be
+// written stays queued.
 func (f *File) Flush() error {
 	err := f.out.flush()
 	if err != nil {
@@ -230,7 +227,7 @@ func (f *File) Flush() error {
 	return err
 }
 
-// take exchanges the queued lines for an empty buffer.
+// take swaps the queue for an empty buffer.
 func (f *File) take(empty []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -239,9 +236,9 @@ func (f *File) take(empty []byte) []byte {
 	return b
 }
 
-// Reopen flushes and opens the path anew, after logrotate or a person moved
-// the file. If that fails, the old file remains in use. It does nothing to a
-// FIFO or a socket, which nobody rotates.
+// Reopen flushes and reopens the path, after logrotate or a person has moved the
+// file. If that fails, the old file remains in use. It does nothing to a FIFO or a
+// socket, which nobody rotates.
 func (f *File) Reopen() error {
 	if f.out.streams.Load() {
 		return nil
@@ -251,14 +248,14 @@ func (f *File) Reopen() error {
 		return err
 	}
 	if flushed != nil {
-		return f.Flush() // what the old file did not take may go into the new one
+		return f.Flush() // what the old file did not take goes to the new one
 	}
 	return nil
 }
 
-// Close flushes and closes the file. The error is the flush's: then what it
-// could not write is lost and counted as dropped. The reader of a FIFO or a
-// socket is waited for, but not for long.
+// Close flushes and closes the file. The error is the flush's; then unwritten lines
+// are lost and counted as dropped. It waits for the reader of a FIFO or a socket,
+// but not for long.
 func (f *File) Close() error {
 	f.mu.Lock()
 	if f.closed {

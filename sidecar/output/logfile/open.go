@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// target is what lines are written to.
+// target is where lines are written.
 type target interface {
 	io.Writer
 	Close() error
 }
 
-// disk is a target that may be a file on a disk: it can be cut.
+// disk is a target that can be a file on a disk, which can be truncated.
 type disk interface {
 	target
 	io.ReaderAt
@@ -32,7 +32,7 @@ type disk interface {
 
 type opener func(path string) (target, error)
 
-// Socket begins a path that is a socket's.
+// Socket is the prefix of a path that is a socket's.
 const Socket = "unix:"
 
 func openerOf(path string, o Options) opener {
@@ -42,7 +42,7 @@ func openerOf(path string, o Options) opener {
 	return func(path string) (target, error) { return openFile(path, o.Key) }
 }
 
-// dialTime is how long a socket may take to let us in: its backlog can be full.
+// dialTime bounds how long connecting may take: the backlog can be full.
 const dialTime = time.Second
 
 func dial(path string) (target, error) {
@@ -53,7 +53,7 @@ func dial(path string) (target, error) {
 	return &stream{out: conn}, nil
 }
 
-// openFile opens a log to append to it.
+// openFile opens a log for appending.
 func openFile(path, key string) (target, error) {
 	path, foreign, err := resolve(path)
 	if err != nil {
@@ -83,19 +83,19 @@ func openFile(path, key string) (target, error) {
 	return f, nil
 }
 
-// Resolve returns the path of the file that a log at path is written to: that which
-// symbolic links lead to, which need not be there yet. Rotated files lie beside it.
+// Resolve returns the path of the file that a log at path writes to: the target of
+// symbolic links, which need not exist yet. Rotated files are next to it.
 func Resolve(path string) (string, error) {
 	path, _, err := resolve(path)
 	return path, err
 }
 
-// resolve also says whether the way leads through /dev or /proc, as that of
-// /dev/stdout does: names there are the machine's, and the file is whoever's opened it.
+// resolve also reports whether the path leads through /dev or /proc, as /dev/stdout
+// does: then the file belongs to whoever opened it.
 func resolve(path string) (real string, foreign bool, err error) {
 	for range maxLinks {
 		dir := filepath.Dir(path)
-		if there, err := filepath.EvalSymlinks(dir); err == nil { // else it may still be made
+		if there, err := filepath.EvalSymlinks(dir); err == nil { // else it may be created later
 			dir = there
 		}
 		path = filepath.Join(dir, filepath.Base(path))
@@ -104,7 +104,7 @@ func resolve(path string) (real string, foreign bool, err error) {
 		}
 		to, err := os.Readlink(path)
 		switch {
-		case err != nil: // no link, or nothing yet
+		case err != nil: // not a link, or missing
 			return path, false, nil
 		case filepath.IsAbs(to):
 			path = to
@@ -118,8 +118,8 @@ func resolve(path string) (real string, foreign bool, err error) {
 // maxLinks is how many symbolic links are followed, as in path_resolution(7).
 const maxLinks = 40
 
-// lock takes a file for this process, for as long as it is open: two that write
-// to one file would cut and rotate each other's lines.
+// lock locks a file for this process while it is open: two writers of one file
+// would truncate and rotate each other's lines.
 func lock(file disk, key string) error {
 	f, ok := file.(*os.File)
 	if !ok {
@@ -135,15 +135,14 @@ func lock(file disk, key string) error {
 	return err
 }
 
-// removed says whether an open file has no name any more.
+// removed reports whether an open file has no name any more.
 func removed(info os.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && stat.Nlink == 0
 }
 
-// repair cuts a last line that does not end in a newline off a file, and
-// returns the size that is left. A file that does not look like a log of ours
-// is left alone.
+// repair removes a last line without a newline from a file, and returns the
+// remaining size. A file that does not look like this log is not changed.
 func (o *out) repair(f disk, size int64) (int64, error) {
 	if size == 0 {
 		return 0, nil
@@ -174,10 +173,10 @@ func (o *out) repair(f disk, size int64) (int64, error) {
 	return size, nil
 }
 
-// firstBytes is how much of a file's first line is looked at.
+// firstBytes is how much of a file's first line is checked.
 const firstBytes = 256
 
-// lastLine is the last line of b, which ends with it; of nothing, an empty line.
+// lastLine is the last line of b, which ends with it; an empty line if b is empty.
 func lastLine(b []byte) []byte {
 	if len(b) == 0 {
 		return []byte{'\n'}

@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// out is the target that is open, and what is being written to it.
+// out is the open target and what is being written to it.
 type out struct {
 	log  *File
 	open opener
 
 	mu   sync.Mutex
 	to   target // nil: a socket that is not connected
-	disk disk   // to, if that is a file on a disk: has a size, can be cut and rotated
+	disk disk   // to, if it is a file on a disk: it has a size, and can be truncated and rotated
 	size int64  // of the file
-	// buf[:off] is in the file. A write that fails half-way leaves off inside
-	// a line, which the next write completes.
+	// buf[:off] is written. A write that fails half-way leaves off inside a line,
+	// which the next write completes.
 	buf     []byte
 	off     int
 	failing bool
 	dropped int64 // Stats.Dropped when failing began
 
-	streams atomic.Bool  // what is written to is no file on a disk
-	last    atomic.Int64 // when streams must be done, see stream
+	streams atomic.Bool  // the target is not a file on a disk
+	last    atomic.Int64 // deadline of streams, see stream
 }
 
 // begin opens the path for the first time.
@@ -43,7 +43,7 @@ func (o *out) begin() error {
 		return err
 	}
 	o.streams.Store(true)
-	o.fail(err) // its listener may come later
+	o.fail(err) // a process may listen on it later
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (o *out) replace() error {
 	if file != nil {
 		info, err := file.Stat()
 		if err == nil && o.has(info) {
-			return to.Close() // it is open and locked already
+			return to.Close() // it is already open and locked
 		}
 		if err == nil {
 			err = lock(file, o.log.o.Key)
@@ -91,7 +91,7 @@ func (o *out) replace() error {
 	return nil
 }
 
-// has says whether a file is the one that is open.
+// has reports whether a file is the open one.
 func (o *out) has(file os.FileInfo) bool {
 	if o.disk == nil {
 		return false
@@ -100,7 +100,7 @@ func (o *out) has(file os.FileInfo) bool {
 	return err == nil && os.SameFile(info, file)
 }
 
-// drop closes what is open. A line that was not finished will begin again.
+// drop closes the target. An unfinished line is sent again on the next.
 func (o *out) drop() {
 	if o.to != nil {
 		o.restartLine()
@@ -109,11 +109,11 @@ func (o *out) drop() {
 	}
 }
 
-// torn returns how many bytes of an unfinished line are at the file's end.
+// torn returns the length of the unfinished line at the end of the file.
 func (o *out) torn() int { return o.off - (bytes.LastIndexByte(o.buf[:o.off], '\n') + 1) }
 
-// restartLine takes an unfinished line back out of the file, so that it can
-// begin again in another.
+// restartLine removes an unfinished line from the file, so that it can be written
+// whole to another.
 func (o *out) restartLine() {
 	n := o.torn()
 	if n == 0 {
@@ -123,15 +123,15 @@ func (o *out) restartLine() {
 	if o.disk == nil {
 		return
 	}
-	// Somebody else may have cut the file already. If cutting fails, the line
-	// is cut off when the file is opened next, or stays the last of a file
-	// that was moved away.
+	// Another process may have truncated the file already. If truncating fails,
+	// the line is removed when the file is opened next, or stays the last line of
+	// a file that was moved away.
 	if info, err := o.disk.Stat(); err == nil && info.Size() == o.size {
 		_ = o.disk.Truncate(o.size - int64(n))
 	}
 }
 
-// flush writes what is left of buf, and then what is queued.
+// flush writes the rest of buf, then the queue.
 func (o *out) flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -162,7 +162,7 @@ func (o *out) write() error {
 			if b = o.fit(b); len(b) == 0 {
 				if err := o.rotate(); err != nil {
 					o.fail(fmt.Errorf("rotate: %w", err))
-					mayRotate, failed = false, true // rather too large a file than none
+					mayRotate, failed = false, true // a file that is too large is better than none
 				}
 				continue
 			}
@@ -176,7 +176,7 @@ func (o *out) write() error {
 		o.size += int64(n)
 		if err != nil {
 			if o.disk == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-				o.drop() // the connection is broken
+				o.drop() // the connection is lost
 			}
 			return o.fail(err)
 		}
@@ -190,7 +190,7 @@ func (o *out) write() error {
 	return nil
 }
 
-// fail counts an error and reports the first of a row.
+// fail counts an error and reports the first of a series.
 func (o *out) fail(err error) error {
 	o.log.errors.Add(1)
 	if !o.failing {
@@ -203,9 +203,9 @@ func (o *out) fail(err error) error {
 	return err
 }
 
-// measure sees to it that the file is there still, by whatever name, and learns
-// its size, which somebody else may have cut to 0
-// (logrotate's copytruncate): then an unfinished line begins again.
+// measure creates the file again if it was removed, and reads its size, which
+// another process may have set to 0 (logrotate's copytruncate): then an unfinished
+// line is written again.
 func (o *out) measure() error {
 	if o.disk == nil {
 		return nil
@@ -214,7 +214,7 @@ func (o *out) measure() error {
 	if err != nil {
 		return err
 	}
-	if removed(info) { // what is written there is lost
+	if removed(info) { // what is written to it is lost
 		return o.replace()
 	}
 	if info.Size() < o.size {
@@ -246,8 +246,8 @@ func (o *out) rotate() error {
 	if err != nil {
 		return err
 	}
-	// After a rotation that failed half-way there is nothing to rename, and what
-	// somebody else has put there is not ours to rename.
+	// After a rotation that failed half-way there is nothing to rename, and a file
+	// of another process is not renamed.
 	if there, err := os.Lstat(path); err == nil && o.has(there) {
 		if err := shift(path, o.log.o.Keep); err != nil {
 			return err
@@ -282,7 +282,7 @@ func (o *out) lost() int64 {
 	return countLines(o.buf[o.off:])
 }
 
-// setDeadline gives a reader that is slow a last while.
+// setDeadline gives a slow reader a last deadline.
 func (o *out) setDeadline() { o.last.Store(time.Now().Add(shutdownTime).UnixNano()) }
 
 func (o *out) close() error {

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// stream is a target with a reader at its other end, who may stand still: a
-// FIFO, a socket, a terminal.
+// stream is a target with a reader that may stop reading: a FIFO, a socket, a
+// terminal.
 type stream struct {
 	out interface {
 		io.WriteCloser
 		SetWriteDeadline(time.Time) error
 	}
-	last *atomic.Int64 // Unix time in ns when writing must be over, 0: not yet known
+	last *atomic.Int64 // deadline of all writing as Unix time in ns, 0: none yet
 }
 
-// shutdownTime is how long a reader may take nothing before that is an error, and
-// how long one that is slow is waited for at the end.
+// shutdownTime is how long a reader may read nothing before that is an error, and
+// how long Close waits for a slow one.
 const shutdownTime = time.Second
 
-// piece is as much as a reader has to take within its patience.
+// piece is how much a reader must read within shutdownTime.
 const piece = 16 << 10
 
-// Write writes for as long as the reader takes something.
+// Write writes for as long as the reader reads.
 func (s *stream) Write(b []byte) (n int, err error) {
 	for n < len(b) {
 		until := time.Now().Add(shutdownTime)
 		if last := s.last.Load(); last != 0 && last < until.UnixNano() {
 			until = time.Unix(0, last)
 		}
-		// What knows no deadlines, such as a terminal, does not stand still.
+		// What has no deadlines, such as a terminal, does not block.
 		if err := s.out.SetWriteDeadline(until); err != nil && !errors.Is(err, os.ErrNoDeadline) {
 			return n, err
 		}

@@ -1,12 +1,11 @@
-// Package ingest is the sidecar's side of the socket: it listens, talks the
-// wire protocol with many taps at once, and hands what they tell to the shards
-// in batches.
+// Package ingest is the sidecar's side of the socket: it listens, speaks the wire
+// protocol with many taps at once, and sends their events to the shards in batches.
 //
 // Each connection has a goroutine that reads and one that writes. The reader
-// decodes into a batch for each shard and hands a batch over when it is full
-// or when reading on would block; where a shard is behind, the reader waits,
-// the socket fills, and the tap feels it: a live tap drops and counts, a
-// capture waits. What the writer has not sent yet is bounded: a live tap that
-// does not read loses labels, which are counted; a capture that does not read
-// is not read from either. No tap can hold up a shard or another tap.
+// decodes into one batch per shard and sends a batch when it is full or when the
+// next read would block. When a shard is busy, the reader blocks and the socket
+// fills: a live tap then drops and counts, a capture waits. The queue of the writer
+// is bounded: a live tap that does not read loses labels, which are counted; a
+// capture that does not read is not read from. No tap can block a shard or another
+// tap.
 package ingest

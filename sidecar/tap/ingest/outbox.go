@@ -32,16 +32,16 @@ type outbox struct {
 	budget    *memory.Budget
 	log       zerolog.Logger
 	mu        sync.Mutex
-	work      sync.Cond // there is something to write, or it is over
-	room      sync.Cond // there is less to write, or it is over
+	work      sync.Cond // there is something to write, or it is finished
+	room      sync.Cond // there is less to write, or it is finished
 	buf       []byte
 	spare     []byte
 	sending   int // bytes that are being written
 	taken     int // of the budget
 	encoder   *wire.Encoder
 	capture   bool
-	noWaiting bool // nobody waits for room any more
-	finished  bool // nothing more comes
+	noWaiting bool // waitForRoom returns at once
+	finished  bool // nothing more is added
 	broken    bool // nothing more can be sent
 	dropped   uint64
 }
@@ -53,7 +53,7 @@ func newOutbox(m *telemetry.Metrics, b *memory.Budget) *outbox {
 	return o
 }
 
-// appender is where the encoder of an outbox writes to.
+// appender is the writer of an outbox's encoder.
 type appender outbox
 
 func (a *appender) Write(b []byte) (int, error) {
@@ -194,7 +194,8 @@ func (o *outbox) sendAll(w io.Writer) {
 			o.work.Wait()
 		}
 		if len(o.buf) == 0 {
-			// Flows of the tap may be remembered for long, and the outbox with them.
+			// The outbox lives as long as flows of the tap are in a table, which
+			// may be long.
 			o.buf, o.spare, o.encoder = nil, nil, nil
 			o.giveBack()
 			return

@@ -35,14 +35,14 @@ type peer struct {
 	reports  bool // it has sent STATS
 	welcomed bool // by the server's mutex: WELCOME was sent
 	counts   [wire.KindStats + 1]uint64
-	unknown  uint64              // messages of unknown type, as counted last
-	dropped  uint64              // by the tap, as it said last
+	unknown  uint64              // messages of unknown type, as last counted
+	dropped  uint64              // by the tap, as last reported
 	newest   int64               // time of the newest packet, µs
 	tap      telemetry.TapStatus // by the server's mutex: what HELLO and the kernel say
 	progress progress
 }
 
-// eventCells are the names that messages are counted under.
+// eventCells are the counters of message types.
 var eventCells = [wire.KindStats + 1]telemetry.Cell{
 	wire.KindHello:  telemetry.EventHello,
 	wire.KindPacket: telemetry.EventPacket,
@@ -262,7 +262,7 @@ func (p *peer) disconnect(err error) {
 		return // the pool stops the shards
 	}
 	log := p.log.Info()
-	if p.stream == nil { // somebody who only looked whether we are there
+	if p.stream == nil { // a probe that only checks whether the sidecar is there
 		log = p.log.Debug()
 	}
 	if code, bad := p.errorCode(err); bad {

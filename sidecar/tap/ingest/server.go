@@ -19,10 +19,10 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// Options are what a server is made of.
+// Options configure a server.
 type Options struct {
 	Socket         unixsocket.Socket
-	AllowUIDs      []uint32 // users that may connect; empty: all that the mode lets in
+	AllowUIDs      []uint32 // users that may connect; empty: all that the mode permits
 	MaxConnections int
 	HelloTimeout   time.Duration
 	IdleTimeout    time.Duration  // of a live tap that has sent STATS; 0: it may be silent for ever
@@ -45,7 +45,7 @@ type Server struct {
 	peers    map[*peer]struct{}
 	places   *unixsocket.Places
 	stopping atomic.Bool
-	needs    wire.Welcome // by mu
+	needs    wire.Welcome // guarded by mu
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
 	writers  sync.WaitGroup

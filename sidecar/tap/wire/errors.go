@@ -18,12 +18,12 @@ const (
 	CodeLimit     ErrorCode = 5 // too many connections
 	CodeTimeout   ErrorCode = 6 // no HELLO, or nothing at all, for too long
 	CodeShutdown  ErrorCode = 7 // the sidecar is stopping; connect again later
-	CodeInternal  ErrorCode = 8 // a fault of the sidecar
+	CodeInternal  ErrorCode = 8 // an internal error of the sidecar
 )
 
-// MalformedError says that a message breaks the specification. The Decoder
-// returns it for what it read and stays broken; the Encoder returns it, with
-// Offset 0, for what it refuses to write, and can go on.
+// MalformedError reports a message that breaks the specification. The Decoder
+// returns it for what it reads and stays broken; the Encoder returns it, with
+// Offset 0, for what it refuses to write, and can continue.
 type MalformedError struct {
 	Offset int64  // bytes from the connection's start to the offending value
 	Field  string // the field's name as in the specification
@@ -35,7 +35,7 @@ func (e *MalformedError) Error() string {
 	return fmt.Sprintf("malformed message%v: %s: %s", e.place.at(e.Offset), e.Field, e.Why)
 }
 
-// CutError says that the connection ended inside a message.
+// CutError reports that the connection ended inside a message.
 type CutError struct {
 	Offset int64 // bytes from the connection's start to its end
 	place
@@ -67,7 +67,7 @@ func (p place) at(offset int64) string {
 	return fmt.Sprintf(" %d%s at its byte %d (byte %d of the connection)", p.Number, kind, offset-p.Start, offset)
 }
 
-// Code returns what an ERROR message tells the peer about e.
+// Code is the code of an ERROR message for e.
 func (e *MalformedError) Code() ErrorCode {
 	if e.Field == "version" {
 		return CodeVersion

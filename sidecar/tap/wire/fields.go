@@ -262,10 +262,8 @@ func (d *Decoder) text(field string) []byte {
 	return b
 }
 
-// printable says whether b is UTF-8 without control characters (C0, DEL, C1),
-// which terminals and line-based logs would act on.
-// IsText says whether a text can stand in a message, its length aside: UTF-8 without
-// control characters. Bundles have their labels by the same rule.
+// IsText reports whether a text may be part of a message, apart from its length:
+// UTF-8 without control characters. Labels of bundles follow the same rule.
 func IsText(s string) bool { return printable(s) }
 
 func printable[T []byte | string](b T) bool {

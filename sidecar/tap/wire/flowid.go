@@ -16,7 +16,7 @@ type FlowID struct {
 	n uint8           // length of the text; 0: a number
 }
 
-// ErrFlowID says that a text cannot name a flow.
+// ErrFlowID reports that a text cannot name a flow.
 var ErrFlowID = errors.New("a flow id is 1 to 32 bytes of printable ASCII")
 
 // UintID returns the id that is the number u.
@@ -40,8 +40,8 @@ func StringID(s string) (FlowID, error) {
 	return f, nil
 }
 
-// printable says whether the id is a text of printable ASCII, which the space
-// is not: an id must survive logs that are split at white space.
+// printable reports whether the id is a text of printable ASCII without spaces, so
+// that it survives logs that are split at white space.
 func (f *FlowID) printable() bool {
 	for _, c := range f.b[:f.n] {
 		if c <= ' ' || c > '~' {
@@ -51,7 +51,7 @@ func (f *FlowID) printable() bool {
 	return f.n > 0
 }
 
-// IsString says whether the id is a text.
+// IsString reports whether the id is a text.
 func (f FlowID) IsString() bool { return f.n > 0 }
 
 // Uint returns the number, 0 if the id is a text.
@@ -73,9 +73,9 @@ func (f FlowID) Append(dst []byte) []byte {
 // String returns the id's text, or its number in decimal.
 func (f FlowID) String() string { return string(f.Append(nil)) }
 
-// Hash returns a well spread 64-bit hash of the id, the same in every process:
-// made to share flows out among shards. It does not resist somebody who
-// chooses ids to collide; Go's maps do.
+// Hash returns a well distributed 64-bit hash of the id, the same in every process,
+// which assigns flows to shards. It does not resist ids that are chosen to collide;
+// Go's maps do.
 func (f FlowID) Hash() uint64 {
 	// Multiply and fold, as wyhash does. The constants are odd and random.
 	const k0, k1, k2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f

@@ -50,7 +50,7 @@ const (
 	KindError   Kind = 19
 )
 
-// kindUnread stands for the type of a message that broke before its type was read.
+// kindUnread is the type of a message that broke before its type was read.
 const kindUnread Kind = 255
 
 // String returns the type's name as the specification writes it.
@@ -80,9 +80,9 @@ func (k Kind) String() string {
 	return "type " + strconv.Itoa(int(k))
 }
 
-// Message is one decoded message. Kind says which fields are set; the others
-// are zero. A Message is meant to be used again: Raw and Payload point into
-// memory of its own and are valid until the next call of Decoder.Next with it.
+// Message is one decoded message. Kind says which fields are set; the others are
+// zero. A Message is meant to be reused: Raw and Payload point into its own memory
+// and are valid until the next Decoder.Next with it.
 type Message struct {
 	Kind Kind
 
@@ -128,7 +128,7 @@ type Message struct {
 	buf []byte // what Raw and Payload point into
 }
 
-// Hello is what a tap says of itself in its first message.
+// Hello is a tap's first message.
 type Hello struct {
 	Version       int
 	Engine        string // for example "zeek"
@@ -147,11 +147,11 @@ type Label struct {
 	Label     string
 	Score     float32 // the model's probability for Label, 0 to 1
 	Stage     string  // name of the stage that decided
-	Packets   int     // packets the decision rests on
+	Packets   int     // packets that the decision is based on
 	LatencyUS int64   // microseconds from the flow's first packet to the decision
 	Model     string  // "name@version" of the bundle
 	Reason    string  // what triggered the decision, for example "accepted"
-	Services  string  // protocols that go together with Label, separated by commas; empty: not known
+	Services  string  // protocols that fit Label, separated by commas; empty: not known
 	Margin    float32 // Score minus that of the next class, 0 to 1
 }
 

@@ -10,21 +10,20 @@ import (
 // ReadBuffer is how much a Decoder reads from a connection at once, in bytes.
 const ReadBuffer = 64 << 10
 
-// reader is the buffer below the msgpack decoder. It is ours, so that the
-// decoder adds none of its own and the bytes not yet decoded can be counted.
-// It is an io.ByteScanner, which is how msgpack knows.
+// reader is the buffer below the msgpack decoder, which uses an io.ByteScanner
+// without a buffer of its own, so that the bytes not yet decoded can be counted.
 type reader struct {
 	src  io.Reader
 	buf  []byte
-	pos  int   // next byte to hand out
-	end  int   // end of what was read
+	pos  int   // next byte to return
+	end  int   // end of the bytes read
 	base int64 // offset in the stream of buf[0]
 }
 
-// offset returns how many bytes of the stream were handed out.
+// offset returns the offset in the stream of the next byte.
 func (r *reader) offset() int64 { return r.base + int64(r.pos) }
 
-// fill reads more, once everything was handed out. It keeps the last byte for
+// fill reads more, once everything is consumed. It keeps the last byte for
 // UnreadByte.
 func (r *reader) fill() error {
 	keep := 0
@@ -47,7 +46,7 @@ func (r *reader) fill() error {
 	return io.ErrNoProgress
 }
 
-// peek returns the next byte without handing it out.
+// peek returns the next byte without consuming it.
 func (r *reader) peek() (byte, error) {
 	if r.pos == r.end {
 		if err := r.fill(); err != nil {
@@ -65,7 +64,7 @@ func (r *reader) ReadByte() (byte, error) {
 	return c, err
 }
 
-// UnreadByte takes the last byte back; it is called after ReadByte only.
+// UnreadByte unreads the last byte; it is called after ReadByte only.
 func (r *reader) UnreadByte() error {
 	r.pos--
 	return nil
@@ -94,7 +93,7 @@ func (r *reader) readFull(p []byte) error {
 	return nil
 }
 
-// discard passes over n bytes.
+// discard skips n bytes.
 func (r *reader) discard(n int) error {
 	for n > 0 {
 		if r.pos == r.end {

@@ -11,11 +11,11 @@ import (
 	"serveflow/sidecar/operate/telemetry"
 )
 
-// driftInterval is how often a sidecar looks at its drift.
+// driftInterval is how often a sidecar checks its drift.
 const driftInterval = time.Minute
 
-// driftMonitor says once in the log, and on /healthz as long as it is so, that the traffic
-// is no longer what the bundle was calibrated on.
+// driftMonitor warns once in the log, and on /healthz while it lasts, that the
+// traffic has drifted from the bundle's calibration.
 type driftMonitor struct {
 	sidecar *Sidecar
 	serving *bundle.Bundle
@@ -41,8 +41,7 @@ func (s *Sidecar) startDriftMonitor() *driftMonitor {
 	return a
 }
 
-// check takes how far the flows of the bundle's cascades are now from those that it
-// was calibrated on.
+// check takes the current drift of the bundle's cascades.
 func (a *driftMonitor) check(now time.Time, serving *bundle.Bundle, measured []telemetry.Drift) {
 	if a.serving != serving { // another window
 		a.serving, a.watches = serving, map[string]*drift.Watch{}

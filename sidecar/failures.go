@@ -7,8 +7,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// modelFailures reports errors of models, which could come with every packet, once
-// in a while.
+// modelFailures logs errors of models at a limited rate, because every packet may
+// cause one.
 type modelFailures struct {
 	log   zerolog.Logger
 	mu    sync.Mutex

@@ -18,13 +18,13 @@ import (
 	"serveflow/sidecar/tap/ingest"
 )
 
-// Memory is what the process may use and how its parts share it, in bytes. A quarter is
-// left to the program, its bundles and what waits to be collected.
+// Memory is how much memory the process may use and how its parts divide it, in
+// bytes. A quarter is left for the program, its bundles and garbage.
 type Memory struct {
 	Total   int64
 	From    string // what sets the total, for people
-	Replies int64  // what is queued for taps, besides what each has for itself
-	EVE     int64  // EVE records that come, wait and go; 0: there is no socket for them
+	Replies int64  // labels queued for taps, beyond each tap's own share
+	EVE     int64  // EVE records that arrive, wait and leave; 0: there is no socket for them
 
 	Connections int // of taps
 	Flows       int // tracked
@@ -38,7 +38,7 @@ const (
 	maxEVE     = 192 << 20
 )
 
-// unknownMemory is what the process may use where nothing says how much there is.
+// unknownMemory is how much memory the process may use if no limit is known.
 const unknownMemory = 2 << 30
 
 // DivideMemory divides limits.memory for a configuration, while a bundle is served.

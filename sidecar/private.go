@@ -13,16 +13,16 @@ import (
 	"serveflow/sidecar/operate/config"
 )
 
-// Private is a sidecar for one's own use: with default settings, on a socket in
-// a directory of its own that goes with it.
+// Private is a sidecar for the caller alone: with default settings, on a socket in
+// its own temporary directory.
 type Private struct {
 	*Sidecar
 	Socket string
 	dir    string
 }
 
-// StartPrivate starts a sidecar that serves b, with or without looking at bytes of
-// payload, and gives its decisions to d.
+// StartPrivate starts a sidecar that serves b and gives its decisions to d; payload
+// says whether it may use bytes of payload.
 func StartPrivate(b *bundle.Bundle, payload bool, d shard.Log) (*Private, error) {
 	dir, err := os.MkdirTemp("", "serveflow-")
 	if err != nil {

@@ -16,25 +16,25 @@ import (
 	"serveflow/sidecar/operate/telemetry"
 )
 
-// drainTime is how long a sidecar that is stopping tries to send labels, and then how
-// long what runs beside it has to end.
+// drainTime is how long a stopping sidecar tries to send labels, and then how long
+// its background tasks have to end.
 const drainTime = 10 * time.Second
 
-// supervisor is a sidecar with what runs beside it.
+// supervisor is a sidecar with its background tasks.
 type supervisor struct {
 	*Sidecar
 	options   Options
 	signals   *Signals
-	reloading atomic.Int64 // when the reload under way began, Unix time in ns; 0: none is
+	reloading atomic.Int64 // start of the current reload, Unix time in ns; 0: none
 }
 
-// Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then lets
-// it drain; a second signal, a second or more after the first, ends it at once.
-// SIGHUP opens the logs again and reloads the bundle, neither of which waits for the
-// other. systemd is told how it is doing.
+// Serve runs a sidecar until ctx is done or SIGTERM or SIGINT comes, then drains
+// it; a second signal, a second or more after the first, ends it at once. SIGHUP
+// reopens the logs and reloads the bundle, independently of each other. Serve
+// reports the state to systemd.
 func Serve(ctx context.Context, signals *Signals, o Options) error {
 	var metrics net.Listener
-	address := "" // which port, if the configuration says 0
+	address := "" // with the port, if the configuration says 0
 	if addr := o.Config.Telemetry.Listen; addr != "" {
 		var err error
 		if metrics, err = net.Listen("tcp", addr); err != nil {
@@ -79,7 +79,7 @@ func Serve(ctx context.Context, signals *Signals, o Options) error {
 	return nil
 }
 
-// startTasks runs everything beside the sidecar until ctx is done.
+// startTasks starts the background tasks, which run until ctx is done.
 func (s *supervisor) startTasks(ctx context.Context, metrics net.Listener) *errgroup.Group {
 	group := new(errgroup.Group)
 	if metrics != nil {
@@ -111,8 +111,7 @@ func onEach(ctx context.Context, signals <-chan os.Signal, do func()) error {
 	}
 }
 
-// waitTasks waits for what runs beside the sidecar; a bundle that is never read to its end
-// holds nothing up.
+// waitTasks waits for the background tasks, but not for a reload that never ends.
 func (s *supervisor) waitTasks(beside *errgroup.Group) {
 	ended := make(chan error, 1)
 	go func() { ended <- beside.Wait() }()
@@ -128,7 +127,7 @@ func (s *supervisor) waitTasks(beside *errgroup.Group) {
 
 var errSecondSignal = errors.New("stopped by a second signal before draining was complete")
 
-// drain stops the sidecar, unless another signal comes before that is done.
+// drain stops the sidecar, unless another signal comes first.
 func (s *supervisor) drain(ctx context.Context, taken time.Time) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
@@ -150,14 +149,14 @@ func (s *supervisor) drain(ctx context.Context, taken time.Time) error {
 	}
 }
 
-// notify tells systemd; that it cannot is worth no more than a line.
+// notify notifies systemd. A failure is only logged.
 func (s *supervisor) notify(say func() error) {
 	if err := say(); err != nil {
 		s.options.Log.Warn().Err(err).Msg("notifying systemd failed")
 	}
 }
 
-// reopen opens the logs again.
+// reopen reopens the logs.
 func (s *supervisor) reopen() {
 	if err := s.Reopen(); err != nil {
 		s.options.Log.Error().Err(err).Msg("SIGHUP: reopening the logs failed")
@@ -166,7 +165,7 @@ func (s *supervisor) reopen() {
 	}
 }
 
-// reloadTime is how long the reload under way has taken.
+// reloadTime is the duration of the current reload, 0 if there is none.
 func (s *supervisor) reloadTime() time.Duration {
 	if began := s.reloading.Load(); began != 0 {
 		return time.Since(time.Unix(0, began))
@@ -203,10 +202,10 @@ func (s *supervisor) reload() {
 	}
 }
 
-// addThread has Go use a thread more than it does, until the function that it returns
-// is called. Loading computes, and so does the garbage collector after it: with no
-// thread to spare, Go would let them run for 10 ms while a shard that has events
-// waits; the kernel shares the processors sooner.
+// addThread lets Go use one more thread until the returned function is called.
+// Loading a bundle computes, and so does the garbage collector after it: without a
+// spare thread, Go would run them for 10 ms while a shard that has events waits;
+// the kernel switches sooner.
 func addThread() (over func()) {
 	n := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n + 1)
@@ -214,7 +213,7 @@ func addThread() (over func()) {
 		if os.Getenv("GOMAXPROCS") != "" {
 			runtime.GOMAXPROCS(n)
 		} else {
-			runtime.SetDefaultGOMAXPROCS() // which goes on to follow the limits of a container
+			runtime.SetDefaultGOMAXPROCS() // which follows the limits of a container
 		}
 	}
 }

@@ -1,10 +1,10 @@
-// Package sidecar puts the parts together: what listens, what keeps flows,
-// what decides and what writes. Only this package knows all of them.
+// Package sidecar wires the parts together: taps, flow tables, models and outputs.
+// Only this package knows all of them.
 //
-// A packet's way is one line: ingest reads it from a tap's socket and hands it
-// to a shard; the shard puts it to its flow, has features made of the flow's
-// packets and the cascade asked, and gives the decision to the label log and,
-// through ingest, back to the tap.
+// A packet takes one path: ingest reads it from a tap's socket and sends it to the
+// shard that owns its flow; the shard stores it, extracts features of the flow's
+// packets, asks the cascade, and gives the decision to the label log and, through
+// ingest, back to the tap.
 package sidecar
 
 import (
@@ -29,19 +29,19 @@ import (
 	"serveflow/sidecar/tap/ingest"
 )
 
-// Options are what a sidecar is made of.
+// Options configure a sidecar.
 type Options struct {
 	Config config.Config
 	Bundle *bundle.Bundle // stays the caller's to close, after Stop
-	// Load reads the configuration and its bundle anew when a reload is asked
-	// for, or is nil: then Serve reloads nothing. The bundle alone is taken over.
+	// Load reads the configuration and its bundle again for a reload, of which
+	// only the bundle is used; nil: Serve reloads nothing.
 	Load    func() (config.Config, *bundle.Bundle, error)
 	Version string // of the program
 	Log     zerolog.Logger
-	// LogDropped counts lines that Log has dropped; nil: nobody counts.
+	// LogDropped returns how many lines Log has dropped; nil: not counted.
 	LogDropped func() uint64
-	// Decisions takes the decisions in place of the label log, which is not
-	// opened then.
+	// Decisions takes the decisions in place of the label log, which is then not
+	// opened.
 	Decisions shard.Log
 }
 
@@ -77,7 +77,7 @@ func (s *Sidecar) start(o Options) error {
 	socket := unixsocket.Socket{
 		Path: c.Listen.Socket, Mode: c.Listen.Mode, Owner: c.Listen.Owner, Group: c.Listen.Group,
 	}
-	// Before any log is touched, which another sidecar may be writing.
+	// First of all, because another sidecar may be writing the logs.
 	if err := socket.Free(); err != nil {
 		return fmt.Errorf("listening on %s: %w", socket.Path, err)
 	}
@@ -97,7 +97,7 @@ func (s *Sidecar) start(o Options) error {
 		if s.eve, err = eve.New(s.eveOptions(o)); err != nil {
 			return fmt.Errorf("eve.output: %w", err)
 		}
-		decisions = teeLog{s.eve, decisions} // which sets what the label log writes, too
+		decisions = teeLog{s.eve, decisions} // in this order: eve sets Agrees, which the label log writes
 	}
 	failures := &modelFailures{log: o.Log}
 	var err error
@@ -165,7 +165,7 @@ func (s *Sidecar) eveOptions(o Options) eve.Options {
 	}
 }
 
-// teeLog gives decisions to two who take them.
+// teeLog gives decisions to two logs.
 type teeLog [2]shard.Log
 
 func (b teeLog) Write(records []decision.Record) {
@@ -173,7 +173,7 @@ func (b teeLog) Write(records []decision.Record) {
 	b[1].Write(records)
 }
 
-// openLabels opens the label log and reads which flows it has lately decided.
+// openLabels opens the label log and reads which flows were recently decided.
 func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	known, err := labellog.ReadDecided(o.Config.Labels.Path)
 	if err != nil {
@@ -194,7 +194,7 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	return known, nil
 }
 
-// registerMetrics lets the metrics see what others count.
+// registerMetrics makes the metrics read what other packages count.
 func (s *Sidecar) registerMetrics() {
 	s.Metrics.Read(telemetry.Peers, s.server.Peers)
 	s.Metrics.ReadStatus(s.status)
@@ -207,7 +207,7 @@ func (s *Sidecar) registerMetrics() {
 	}
 }
 
-// status is what /status says.
+// status is the answer to /status.
 func (s *Sidecar) status() telemetry.Status {
 	status := telemetry.Status{Version: s.options.Version, Bundle: s.pool.Bundle().Name(), Taps: s.server.Status()}
 	if s.eve != nil {
@@ -217,20 +217,20 @@ func (s *Sidecar) status() telemetry.Status {
 	return status
 }
 
-// Alive is nil while every shard is at work.
+// Alive is nil while every shard responds.
 func (s *Sidecar) Alive() error { return s.pool.Alive() }
 
-// Health is nil while every shard is at work and no live flow waits for long.
+// Health is nil while every shard responds and no live flow waits too long.
 func (s *Sidecar) Health() error { return s.pool.Health() }
 
-// Reload serves b from now on, see shard.Pool.
+// Reload serves b, see shard.Pool.
 func (s *Sidecar) Reload(b *bundle.Bundle) (bool, error) {
 	s.warnUnlikeTraining(b)
 	return s.pool.Reload(b)
 }
 
-// Reopen writes what the label log and the log of EVE records hold and opens
-// their files anew, as after they were rotated by somebody else.
+// Reopen flushes the label log and the log of EVE records and reopens their files,
+// after another program has rotated them.
 func (s *Sidecar) Reopen() (err error) {
 	if s.labels != nil {
 		err = s.labels.Reopen()
@@ -241,10 +241,10 @@ func (s *Sidecar) Reopen() (err error) {
 	return err
 }
 
-// Stop ends the sidecar: what taps and Suricata have sent is dealt with, open
-// flows get the best label they have so far, the logs are written and, for as
-// long as ctx allows, labels are sent. A second call waits for the first and
-// returns the same.
+// Stop stops the sidecar: everything that taps and Suricata have sent is handled,
+// open flows get their best label so far, the logs are written and, for as long as
+// ctx allows, labels are sent. A second call waits for the first and returns the
+// same.
 func (s *Sidecar) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		var errs []error
@@ -274,7 +274,8 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 	return s.stopped
 }
 
-// warnUnlikeTraining says so where flows are seen otherwise than in the bundle's training.
+// warnUnlikeTraining warns if the configuration changes what models see of flows
+// compared with the bundle's training.
 func (s *Sidecar) warnUnlikeTraining(b *bundle.Bundle) {
 	timeout := s.options.Config.Flow.IdleTimeout
 	if trained := time.Duration(b.Manifest.Features.IdleTimeout) * time.Second; trained != 0 && trained != timeout {
@@ -287,7 +288,7 @@ func (s *Sidecar) warnUnlikeTraining(b *bundle.Bundle) {
 	}
 }
 
-// logLoad says how a shard bends from now on.
+// logLoad logs a shard's new load state.
 func logLoad(log zerolog.Logger, shard int, l telemetry.Cell) {
 	event := log.Warn()
 	if l == telemetry.LoadSteady {

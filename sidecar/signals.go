@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Signals are those that steer a sidecar: SIGTERM and SIGINT stop it, SIGHUP has it
-// open its logs again and load its bundle. They wait here until somebody is ready
-// for them, so that none ends the process.
+// Signals are the signals that control a sidecar: SIGTERM and SIGINT stop it,
+// SIGHUP reopens its logs and reloads its bundle. They are queued here until they
+// are handled, so that none ends the process.
 type Signals struct {
 	stop           chan os.Signal
-	reopen, reload chan os.Signal // one SIGHUP that waits stands for all that come meanwhile
+	reopen, reload chan os.Signal // one queued SIGHUP stands for all that come meanwhile
 }
 
-// TakeSignals takes the signals. It comes first, before anything that takes time.
+// TakeSignals installs the handlers. It must be called before anything that takes
+// time.
 func TakeSignals() *Signals {
 	s := &Signals{stop: make(chan os.Signal, 4), reopen: make(chan os.Signal, 1), reload: make(chan os.Signal, 1)}
 	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
@@ -25,15 +26,15 @@ func TakeSignals() *Signals {
 	return s
 }
 
-// Release gives the signals back.
+// Release removes the handlers.
 func (s *Signals) Release() {
 	for _, c := range []chan os.Signal{s.stop, s.reopen, s.reload} {
 		signal.Stop(c)
 	}
 }
 
-// Until waits until load returns, with its error, or until a signal says to stop:
-// then it returns false at once, and load may still be running.
+// Until waits for load and returns its error, or returns false at once if a signal
+// to stop comes; then load may still be running.
 func (s *Signals) Until(load func() error) (loaded bool, err error) {
 	done := make(chan error, 1)
 	go func() { done <- load() }()
@@ -45,12 +46,13 @@ func (s *Signals) Until(load func() error) (loaded bool, err error) {
 	}
 }
 
-// sameSignal is how long after a signal to stop another is the same: a process group
-// and its leader may both get one, as from timeout(1) and from tini -g.
+// sameSignal is how soon after a signal to stop another one counts as the same: a
+// process group and its leader may both get one, as from timeout(1) and from tini
+// -g.
 const sameSignal = time.Second
 
-// secondStop returns when another signal to stop comes, unless ctx is done before; taken
-// is when the first came.
+// secondStop returns true when another signal to stop comes, false when ctx is
+// done; taken is when the first came.
 func (s *Signals) secondStop(ctx context.Context, taken time.Time) bool {
 	for {
 		select {

@@ -51,8 +51,8 @@ func (b benchCmd) Validate() error {
 	return b.validate("measure")
 }
 
-// flowRate is new flows per second, 0 for as many as possible, and then perhaps
-// a share of that.
+// flowRate is new flows per second, 0 for as many as possible, and optionally a
+// share of that.
 type flowRate struct{ flows, share float64 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

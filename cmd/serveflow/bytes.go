@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// asTyped takes texts and files of the command line as the bytes that they are.
-// Names of files need not be UTF-8, and kong's own mappers go through JSON.
+// asTyped takes texts and file names of the command line byte by byte. File names
+// need not be UTF-8, and kong's own mappers go through JSON.
 var asTyped = []kong.Option{
 	kong.KindMapper(reflect.String, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		text, err := typed(ctx)
@@ -21,7 +21,7 @@ var asTyped = []kong.Option{
 	kong.NamedMapper("existingfile", kong.MapperFunc(existingFile)),
 }
 
-// existingFile decodes a path, or all that follow, of something that can be read.
+// existingFile decodes the path of a readable file, or a list of them.
 func existingFile(ctx *kong.DecodeContext, target reflect.Value) error {
 	if target.Kind() == reflect.Slice {
 		for ctx.Scan.Peek().IsValue() {

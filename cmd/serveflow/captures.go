@@ -9,15 +9,15 @@ import (
 	"serveflow/models/groundtruth"
 )
 
-// truthFlags name captures and what tells the labels of their flows.
+// truthFlags name captures and the source of their flows' labels.
 type truthFlags struct {
 	Manifest string `required:"" type:"existingfile" placeholder:"CSV" help:"CSV file that lists captures, with columns file, split and optionally the label."`
 	Label    string `required:"" xor:"truth" placeholder:"COLUMN" help:"Column of the manifest that holds the label of all flows of a capture. This or --labels."`
 	Labels   string `required:"" xor:"truth" type:"existingfile" placeholder:"TOML" help:"File with labels of single flows: rules on Zeek's logs, or lists."`
 }
 
-// list reads the captures of these splits, all of them without any, and what tells
-// the labels of flows, nil if the manifest does.
+// list reads the captures of these splits (all if there are none) and the labels of
+// single flows, nil if the manifest has the labels.
 func (f truthFlags) list(splits []string) ([]dataset.Capture, *groundtruth.Labels, error) {
 	list, err := dataset.Read(f.Manifest, f.Label, splits)
 	if err != nil || f.Labels == "" {
@@ -36,7 +36,7 @@ func (f truthFlags) list(splits []string) ([]dataset.Capture, *groundtruth.Label
 	return list, known, nil
 }
 
-// captureList names captures to play, labelled or not.
+// captureList names captures to replay, labelled or not.
 type captureList struct {
 	Captures []string `arg:"" name:"capture" optional:"" type:"existingfile" help:"Captures: pcap or pcapng, also .gz or .zst."`
 	Manifest string   `and:"manifest" type:"existingfile" placeholder:"CSV" help:"Read the captures of this manifest, and compare with its labels."`
@@ -45,8 +45,7 @@ type captureList struct {
 	Every    int      `default:"1" placeholder:"N" help:"Only every Nth capture of the manifest."`
 }
 
-// validate says what is wrong with the command line of a command that is to do
-// something with the captures.
+// validate checks the flags of a command that replays captures.
 func (l captureList) validate(what string) error {
 	switch {
 	case l.Manifest == "" && len(l.Captures) == 0:
@@ -61,7 +60,7 @@ func (l captureList) validate(what string) error {
 	return nil
 }
 
-// list is the captures to play.
+// list is the captures to replay.
 func (l captureList) list() (list []dataset.Capture, err error) {
 	for _, path := range l.Captures {
 		list = append(list, dataset.Capture{File: path, Path: path})

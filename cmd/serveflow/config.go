@@ -11,7 +11,7 @@ import (
 	"serveflow/sidecar/operate/logger"
 )
 
-// configFlags are the configuration as the command line gives it.
+// configFlags are the flags that set the configuration.
 type configFlags struct {
 	Config string `short:"c" type:"existingfile" placeholder:"FILE" help:"Configuration file (TOML). Default: the built-in defaults."`
 	Socket string `placeholder:"PATH" help:"Override listen.socket."`
@@ -54,11 +54,11 @@ func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
 	return b, nil
 }
 
-// openLog opens the program's own log on standard error as the configuration says.
+// openLog opens the program's own log on standard error.
 func openLog(c config.Log) *logger.Log {
 	console := c.Format == "console" || c.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd()))
 	return logger.New(os.Stderr, logger.Options{Level: c.Level, Console: console})
 }
 
-// closing returns err, and what closing the bundle adds to it.
+// closing closes the bundle and joins its error to err.
 func closing(b *bundle.Bundle, err error) error { return errors.Join(err, b.Close()) }

@@ -42,7 +42,7 @@ func (e enrichCmd) Run() (err error) {
 		out = f
 	}
 	stats, err := labels.Enrich(in, out)
-	fmt.Fprintln(os.Stderr, stats) // of what was read, whether or not that was all
+	fmt.Fprintln(os.Stderr, stats) // also after an error
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.Log, err)
 	}
@@ -66,7 +66,7 @@ func (e enrichCmd) load() (*enrich.Labels, error) {
 	return labels, nil
 }
 
-// create makes the output, which must be none of the files that are read.
+// create makes the output file, which must not be an input.
 func (e enrichCmd) create() (*os.File, error) {
 	if to, err := os.Stat(e.Output); err == nil {
 		for _, path := range []string{e.Log, e.Labels} {

@@ -19,12 +19,12 @@ import (
 	"serveflow/sidecar/operate/terminal"
 )
 
-// Exit codes. The last two are those of sysexits.h, which nothing else ends with:
-// a panic of Go is 2, and systemd must start the sidecar again after one.
+// Exit codes. The last two are those of sysexits.h, which nothing else uses: a
+// panic of Go is 2, and systemd must restart the sidecar after one.
 const (
-	exitFailure = 1  // it did not work
+	exitFailure = 1  // the command failed
 	exitUsage   = 64 // EX_USAGE: the command line is wrong
-	exitConfig  = 78 // EX_CONFIG: the configuration, a bundle, a manifest or labels are wrong: trying again does not help
+	exitConfig  = 78 // EX_CONFIG: the configuration, a bundle, a manifest or labels are wrong: retrying does not help
 )
 
 type cli struct {
@@ -46,7 +46,7 @@ type cli struct {
 	BenchSidecar benchSidecarCmd `cmd:"" hidden:"" help:"The sidecar that bench measures."`
 }
 
-// configError is an error that trying again does not help.
+// configError is an error for which retrying does not help.
 type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
@@ -85,8 +85,8 @@ func main() {
 	}
 }
 
-// quit ends the program with a last word on standard error, which may name files
-// and labels from anywhere, and which perhaps nobody reads.
+// quit ends the program with a message on standard error, which may contain names
+// from outside and which perhaps nobody reads.
 func quit(code int, text string) {
 	said := make(chan struct{})
 	go func() {
@@ -100,8 +100,8 @@ func quit(code int, text string) {
 	os.Exit(code)
 }
 
-// command is the subcommand, and a space, that a wrong command line is of; ""
-// if it names none.
+// command is the subcommand, and a space, of a wrong command line; "" if there is
+// none.
 func command(err error) string {
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context.Selected() != nil {

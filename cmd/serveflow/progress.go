@@ -8,8 +8,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress returns a function that draws a bar on standard error, or nil if
-// that is no terminal.
+// progress returns a function that draws a bar on standard error, or nil if that is
+// not a terminal.
 func progress(what string) func(done, total int) {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil

@@ -41,7 +41,7 @@ sidecar's socket as a tap would. Prints every flow with its label.`
 // Validate implements kong's interface: what it refuses is a wrong command line.
 func (r replayCmd) Validate() error { return r.validate("play") }
 
-// speed is a factor of a capture's own pace, 0 for no pace at all.
+// speed is a factor of a capture's own pace, 0 for as fast as possible.
 type speed float64
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -86,7 +86,7 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 	return r.play(ctx, socket, list)
 }
 
-// play plays the captures one after the other and prints their flows.
+// play replays the captures one after the other and prints their flows.
 func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Capture) error {
 	out := newFlowTable(os.Stdout, r)
 	var total replay.Report
@@ -138,7 +138,7 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 	return nil
 }
 
-// discard is where the decisions of a sidecar go that tells its tap all.
+// discard drops the decisions: the tap gets them all.
 type discard struct{}
 
 func (discard) Write([]decision.Record) {}

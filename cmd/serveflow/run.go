@@ -28,7 +28,7 @@ Other settings need a restart.`
 func (r runCmd) Run(ctx context.Context) error {
 	signals := sidecar.TakeSignals()
 	defer signals.Release()
-	// The reader of the log may go away, as journald does when it is restarted.
+	// The reader of the log may go away, as journald does in a restart.
 	signal.Ignore(syscall.SIGPIPE)
 	var c config.Config
 	var b *bundle.Bundle

@@ -26,14 +26,14 @@ type flowTable struct {
 	widths []int      // of the columns so far
 }
 
-// tableRows is how many rows are looked at for the widths of the columns before
-// they are printed.
+// tableRows is how many rows determine the widths of the columns before they are
+// printed.
 const tableRows = 1000
 
 func newFlowTable(w io.Writer, r replayCmd) *flowTable {
 	t := &flowTable{out: bufio.NewWriter(w), truth: r.Manifest != ""}
 	if r.JSON {
-		t.json = json.NewEncoder(w) // each flow at once
+		t.json = json.NewEncoder(w) // printed at once
 	}
 	return t
 }
@@ -98,7 +98,7 @@ func end(addr string, port uint16) string {
 	return addr + ":" + strconv.Itoa(int(port))
 }
 
-// cell keeps a column from being empty: no label came, or no stage was asked.
+// cell replaces an empty text: no label came, or no stage was asked.
 func cell(text string) string {
 	if text == "" {
 		return "-"

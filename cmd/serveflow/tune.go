@@ -118,8 +118,8 @@ func (c tuneCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// steps returns a function that draws a bar for each step, or nil if standard
-// error is no terminal.
+// steps returns a function that draws a bar for each step, or nil if standard error
+// is not a terminal.
 func steps() func(what string, done, total int) {
 	if progress("") == nil {
 		return nil

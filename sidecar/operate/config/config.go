@@ -1,17 +1,16 @@
 // Package config reads the configuration of "serveflow run".
 //
-// The file is TOML. Every key has a default that runs, so no file at all is a
-// valid configuration: start from Default, Load a file over it, and set what
-// the command line overrides, followed by Validate.
+// The file is TOML. Every key has a default that runs, so no file at all is a valid
+// configuration: start from Default, Load a file over it, and set what the command
+// line overrides, followed by Validate.
 //
-// A file with a mistake is refused whole, and every mistake in it is reported
-// at once, each with its key, its line, the value that stands there and what
-// may stand there instead. Unknown keys are mistakes too: a misspelt key that
-// is silently ignored would leave its default in force. packaging/serveflow.toml
-// shows and explains every key.
+// A file with a mistake is refused whole, and all mistakes are reported at once,
+// each with its key, its line, its value and what is allowed. Unknown keys are
+// mistakes too: an ignored misspelt key would leave its default in force.
+// packaging/serveflow.toml explains every key.
 //
-// The package checks values, not the machine: whether a group exists, a port
-// is free or a bundle is sound is found out by the packages that use them.
+// The package checks values, not the machine: whether a group exists, a port is
+// free or a bundle is valid is checked by the packages that use them.
 package config
 
 import (
@@ -25,7 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config is what "serveflow run" can be told.
+// Config is the configuration of "serveflow run".
 type Config struct {
 	// Bundle names an embedded bundle, or a directory that holds one.
 	Bundle    string
@@ -46,7 +45,7 @@ type Listen struct {
 	Mode           fs.FileMode   // permission bits of the socket
 	Owner          string        // user that owns the socket; empty: the process's own
 	Group          string        // group of the socket; empty: the process's own
-	AllowUIDs      []uint32      // users that may connect; empty: whoever the mode lets in
+	AllowUIDs      []uint32      // users that may connect; empty: all that the mode permits
 	MaxConnections int           // connections at a time
 	HelloTimeout   time.Duration // a connection without a HELLO is closed after it
 	IdleTimeout    time.Duration // a live tap that has sent STATS and is silent is disconnected after it; 0: never
@@ -57,7 +56,7 @@ type Flow struct {
 	Shards      int           // goroutines that own flows; 0: one for each CPU
 	MaxFlows    int           // flows tracked at a time, over all shards
 	IdleTimeout time.Duration // an undecided flow without packets is decided after it
-	Retention   time.Duration // a decided flow without packets is forgotten after it
+	Retention   time.Duration // a decided flow without packets is removed after it
 	Deadline    time.Duration // a live flow waits no longer than this for a slow stage
 }
 
@@ -73,8 +72,8 @@ type Labels struct {
 	Keep    int    // rotated files that are kept
 }
 
-// EVE is the socket that Suricata sends its EVE records to, and where they go
-// with their labels.
+// EVE is the socket for Suricata's EVE records, and the output for them with their
+// labels.
 type EVE struct {
 	Listen     string        // path of the socket; empty: no listener
 	Mode       fs.FileMode   // permission bits of the socket
@@ -88,7 +87,7 @@ type EVE struct {
 	MaxWaiting int           // flow records that wait at a time
 }
 
-// Privacy bounds what is looked at.
+// Privacy limits what is read of packets.
 type Privacy struct {
 	Payload bool // taps may be asked for the first bytes of payload
 }
@@ -96,7 +95,7 @@ type Privacy struct {
 // Telemetry is the HTTP listener of /metrics and /healthz.
 type Telemetry struct {
 	Listen      string // host:port; empty: no listener
-	AllowRemote bool   // let Listen be something else than a loopback address
+	AllowRemote bool   // permit an address that is not loopback
 }
 
 // Log is the program's own log on standard error.
@@ -105,7 +104,7 @@ type Log struct {
 	Format string // auto (console on a terminal, JSON elsewhere), console or json
 }
 
-// ONNX is how networks are run.
+// ONNX configures the ONNX Runtime.
 type ONNX struct {
 	Library string // path of libonnxruntime; empty: look in the usual places
 	Queue   int    // rows waiting for a batch, over all shards
@@ -164,13 +163,12 @@ func (c *Config) Differs(other Config) (names []string) {
 	return names
 }
 
-// maxFile bounds what Load reads: a configuration is some kilobytes, and a
-// path to something else should not fill the memory.
+// maxFile bounds what Load reads: a configuration has some kilobytes.
 const maxFile = 64 << 10
 
 // Load reads the file at path over the defaults.
 func Load(path string) (Config, error) {
-	// Not to wait for whoever writes to a FIFO.
+	// O_NONBLOCK: opening a FIFO must not block.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)

@@ -8,9 +8,9 @@ import (
 // KeyError is one mistake in a configuration.
 type KeyError struct {
 	Key     string // for example "listen.mode"
-	Line    int    // where it stands; 0: not from a file
-	Value   string // what stands there, as TOML; empty for an unknown key
-	Want    string // what may stand there, or what the key should be
+	Line    int    // line of the key; 0: not from a file
+	Value   string // the value as TOML; empty for an unknown key
+	Want    string // what is allowed, or what the key should be
 	Unknown bool   // there is no such key
 }
 

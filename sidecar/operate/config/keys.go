@@ -1,9 +1,9 @@
 package config
 
-// tables are the tables of the file; keys outside them stand at its top.
+// tables are the tables of the file; other keys are at its top level.
 var tables = []string{"listen", "flow", "limits", "labels", "eve", "privacy", "telemetry", "log", "onnx"}
 
-// setter stores one decoded TOML value, or says what it wants instead.
+// setter stores one decoded TOML value, or returns what it expects instead.
 type setter func(v any) error
 
 // keys returns every key of the file with the field of c it sets.

@@ -28,8 +28,8 @@ func Parse(data []byte, name string) (Config, error) {
 	d := document{md: &md, keys: c.keys(), found: map[string]entry{}}
 	d.table("", top)
 
-	// What does not even have the right form is reported once, not a second
-	// time for the default that still stands there.
+	// A value of the wrong type is reported once, without a second error for the
+	// default that is still in its place.
 	for _, e := range c.mistakes() {
 		if !slices.ContainsFunc(d.errs, func(have *KeyError) bool { return have.Key == e.Key }) {
 			if in, ok := d.found[e.Key]; ok {
@@ -51,7 +51,7 @@ func Parse(data []byte, name string) (Config, error) {
 	return Config{}, errors.Join(errs...)
 }
 
-// syntaxError says where a document stops being TOML.
+// syntaxError reports where a document is not TOML.
 func syntaxError(err error, name string) error {
 	var p toml.ParseError
 	if errors.As(err, &p) && p.Message != "" {
@@ -68,7 +68,7 @@ type document struct {
 	errs  []*KeyError
 }
 
-// entry is where and how a known key stands in the document.
+// entry is a known key of the document: its line and value.
 type entry struct {
 	line  int
 	value string
@@ -77,7 +77,7 @@ type entry struct {
 // table sets the keys of one table; prefix is "" or the table's name with a dot.
 func (d *document) table(prefix string, entries map[string]toml.Primitive) {
 	for name, value := range entries {
-		// Quoted where it needs to be, so that "a.b" is not taken for a.b.
+		// Quoted if necessary, so that "a.b" is not taken for a.b.
 		key := prefix + clip(toml.Key{name}.String())
 		inner, isTable := d.inner(value)
 		set, known := d.keys[key]
@@ -109,8 +109,8 @@ func (d *document) set(key string, set setter, value toml.Primitive) {
 
 func (d *document) fail(e *KeyError) { d.errs = append(d.errs, e) }
 
-// line returns the line on which a value's key stands. The TOML package tells
-// it only in the error of a failed decoding, so one is made to fail.
+// line returns the line of a value's key. The TOML package reports it only in the
+// error of a failed decoding, so a decoding is made to fail.
 func (d *document) line(value toml.Primitive) int {
 	var at toml.ParseError
 	if err := d.md.PrimitiveDecode(value, refuse{}); errors.As(err, &at) && at.Position.Line > 0 {
@@ -127,9 +127,10 @@ func (d *document) line(value toml.Primitive) int {
 	return first
 }
 
-// inner returns what a table holds; false: the value is not a table.
+// inner returns the entries of a table; false: the value is not a table.
 func (d *document) inner(value toml.Primitive) (map[string]toml.Primitive, bool) {
-	// Decoding something else into a map is no error, so look first.
+	// Decoding something else into a map is not an error, so the type is checked
+	// first.
 	var v any
 	if err := d.md.PrimitiveDecode(value, &v); err != nil {
 		return nil, false

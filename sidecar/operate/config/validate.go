@@ -12,14 +12,13 @@ import (
 	"time"
 )
 
-// maxSocket is the longest path of a socket, within the 107 bytes that an address
-// holds.
+// maxSocket is the longest path of a socket, within the 107 bytes of an address.
 const maxSocket = 96
 
 // MinMemory is the least that limits.memory may be.
 const MinMemory = 256 << 20
 
-// maxSensor is the longest name that a tap may give its sensor.
+// maxSensor is the longest sensor name.
 const maxSensor = 256
 
 // Validate checks every value. It is for a configuration that was changed
@@ -96,7 +95,7 @@ func (c *Config) mistakes() []*KeyError {
 	return ck.errs
 }
 
-// isSocket says whether a socket can have the path.
+// isSocket reports whether a socket can have the path.
 func isSocket(path string) bool {
 	return path != "" && len(path) <= maxSocket && path[0] != '@' && printable(path)
 }
@@ -150,8 +149,8 @@ func (ck *checker) word(key, value string, words ...string) {
 	ck.text(key, value, slices.Contains(words, value), "want one of: "+strings.Join(words, ", "))
 }
 
-// listen wants a loopback address: metrics tell what a network does, and
-// nothing on the way to them asks who is reading.
+// listen requires a loopback address: metrics reveal what a network does, and there
+// is no authentication.
 func (ck *checker) listen(key string, t Telemetry) {
 	if t.Listen == "" {
 		return
@@ -170,13 +169,13 @@ func (ck *checker) listen(key string, t Telemetry) {
 		"want a loopback address: anyone who reaches the port can read it; telemetry.allow_remote = true permits it")
 }
 
-// printable refuses what cannot be meant in a name or path and would garble
-// messages that show it.
+// printable reports whether a name or path has only printable characters, as it
+// must to be shown in messages.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
 }
 
-// quoted writes a duration as a person would: "1h", not "1h0m0s".
+// quoted writes a duration in the short form: "1h", not "1h0m0s".
 func quoted(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The forms a value can have. Each error says what is wanted instead.
+// The errors of values. Each says what is expected.
 var (
 	errText     = errors.New(`want a string in quotes`)
 	errTruth    = errors.New(`want true or false`)
@@ -92,7 +92,7 @@ func uids(to *[]uint32) setter {
 		}
 		var ids []uint32
 		for _, e := range list {
-			// The highest id means "no change" to chown, and names nobody.
+			// The highest id means "no change" to chown and is no user.
 			n, ok := e.(int64)
 			if !ok || n < 0 || n >= math.MaxUint32 {
 				return errUIDs

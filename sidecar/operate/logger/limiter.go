@@ -8,19 +8,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The budget of each message: so many lines at once, and one more with each
-// interval that passes.
+// The budget of each message: so many lines at once, and one more per interval.
 const (
 	burst    = 100
 	interval = 100 * time.Millisecond
 )
 
-// maxMessages bounds how many messages are remembered. The program has some
-// dozens; those of a bundle's warnings are from outside.
+// maxMessages bounds how many messages are tracked. The program has some dozens;
+// those of a bundle's warnings come from outside.
 const maxMessages = 1024
 
-// limiter withholds lines of a message that is over its budget. The message is the
-// reason of an event; what differs between two events stands in the fields.
+// limiter withholds lines of a message that is over its budget. Messages are
+// constant texts; what differs between two events is in the fields.
 type limiter struct {
 	now      func() time.Time
 	mu       sync.Mutex
@@ -28,15 +27,15 @@ type limiter struct {
 	withheld atomic.Uint64
 }
 
-// event is what has a budget: an error is not withheld because of a message of the
-// ordinary that has the same words.
+// event is what has a budget: a message at a level, so that an error is not
+// withheld because of a frequent message with the same text.
 type event struct {
 	level   zerolog.Level
 	message string
 }
 
 type budget struct {
-	full     time.Time // when it will be whole again
+	full     time.Time // when the budget is full again
 	withheld uint64    // since the last line
 }
 
@@ -56,8 +55,8 @@ func (l *limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
 	}
 }
 
-// grant says whether an event has budget left, and how many of its lines were
-// withheld since the last.
+// grant reports whether an event has budget left, and how many of its lines were
+// withheld since the last one.
 func (l *limiter) grant(what event) (ok bool, withheld uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,12 +5,13 @@
 //	l.Info().Msg("ready") // by any goroutine
 //
 // What the package promises:
-//   - Logging never blocks and never fails. Lines wait in memory up to a bound;
-//     what nobody reads is dropped beyond it and counted, and so is what a broken
-//     pipe does not take. When lines are written again, one says how many are lost.
-//   - An event that repeats fills neither the log nor the disk: each message of a
-//     level has a budget, and the next line that it is granted says how many were withheld.
-//   - Text from outside cannot steer a terminal.
+//   - Logging never blocks and never fails. Lines are queued in memory up to a
+//     bound. Lines beyond it, and lines that a broken pipe does not take, are
+//     dropped and counted; once lines can be written again, one reports how many
+//     were lost.
+//   - A repeated event fills neither the log nor the disk: each message of a level
+//     has a budget, and the next line within it reports how many were withheld.
+//   - Text from outside cannot control a terminal.
 package logger
 
 import (
@@ -23,7 +24,7 @@ import (
 	"serveflow/sidecar/operate/terminal"
 )
 
-// Options say what is logged and how.
+// Options configure a log.
 type Options struct {
 	Level   string // debug, info, warn or error; else info
 	Console bool   // lines for a person; else JSON
@@ -71,5 +72,5 @@ func format(out io.Writer, o Options) io.Writer {
 // Dropped is the number of lines that are not in the log: lost or withheld.
 func (l *Log) Dropped() uint64 { return l.out.lost.Load() + l.repeats.withheld.Load() }
 
-// Close writes what waits, for at most a second, and drops what comes later.
+// Close writes the queue, for at most a second, and drops later lines.
 func (l *Log) Close() { l.out.close() }

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// room is how many bytes of lines may wait; as many again may be on their way.
+// room is how many bytes of lines may be queued; as many again may be in the
+// process of being written.
 const room = 1 << 20
 
-// shutdownTime is how long a reader that stands still is waited for at the end.
+// shutdownTime is how long Close waits for a reader that does not read.
 const shutdownTime = time.Second
 
-// writer passes lines on to out from a goroutine of its own.
+// writer writes lines to out in its own goroutine.
 type writer struct {
 	out  io.Writer
-	gap  func(lost uint64) []byte // the line that says how many are lost
+	gap  func(lost uint64) []byte // makes the line that reports lost lines
 	wake chan struct{}
 	done chan struct{}
 
@@ -34,7 +35,7 @@ func newWriter(out io.Writer, gap func(lost uint64) []byte) *writer {
 	return w
 }
 
-// Write takes whole lines, and drops what exceeds the room. It never fails.
+// Write takes whole lines and drops what exceeds the room. It never fails.
 func (w *writer) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,7 +55,7 @@ func (w *writer) notify() {
 	}
 }
 
-// run writes what waits until the log is closed.
+// run writes the queue until the log is closed.
 func (w *writer) run() {
 	defer close(w.done)
 	told := uint64(0) // of those lost

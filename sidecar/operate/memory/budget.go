@@ -2,8 +2,8 @@ package memory
 
 import "sync/atomic"
 
-// Budget is an amount of memory that several parts take from, in bytes. A nil Budget
-// has no end. It may be used by many goroutines at once.
+// Budget is an amount of memory that several parts take from, in bytes. A nil
+// Budget is unlimited. It may be used by many goroutines at once.
 type Budget struct{ left atomic.Int64 }
 
 // NewBudget returns a budget of n bytes.
@@ -13,7 +13,7 @@ func NewBudget(n int64) *Budget {
 	return b
 }
 
-// Take takes n bytes, if they are left.
+// Take takes n bytes if that many are left.
 func (b *Budget) Take(n int) bool {
 	if b == nil {
 		return true

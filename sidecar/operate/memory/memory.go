@@ -17,13 +17,13 @@ import (
 
 // Limit is how much memory a process may use.
 type Limit struct {
-	Bytes int64  // 0: nothing is known
-	From  string // what sets it, for people
+	Bytes int64  // 0: not known
+	From  string // what sets it, as text
 }
 
-// Machine is what the process may use of its machine: 80 % of the smallest limit
-// of its control groups, version 1 or 2, for those count what no allocator does; and
-// no more than half of the machine's memory, for it is not alone there.
+// Machine is how much memory the process may use: 80 % of the smallest limit of its
+// control groups (version 1 or 2), because those count what no allocator does, and
+// at most half of the machine's memory, which it shares with other programs.
 func Machine() Limit { return machine(os.DirFS("/")) }
 
 func machine(root fs.FS) (l Limit) {
@@ -98,7 +98,7 @@ func hasWord(list, word string) bool {
 	return false
 }
 
-// unlimited is what version 1 has for no limit, or more.
+// unlimited is the smallest value that means no limit in version 1.
 const unlimited = 1 << 60
 
 // readLimit reads a limit, 0 if there is none.

@@ -1,7 +1,7 @@
-// Package sdnotify tells systemd how the service is doing: the sd_notify
-// protocol, datagrams of NAME=VALUE lines to the socket that the environment
-// names. Without NOTIFY_SOCKET every call does nothing and succeeds, so callers
-// need not know who started them.
+// Package sdnotify sends systemd the state of the service by the sd_notify
+// protocol: datagrams of NAME=VALUE lines to the socket that the environment names.
+// Without NOTIFY_SOCKET every call does nothing and succeeds, so callers need not
+// know what started them.
 package sdnotify
 
 import (
@@ -15,15 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ready says that the start is over, or a reload.
+// Ready reports that the start, or a reload, is complete.
 func Ready() error { return send("READY=1") }
 
-// Stopping says that the service is on its way out.
+// Stopping reports that the service is stopping.
 func Stopping() error { return send("STOPPING=1") }
 
-// Reloading says that a reload has begun; Ready ends it.
+// Reloading reports that a reload has begun; Ready ends it.
 func Reloading() error {
-	// systemd tells a reload that it asked for from one before by this clock.
+	// By this clock systemd distinguishes the reload that it requested from an
+	// earlier one.
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return fmt.Errorf("reading the monotonic clock: %w", err)
@@ -31,11 +32,10 @@ func Reloading() error {
 	return send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
 }
 
-// Watchdog says that the service is alive as often as systemd wants to hear it
-// while alive returns true, until ctx is done. It returns at once where no
-// watchdog is set for this process. A message that cannot be sent is no end:
-// failed is called with the first error of a row, and the next one is tried
-// when it is due.
+// Watchdog reports that the service is alive, as often as systemd expects it and
+// while alive returns true, until ctx is done. It returns at once if no watchdog is
+// set for this process. When a message cannot be sent, failed is called for the
+// first error of a series, and the next message is sent when it is due.
 func Watchdog(ctx context.Context, alive func() bool, failed func(error)) {
 	every := interval()
 	if every == 0 {
@@ -60,8 +60,8 @@ func Watchdog(ctx context.Context, alive func() bool, failed func(error)) {
 	}
 }
 
-// interval is a third of what systemd waits for, so that one message may get lost;
-// 0: no watchdog.
+// interval is a third of systemd's timeout, so that one message may get lost; 0: no
+// watchdog.
 func interval() time.Duration {
 	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0
@@ -73,8 +73,8 @@ func interval() time.Duration {
 	return time.Duration(usec) * time.Microsecond / 3
 }
 
-// send writes one datagram. An address that begins with @ is in the abstract
-// namespace, which package net understands as systemd writes it.
+// send sends one datagram. An address that begins with @ is in the abstract
+// namespace, as in package net.
 func send(state string) error {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Bundle names what decisions are counted under while a bundle is served.
+// Bundle identifies a served bundle and has the label values of its counters.
 type Bundle struct {
 	Name   string   // name and version
-	Digest string   // tells two bundles of one name apart
+	Digest string   // distinguishes two bundles of one name
 	Stages []string // stages of all cascades, as Decision numbers them; a name may repeat
 	Labels []string // its classes
 }
@@ -59,7 +59,7 @@ func (s *ServedBundle) Retire() {
 	}
 }
 
-// addTo adds what was counted to t, by name.
+// addTo adds the counts to t, by name.
 func (s *ServedBundle) addTo(t decided) {
 	for _, d := range s.rows {
 		for i, stage := range slices.Concat([]string{noStage}, s.bundle.Stages) {
@@ -80,7 +80,7 @@ const (
 	unknown = "unknown"
 )
 
-// decided is sums of decisions by what they are shown under.
+// decided is sums of decisions by label values.
 type decided struct {
 	decisions map[decision]uint64
 	labels    map[string]uint64
@@ -93,8 +93,8 @@ type decision struct {
 
 func newDecided() decided { return decided{map[decision]uint64{}, map[string]uint64{}} }
 
-// decided adds up the decisions with all bundles, and tells which are served,
-// the newest last.
+// decided sums the decisions with all bundles, and returns the served bundles, the
+// newest last.
 func (m *Metrics) decided() (decided, []Bundle) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,10 +115,9 @@ type Decisions struct {
 	cells  []atomic.Uint64 // [1+stage][reason], then [1+class]
 }
 
-// Decision counts a decision: the number of its stage (-1: no model was asked)
-// and of its reason, both as the options have them, the class (-1: unknown), the
-// time from the flow's first packet, and that from the arrival of what triggered
-// it.
+// Decision counts a decision: the number of its stage (-1: no model was asked) and
+// of its reason, the class (-1: unknown), the time from the flow's first packet,
+// and that from the arrival of what triggered it.
 func (d *Decisions) Decision(stage, reason, class int, serving, compute time.Duration) {
 	s := d.shard
 	d.cells[(stage+1)*s.reasons+reason].Add(1)

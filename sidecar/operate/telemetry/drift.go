@@ -2,11 +2,10 @@ package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Drift is how far the last flows of a cascade are from those that it was
-// calibrated on.
+// Drift is how far the most recent flows of a cascade are from its calibration.
 type Drift struct {
 	Cascade string // "packet" or "meta"
-	Flows   int    // that it is measured on
+	Flows   int    // the number of these flows
 	PSI     []PSI
 }
 
@@ -16,14 +15,14 @@ type PSI struct {
 	Value float64
 }
 
-// ReadDrift shows what read returns of the bundle that new flows go to.
+// ReadDrift sets the function that returns the drift of the newest bundle.
 func (m *Metrics) ReadDrift(read func() []Drift) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drift = read
 }
 
-// Drift is what the metrics show of drift now.
+// Drift is the current drift.
 func (m *Metrics) Drift() []Drift {
 	m.mu.Lock()
 	read := m.drift

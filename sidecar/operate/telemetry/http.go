@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Limits of the HTTP listener: a scrape is small and quick, and who is slow
-// must not hold on to it.
+// Limits of the HTTP listener: a scrape is small and quick, and a slow client must
+// not keep it busy.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 30 * time.Second
@@ -25,9 +25,9 @@ const (
 	stopTimeout  = 2 * time.Second
 )
 
-// Handler serves GET /metrics, GET /status and GET /healthz. The last answers 200 while
-// health returns nil, with a line for each warning, else 503 with the error's text. It serves nothing else:
-// no profiles.
+// Handler serves GET /metrics, GET /status and GET /healthz. The last answers 200
+// while health returns nil, with a line for each warning, else 503 with the error's
+// text. It serves nothing else, no profiles in particular.
 func (m *Metrics) Handler(health func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
@@ -54,8 +54,8 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 	return mux
 }
 
-// Serve answers on ln until ctx is done, and closes it. It returns nil then,
-// else what kept it from serving.
+// Serve answers on ln until ctx is done, and closes it. It returns nil then, else
+// the error that ended it.
 func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() error) error {
 	server := &http.Server{
 		Handler:        m.Handler(health),
@@ -63,7 +63,7 @@ func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() erro
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeader,
-		// What a stranger sends that is not HTTP is not worth a line in the log.
+		// Requests that are not HTTP are not logged.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)

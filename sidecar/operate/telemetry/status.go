@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// Status is what the sidecar knows of itself and of who is connected: what GET /status
-// answers, as JSON.
+// Status is the state of the sidecar and its connections: what GET /status answers,
+// as JSON.
 type Status struct {
 	Version string      `json:"version"` // of the program
-	Bundle  string      `json:"bundle"`  // name@version of the one that new flows go to
+	Bundle  string      `json:"bundle"`  // name@version of the bundle that new flows begin with
 	Taps    []TapStatus `json:"taps"`
 	// EVEConnections is the number of Suricatas, or threads of one, that send their
 	// records; nil without a listener for them.
@@ -34,7 +34,7 @@ type TapStatus struct {
 	Dropped     uint64  `json:"dropped"` // events that the tap dropped, by its own count
 }
 
-// ReadStatus has /status answer what read returns.
+// ReadStatus sets the function whose result /status answers.
 func (m *Metrics) ReadStatus(read func() Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,5 +51,5 @@ func (m *Metrics) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(read()) // who has hung up is told nothing
+	_ = json.NewEncoder(w).Encode(read()) // a client that has disconnected needs no answer
 }

@@ -1,6 +1,6 @@
-// Package terminal makes text from outside fit for a terminal: names of files,
+// Package terminal makes text from outside safe for a terminal: names of files,
 // labels and manifests can carry escape sequences that move the cursor, change the
-// title or answer in the user's name.
+// title or type input.
 package terminal
 
 import (
@@ -33,8 +33,8 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// harmful also holds for the replacement character, which is how a range over a
-// string shows a byte that is not UTF-8.
+// harmful reports whether a character must be escaped. The replacement character is
+// one: a range over a string yields it for a byte that is not UTF-8.
 func harmful(r rune) bool {
 	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError)
 }

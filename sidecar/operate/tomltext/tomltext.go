@@ -1,5 +1,5 @@
-// Package tomltext checks a TOML document before it is parsed: the parser takes time
-// and memory with the square of a key's depth, and nothing here is nested deeply.
+// Package tomltext checks a TOML document before it is parsed: the parser's time
+// and memory grow with the square of a key's depth.
 package tomltext
 
 import (
@@ -11,8 +11,8 @@ import (
 // be nested.
 const MaxDepth = 16
 
-// Check returns an error with the line where a document is nested too deeply. It finds
-// no other mistakes: these are the parser's to find.
+// Check returns an error with the line where a document is nested too deeply. It
+// finds no other mistakes; the parser does.
 func Check(text []byte) error {
 	dots, open, line := 0, 0, 1
 	for i := 0; i < len(text); i++ {
@@ -46,8 +46,8 @@ func Check(text []byte) error {
 	return nil
 }
 
-// stringEnd returns where the string ends that begins at i; one that is not closed ends
-// with its line, or with the text if it may have several lines.
+// stringEnd returns the end of the string that begins at i; one that is not closed
+// ends with its line, or with the text if it may have several lines.
 func stringEnd(text []byte, i int) int {
 	quote := text[i]
 	triple := bytes.Repeat([]byte{quote}, 3)

@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listener is a socket that is listened on.
+// Listener is a listening socket.
 type Listener struct {
 	listener *net.UnixListener
 	path     string
 	place    os.FileInfo // of the socket
 	serving  sync.Mutex  // held by Serve
-	lock     *lock       // of its place
+	lock     *lock       // of its path
 }
 
-// acceptPause is how long to wait when no connection can be accepted, as when
+// acceptPause is how long to wait after accepting has failed, for example because
 // file descriptors are exhausted.
 const acceptPause = 100 * time.Millisecond
 
-// backlog is how long those who have connected already are let in when
-// listening ends.
+// backlog is how long connections in the backlog are still accepted when listening
+// ends.
 const backlog = 20 * time.Millisecond
 
-// Serve gives every connection to handle, one after the other, until Close.
-// failing is told when connections cannot be accepted, once until one can.
+// Serve passes every connection to handle, one after the other, until Close.
+// failing is called when connections cannot be accepted, once until one can.
 func (l *Listener) Serve(handle func(*net.UnixConn), failing func(error)) {
 	l.serving.Lock()
 	defer l.serving.Unlock()
@@ -51,8 +51,8 @@ func (l *Listener) Serve(handle func(*net.UnixConn), failing func(error)) {
 	}
 }
 
-// Close stops listening and removes the socket, unless somebody else has taken
-// its place over. Who has connected before is still served.
+// Close stops listening and removes the socket, unless another process has replaced
+// it. Connections made before are still served.
 func (l *Listener) Close() error {
 	var err error
 	if there, e := os.Lstat(l.path); e == nil && os.SameFile(l.place, there) {
@@ -64,8 +64,8 @@ func (l *Listener) Close() error {
 	return errors.Join(err, l.listener.Close(), l.lock.release())
 }
 
-// Credentials are the process id and user of the other end, as they were when
-// it connected (SO_PEERCRED in unix(7)).
+// Credentials are the process id and user of the peer when it connected
+// (SO_PEERCRED in unix(7)).
 func Credentials(c *net.UnixConn) (pid int, uid uint32, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

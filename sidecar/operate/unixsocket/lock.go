@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errLocked says that another process has the place.
+// errLocked reports that another process has the lock.
 var errLocked = errors.New("another serveflow uses this socket: stop it, or configure another socket")
 
-// lock is the file beside a socket's place that only one process has locked.
+// lock is the file next to a socket that only one process can lock.
 type lock struct{ *os.File }
 
-// takeLock locks the file at path, which no link leads to and which is only ours.
+// takeLock locks the file at path, following no link.
 func takeLock(path string) (*lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
@@ -33,11 +33,11 @@ func takeLock(path string) (*lock, error) {
 		if l.inPlace() {
 			return l, nil
 		}
-		f.Close() // the one who had it has removed it meanwhile
+		f.Close() // the previous owner has removed it meanwhile
 	}
 }
 
-// inPlace says whether the file is still found by its name.
+// inPlace reports whether the file still has its name.
 func (l *lock) inPlace() bool {
 	own, err := l.Stat()
 	if err != nil {
@@ -47,7 +47,7 @@ func (l *lock) inPlace() bool {
 	return err == nil && os.SameFile(own, there)
 }
 
-// release removes the file, which nobody else can have locked meanwhile.
+// release removes the file, which no other process can have locked.
 func (l *lock) release() error {
 	var err error
 	if l.inPlace() {

@@ -6,15 +6,15 @@ import (
 	"os"
 )
 
-// Started is when a process was started, in clock ticks since the machine was,
-// or "" for one that is not seen: it and the process id name no other process.
-// See proc_pid_stat(5).
+// Started is the start time of a process in clock ticks since boot, or "" if it
+// cannot be seen. Together with the process id it identifies the process. See
+// proc_pid_stat(5).
 func Started(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	// The name in the second field may hold spaces and parentheses.
+	// The name in the second field may contain spaces and parentheses.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	const starttime = 22 - 3
 	if len(fields) <= starttime {

@@ -46,8 +46,8 @@ type copied struct{ *memory.Budget }
 func (c copied) Take(n int) bool { return c.Budget.Take(2 * n) }
 func (c copied) Give(n int)      { c.Budget.Give(2 * n) }
 
-// run reads until the connection ends, and returns why if that is not by its
-// being closed.
+// run reads until the connection ends. It returns an error unless the connection
+// was closed.
 func (r *reader) run() error {
 	defer r.flush()
 	lines := jsonl.NewReaderWithin(r, lineBuffer, copied{r.sink.incoming})

@@ -25,8 +25,8 @@ type Options struct {
 	MaxBytes   int64         // size at which an output file is rotated
 	Keep       int           // number of rotated files
 	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
-	MaxWaiting int           // flow records that wait at a time, at least 1
-	MaxLabels  int           // labels that are held, at least 1
+	MaxWaiting int           // most flow records that wait at a time, at least 1
+	MaxLabels  int           // most labels kept, at least 1
 	Memory     int64         // bytes that records may take, 0: 192 MiB
 	Log        zerolog.Logger
 	Metrics    *telemetry.Metrics
@@ -71,7 +71,7 @@ type Sink struct {
 	places      *unixsocket.Places
 	incoming    *memory.Budget // of all connections
 	hadTap      bool           // the sensor has had a tap
-	warnedNoTap bool           // it was said that it has none
+	warnedNoTap bool           // a warning was logged that it has none
 
 	releaseWanted chan struct{} // records may be written
 	reportWanted  chan struct{} // ends are to be reported to the shards

@@ -30,7 +30,7 @@ const (
 
 // The bounds of held records.
 const (
-	// heldSize is what a record takes besides its line.
+	// heldSize is the memory of a record besides its line.
 	heldSize = 512
 	// maxHeldOfFlow is the most records held for one flow: one for each output of
 	// Suricata. More would only make each lookup slower.
@@ -64,9 +64,9 @@ type waiting struct {
 	queue      list.List        // of *held, the longest waiting first
 	next       *list.Element    // where expire continues, nil: at the front
 	byFlow     map[uint64]*held // the newest of each flow
-	bytes      int              // that they take
+	bytes      int              // memory of the held records
 	maxBytes   int              // that they may take
-	ready      []*held          // that wait no longer and are to be written
+	ready      []*held          // released, to be written
 	endReports []flow.Event     // to be sent to the shards
 }
 

@@ -14,7 +14,7 @@ func isMap(c byte) bool {
 	return msgpcode.IsFixedMap(c) || c == msgpcode.Map16 || c == msgpcode.Map32
 }
 
-// array reads the head of an array and returns its length.
+// array reads the header of an array and returns its length.
 func (d *Decoder) array(field string, limit int) int {
 	c, ok := d.take(field)
 	if !ok {
@@ -46,8 +46,8 @@ func (d *Decoder) elements(field string, at int64, n, limit int, err error) int 
 	return n
 }
 
-// entries reads a map. value reads the value of a key it knows and returns
-// true; the others are skipped, as are keys that are no text.
+// entries reads a map. value reads the value of a known key and returns true;
+// others are skipped, as are keys that are not text.
 func (d *Decoder) entries(value func(key string) bool) {
 	c, ok := d.take("map")
 	if !ok {
@@ -80,10 +80,9 @@ func (d *Decoder) entries(value func(key string) bool) {
 	d.left = outer
 }
 
-// skip passes over one value with everything in it. It goes on in a loop with
-// a count of values due, so that nesting costs no memory, and it stops at
-// MaxSkipValues values (which bounds the depth too) and MaxSkipBytes bytes of
-// a message.
+// skip skips one value with everything in it. It is a loop with a count of values
+// due, so that nesting costs no memory, and it stops at MaxSkipValues values (which
+// bounds the depth too) and MaxSkipBytes bytes of a message.
 func (d *Decoder) skip() {
 	for due := 1; due > 0 && d.err == nil; due-- {
 		if d.skipped.values++; d.skipped.values > MaxSkipValues {
@@ -94,8 +93,8 @@ func (d *Decoder) skip() {
 	}
 }
 
-// skipOne passes over one value, or over the head of a container, and returns
-// how many values are in it.
+// skipOne skips one value, or the header of a container, and returns how many
+// values are in it.
 func (d *Decoder) skipOne() int {
 	c, err := d.in.peek()
 	if err != nil {

@@ -7,17 +7,17 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Decoder reads messages from a connection. It is for one goroutine.
+// Decoder reads messages from a connection. It belongs to one goroutine.
 type Decoder struct {
 	in       reader
 	mp       *msgpack.Decoder // reads from in, one byte or one number at a time
 	err      error            // what broke the stream; sticky
-	left     int              // elements of the current array or values of the current map entry not yet read
+	left     int              // unread elements of the current array, or values of the current map entry
 	skipped  struct{ values, bytes int }
 	unknown  uint64
 	messages uint64 // begun
 	scratch  [MaxText]byte
-	words    Label // texts of the LABEL before, to be shared by the next
+	words    Label // texts of the previous LABEL, which the next one may share
 }
 
 // NewDecoder returns a decoder that reads from r, in pieces of up to 64 KiB.
@@ -40,12 +40,11 @@ func (d *Decoder) Unknown() uint64 { return d.unknown }
 
 // Next reads the next message of a known type into m.
 //
-// The error is io.EOF where the stream ends between two messages,
-// a *CutError where it ends inside one, a *MalformedError where it
-// breaks the specification; anything else comes from the reader. After an
-// error inside a message every further call returns the same; after an error
-// of the reader between two messages (a deadline, say) Next may be called
-// again.
+// The error is io.EOF if the stream ends between two messages, a *CutError if it
+// ends inside one, a *MalformedError if it breaks the specification; anything else
+// comes from the reader. After an error inside a message every further call returns
+// the same; after an error of the reader between two messages (a deadline, say)
+// Next may be called again.
 func (d *Decoder) Next(m *Message) error {
 	if d.err != nil {
 		return d.err
@@ -68,7 +67,7 @@ func (d *Decoder) Next(m *Message) error {
 	}
 }
 
-// locate adds to the error that broke the stream the message that it lies in.
+// locate adds the current message to the error that broke the stream.
 func (d *Decoder) locate(p place) {
 	if d.err == io.EOF || d.err == io.ErrUnexpectedEOF {
 		d.err = &CutError{d.in.offset(), p}
@@ -188,7 +187,7 @@ func (d *Decoder) label(m *Message) {
 	l.LatencyUS = d.int("latency_us")
 	d.share(&l.Model, "model")
 	d.share(&l.Reason, "reason")
-	// Earlier sidecars end here.
+	// LABEL of earlier sidecars ends here.
 	l.Services, l.Margin = "", 0
 	if d.left > 0 {
 		d.share(&l.Services, "services")
@@ -243,8 +242,7 @@ func (d *Decoder) welcome(w *Welcome) {
 	})
 }
 
-// version reads the version, which is checked here so that what follows is
-// not read by the wrong book.
+// version reads and checks the version, because what follows depends on it.
 func (d *Decoder) version() int {
 	v := d.uint("version", math.MaxInt32)
 	if d.err == nil && v != Version {

@@ -10,12 +10,11 @@ import (
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
-// Encoder writes messages to a connection. It is for one goroutine.
+// Encoder writes messages to a connection. It belongs to one goroutine.
 //
-// A message goes to the writer in one Write, so that a writer which can take
-// or leave it as a whole never cuts one; give it a buffered writer where
-// messages are many, as one Write each is dear. What a Decoder would refuse is
-// not written and comes back as a *MalformedError.
+// Each message goes to the writer in one Write, so that a writer that takes all or
+// nothing never cuts one. Use a buffered writer for many messages. What a Decoder
+// would refuse is not written and returned as a *MalformedError.
 type Encoder struct {
 	w   io.Writer
 	out buffer
@@ -177,7 +176,7 @@ func (e *Encoder) Synced(token uint64) error {
 	return e.flush()
 }
 
-// Error writes ERROR. Of a text that is too long, the beginning is sent.
+// Error writes ERROR. A text that is too long is cut.
 func (e *Encoder) Error(code ErrorCode, text string) error {
 	e.begin(KindError, 2)
 	e.int("code", int64(code), math.MaxInt32)
@@ -313,7 +312,7 @@ func pick(second bool, a, b string) string {
 	return a
 }
 
-// CleanText makes any text fit for a message: control characters and broken UTF-8
+// CleanText makes any text valid for a message: control characters and broken UTF-8
 // become spaces, and it is cut at MaxText bytes.
 func CleanText(s string) string {
 	if len(s) <= MaxText && printable(s) {

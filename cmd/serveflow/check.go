@@ -20,7 +20,8 @@ type checkCmd struct {
 // Help is the text below the flags.
 func (checkCmd) Help() string {
 	return `Reads the configuration and loads the bundle as "run" would: it checks digests, the
-manifest, the models and their golden rows. Nothing is started.`
+manifest, the models and their golden rows, also of what the bundle carries for taps
+that may send no payload. Nothing is started.`
 }
 
 func (r checkCmd) Run() error {
@@ -39,6 +40,17 @@ func (r checkCmd) Run() error {
 	}
 	stages(t, "with headers", b.Packet)
 	stages(t, "without headers", b.Meta)
+	if b.Manifest.HasSubstitute() {
+		c.Privacy.Payload = false
+		substitute, err := openBundle(c.Bundle, c)
+		if err != nil {
+			return closing(b, err)
+		}
+		fmt.Fprintf(t, "without payload\t%s: %s\n", substitute.Name(), terminal.Clean(substitute.Manifest.Task))
+		if err := substitute.Close(); err != nil {
+			return closing(b, err)
+		}
+	}
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
 	m := sidecar.DivideMemory(&c, b)

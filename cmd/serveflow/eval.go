@@ -35,7 +35,9 @@ func (e evalCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := openBundle(e.Bundle, config.Default())
+	c := config.Default()
+	c.Privacy.Payload = e.Payload
+	b, err := openBundle(e.Bundle, c)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,9 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 		socket = config.Default().Listen.Socket
 	}
 	if r.Bundle != "" {
-		b, err := openBundle(r.Bundle, config.Default())
+		c := config.Default()
+		c.Privacy.Payload = r.Payload
+		b, err := openBundle(r.Bundle, c)
 		if err != nil {
 			return err
 		}

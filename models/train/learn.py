@@ -22,7 +22,6 @@ BOOSTING = {
     "num_threads": THREADS,
     "deterministic": True,
     "force_col_wise": True,
-    "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
@@ -56,9 +55,12 @@ def tree(table, packets, power, min_leaf, seed=1):
     return lighttext.from_tree(fitted.tree_, probs, [table.columns[c] for c in columns], infos)
 
 
-def boosted(table, packets, rounds, leaves, rate, detail, power, no_payload=0.0, session_flows=SESSION_FLOWS, seed=1):
+def boosted(
+    table, packets, rounds, leaves, rate, detail, power, columns_share=0.3, no_payload=0.0, session_flows=SESSION_FLOWS, seed=1
+):
     """Gradient boosting on the first packets, as an Ensemble.
 
+    Each tree chooses from a share columns_share of the columns, drawn at random.
     A share no_payload of the flows is there a second time, without bytes of payload,
     so that the model serves taps that send none.
     """
@@ -73,7 +75,14 @@ def boosted(table, packets, rounds, leaves, rate, detail, power, no_payload=0.0,
         weight=np.concatenate([weight, weight[again]]),
         feature_name=[table.columns[c] for c in columns],
     )
-    params = {"num_class": len(table.labels), "num_leaves": leaves, "learning_rate": rate, "seed": seed}
+    params = {
+        "num_class": len(table.labels),
+        "num_leaves": leaves,
+        "learning_rate": rate,
+        "feature_fraction": columns_share,
+        "feature_contri": table.gain[columns].tolist(),
+        "seed": seed,
+    }
     return lighttext.from_booster(lgb.train(BOOSTING | DETAIL[detail] | params, data, num_boost_round=rounds))
 
 

@@ -49,6 +49,9 @@ class Table:
     # and where the packets with payload are; FAR where there are none.
     speaks: np.ndarray
     at: np.ndarray
+    # How much the gain of a split on each column counts: 1, or less for what
+    # differs between networks more than between classes.
+    gain: np.ndarray
 
     def rows(self, split):
         return np.flatnonzero(self.split == split)
@@ -110,7 +113,9 @@ def read(path, recipe):
     flows of labels that the recipe does not list are of its background.
 
     A flow that is quiet for so many seconds is decided then: packets that come
-    later are taken away from its row. Columns that are constant in training
+    later are taken away from its row. A share recipe["cut"] of the training
+    flows is there a second time, ended early at a packet drawn at random: captures
+    of others hold many a flow that has but its first packets. Columns that are constant in training
     or that repeat another there are left out: a model cannot gain from them.
     """
     protocols, quiet = recipe["protocols"], recipe["quiet"]
@@ -127,9 +132,12 @@ def read(path, recipe):
     packets = info["packets"].to_numpy().copy()
     seen = _seen(np.stack([info[w].to_numpy() for w in waits], axis=1), quiet * 10**6)
     packets[seen < np.minimum(packets, most)] = seen[seen < np.minimum(packets, most)]
+    split = np.array(info["split"].to_pylist())
+    row, seen = _cut(split, seen, recipe.get("cut", 0.0))
+    split, info, served = split[row], info.take(row), np.flatnonzero(served)[row]
+    packets = np.concatenate([packets, seen[len(packets) :]])
 
     at, speaks = _payload(file, features, served, seen, info["proto"].to_numpy())
-    split = np.array(info["split"].to_pylist())
     unknown = set(split) - set(SPLITS)
     if unknown:
         raise ValueError(f"{path}: splits {sorted(unknown)}, must be {', '.join(SPLITS)}")
@@ -178,17 +186,23 @@ def read(path, recipe):
         packets=packets[keep],
         speaks=speaks[keep],
         at=at[keep],
+        gain=np.array([_gain(name, recipe.get("gain", {})) for name in columns]),
     )
+
+
+def _gain(column, gains):
+    """What the first pattern that matches the whole of a column's name says."""
+    return next((gain for pattern, gain in gains.items() if re.fullmatch(pattern, column)), 1.0)
 
 
 def _payload(file, features, served, seen, proto):
     """Where the packets with payload are, and which is the first that may be one."""
-    at = np.full((served.sum(), SHAPES), FAR)
+    at = np.full((len(served), SHAPES), FAR)
     for j in range(SHAPES):
         if f"s{j + 1}_at" in features:
             values = file.read([f"s{j + 1}_at"]).column(0).to_numpy()[served]
             at[:, j] = np.where((values > 0) & (values <= seen), values, FAR)
-    speaks = np.full(served.sum(), 1)
+    speaks = np.full(len(served), 1)
     names = [n for n in features if re.fullmatch(r"p\d+_payload", n)]
     if names:
         sizes = np.stack([file.read([n]).column(0).to_numpy()[served] for n in names], axis=1)
@@ -196,6 +210,15 @@ def _payload(file, features, served, seen, proto):
         speaks = np.where(has.any(axis=1), has.argmax(axis=1) + 1, FAR)
         speaks[~np.isin(proto, [PROTOCOLS["tcp"], PROTOCOLS["udp"]])] = 1
     return at, speaks
+
+
+def _cut(split, seen, share, seed=1):
+    """The rows of a table and how many packets each has: all of them, and a
+    share of those of training again with fewer."""
+    rng = np.random.default_rng(seed)
+    again = np.flatnonzero((split == "train") & (seen > 1) & (rng.random(len(seen)) < share))
+    fewer = 1 + np.floor(rng.random(len(again)) * (seen[again] - 1)).astype(seen.dtype)
+    return np.concatenate([np.arange(len(seen)), again]), np.concatenate([seen, fewer])
 
 
 def _seen(waits, quiet):

@@ -252,7 +252,7 @@ def main():
         if labels and labels != table.labels:
             raise ValueError("the two tables have other labels")
         say(f"{events}: {len(table.y)} flows, {len(table.columns)} columns, {len(candidates)} candidates")
-        source = _digest(path.read_bytes() + repr([recipe.get(k) for k in ("protocols", "quiet", "labels", "background", "hide")]).encode())
+        source = _digest(path.read_bytes() + repr([recipe.get(k) for k in ("protocols", "quiet", "labels", "background", "hide", "cut", "gain")]).encode())
         fold_of = train(folder, candidates, table, recipe["folds"], source, models)
     (args.output / MANIFEST).write_text(manifest(recipe, table, every, folder.digests, fold_of, args.date))
     say(f"{args.output}: done")

@@ -50,6 +50,9 @@ type Options struct {
 	// taken for it.
 	Novelty bool
 	Stages  int // of a cascade, at most
+	// WithoutPayload is the directory of the bundle to serve where bytes of payload
+	// are not permitted, which goes into the new one; empty: none.
+	WithoutPayload string
 	// Slow names the slow model; empty: of the candidates with the most packets
 	// the one with the best macro F1.
 	Slow string

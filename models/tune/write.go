@@ -2,7 +2,12 @@ package tune
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
 
 	"serveflow/sidecar/bundle"
 )
@@ -16,6 +21,9 @@ const DatasheetFile = "DATASHEET.md"
 // WriteBundle writes the bundle into dir and checks that it loads.
 func (r *Result) WriteBundle(dir string) error {
 	m, files := r.bundle()
+	if err := substitute(r.Options.WithoutPayload, files); err != nil {
+		return err
+	}
 	if err := bundle.Write(dir, m, files); err != nil {
 		return err
 	}
@@ -24,6 +32,29 @@ func (r *Result) WriteBundle(dir string) error {
 		return err
 	}
 	return b.Close()
+}
+
+// substitute adds the files of the bundle in a directory as those of a substitute.
+func substitute(dir string, files map[string][]byte) error {
+	if dir == "" {
+		return nil
+	}
+	b, err := bundle.Open(dir+"/", bundle.Options{})
+	if err != nil {
+		return err
+	}
+	names := append(slices.Sorted(maps.Keys(b.Manifest.Files)), bundle.ManifestFile)
+	if err := b.Close(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		files[path.Join(bundle.WithoutPayload, name)] = data
+	}
+	return nil
 }
 
 func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {

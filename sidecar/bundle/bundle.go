@@ -42,9 +42,17 @@ type Options struct {
 	Library string
 	// Batch is the most rows that an ONNX stage is asked at once.
 	Batch int
+	// NoPayload has the bundle's own substitute loaded in its place, if it has one:
+	// see WithoutPayload.
+	NoPayload bool
 	// Warn, if set, is told of what does not keep a bundle from serving.
 	Warn func(string)
 }
+
+// WithoutPayload is the directory in a bundle that looks at payload for the bundle to
+// serve in its place where bytes of payload are not permitted. The manifest lists all
+// its files.
+const WithoutPayload = "without-payload"
 
 // GoldenSuffix is what the file of a model's golden rows ends in, after the name
 // of the model's own.
@@ -71,6 +79,9 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	m, err := parseManifest(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
+	}
+	if o.NoPayload && m.HasSubstitute() {
+		return loadSubstitute(fsys, m, o)
 	}
 	files, err := ReadFiles(fsys, m.Files, maxTotal)
 	if err != nil {
@@ -103,6 +114,26 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 	return b, nil
 }
 
+// loadSubstitute loads what m's bundle carries for taps that may send no payload.
+func loadSubstitute(fsys fs.FS, m *Manifest, o Options) (*Bundle, error) {
+	if _, err := ReadFiles(fsys, map[string]string{substituteManifest: m.Files[substituteManifest]}, maxManifest); err != nil {
+		return nil, err
+	}
+	sub, err := fs.Sub(fsys, WithoutPayload)
+	if err != nil {
+		return nil, err
+	}
+	o.NoPayload = false
+	b, err := Load(sub, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", WithoutPayload, err)
+	}
+	if b.PayloadBytes() > 0 {
+		return nil, errors.Join(fmt.Errorf("%s: this bundle looks at bytes of payload, too", WithoutPayload), b.Close())
+	}
+	return b, nil
+}
+
 // Name is the bundle's name and version, as labels carry it.
 func (b *Bundle) Name() string { return b.Manifest.Name + "@" + b.Manifest.Version }
 
@@ -126,7 +157,7 @@ func (b *Bundle) Packets() int {
 func (b *Bundle) PayloadBytes() int {
 	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
 		if c != nil && c.NeedsPayload() {
-			return packet.ShapeBytes
+			return packet.HelloBytes
 		}
 	}
 	return 0

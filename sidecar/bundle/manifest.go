@@ -235,7 +235,7 @@ func (m *Manifest) check() (errs []error) {
 	used := m.used()
 	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
 		digest := m.Files[name]
-		if !used[name] {
+		if !used[name] && !strings.HasPrefix(name, WithoutPayload+"/") {
 			bad("files", "%q: no stage names it; leave it out", clip(name))
 		}
 		if !wire.IsText(name) {
@@ -269,6 +269,12 @@ func clip(s string) string {
 
 // companions are files of a bundle that no stage names: what people read about it.
 var companions = []string{"DATASHEET.md", "costs.json"}
+
+// substituteManifest is the manifest of what is served where payload is not permitted.
+const substituteManifest = WithoutPayload + "/" + ManifestFile
+
+// HasSubstitute says whether the bundle carries one to serve where payload is not permitted.
+func (m *Manifest) HasSubstitute() bool { return m.Files[substituteManifest] != "" }
 
 // used are the files that stages name, and their companions.
 func (m *Manifest) used() map[string]bool {

@@ -19,7 +19,7 @@ func TestSectionSizes(t *testing.T) {
 
 func TestSpecColumns(t *testing.T) {
 	seq := Spec{Packets: 2, Sections: []string{"seq"}}
-	want := strings.Fields(`proto resp_port
+	want := strings.Fields(`proto resp_port icmp_type
 		p1_dir p1_payload p1_len p1_gap p1_flags p1_window
 		first1_orig_pkts first1_resp_pkts first1_orig_bytes first1_resp_bytes first1_duration
 		p2_dir p2_payload p2_len p2_gap p2_flags p2_window
@@ -42,7 +42,7 @@ func TestSpecColumns(t *testing.T) {
 	if got := all.Columns(); !slices.Equal(got[:len(two.Columns())], two.Columns()) {
 		t.Error("the columns of 2 packets are not the beginning of those of 3")
 	}
-	if got := all.Columns(); got[2] != "p1_ipv4_ver_0" {
+	if got := all.Columns(); got[3] != "p1_ipv4_ver_0" {
 		t.Errorf("headers do not begin with p1_ipv4_ver_0 but with %s", got[2])
 	}
 

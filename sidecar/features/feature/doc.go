@@ -42,6 +42,7 @@
 //	proto      IP protocol number, 1 to 255
 //	resp_port  the responder's port of TCP, UDP or SCTP, 1 to 65535; missing
 //	           when ephemeral and so masked
+//	icmp_type  type of ICMP or ICMPv6, 0 to 255
 //
 // Shapes of payload (shape), of the first packets that carry any among those that
 // are there, at most six. s2_size is of the second of them:
@@ -57,6 +58,12 @@
 // USENIX Security 2023):
 //
 //	s2_byte1      the first byte, 0 to 255; to s2_byte8
+//	s2_head       the first three as one number, big endian, 0 to 2^24-1: a tree
+//	              finds a protocol's first bytes with two thresholds
+//	s2_same       with how many bytes, 0 to 8, it begins as the last payload in its
+//	              direction does; s2_echo: as the last in the other direction
+//	s2_step       by how much the 16-bit field at its third byte exceeds that of the
+//	              last payload in its direction, modulo 2^16 (RFC 3550, section 5.1)
 //	s2_ones       set bits a byte, 0 to 8
 //	s2_printable  share of printable ASCII, 0 to 1; s2_zeros and s2_distinct
 //	              likewise of zero bytes and of different values
@@ -67,6 +74,12 @@
 //	              what follows it, 0 to 7; 0: none. s2_total: of the whole
 //	s2_tls_version, s2_tls_session   of a ClientHello or ServerHello: lower byte of
 //	              the version it names, 0 to 255, and length of its session's id, 0 to 32
+//	s2_tls_suites, s2_tls_extensions   how many of each it has, 0 to 255, and
+//	s2_tls_name, s2_tls_protocol   length of the server's name (RFC 6066) and of the
+//	              first application protocol (RFC 7301), 0: none, to 254; as far as
+//	              the first 512 bytes show
+//	s2_ber_tag, s2_ber_inner   of a message in ASN.1's basic encoding (ITU-T X.690): its
+//	              tag, and that of its first element that is no integer; 0: none
 //	s2_dns_reply  1 in a DNS response, 0 in a query (RFC 1035; also mDNS, LLMNR)
 //	s2_dns_answers, s2_dns_type   answers, 0 to 255; type of the question, 1 to 65535
 //	s2_dns_name, s2_dns_longest   bytes of the question's name and of its longest
@@ -88,7 +101,8 @@
 //   - The transport header of a fragment that is not the first, its payload,
 //     and with it the byte counts.
 //   - In flows of a tap that sees no headers: everything but p3_dir,
-//     p3_payload, p3_gap, first3_*, s2_*, proto and resp_port ([Plan.NeedsHeaders]).
+//     p3_payload, p3_gap, first3_*, s2_*, proto, resp_port and icmp_type
+//     ([Plan.NeedsHeaders]).
 //   - What payload bytes would tell, where the tap sends none
 //     ([Plan.NeedsPayload]).
 //   - What masks hide ([Mask]): those bits tell the capture, not the class.

@@ -119,6 +119,7 @@ var firstNames = []string{"orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", 
 const (
 	flowProto = iota
 	flowRespPort
+	flowICMPType
 )
 
-var flowNames = []string{"proto", "resp_port"}
+var flowNames = []string{"proto", "resp_port", "icmp_type"}

@@ -21,6 +21,10 @@ func (p *Plan) encodeFlow(dst []float32, first *packet.Packet) {
 			if port := responderPort(first); port != 0 && (port < ephemeralFrom || p.masks&MaskEphemeralPorts == 0) {
 				dst[c.at] = float32(port)
 			}
+		case flowICMPType:
+			if first.Proto == packet.ICMP || first.Proto == packet.ICMPv6 {
+				dst[c.at] = float32(first.SrcPort)
+			}
 		}
 	}
 }

@@ -71,7 +71,7 @@ func TestSeq(t *testing.T) {
 		{"nothing known", []packet.Packet{blind}, map[string]float32{
 			"proto": -1, "resp_port": -1, "p1_dir": -1, "p1_payload": -65536, "first1_orig_pkts": 0, "first1_resp_pkts": 0,
 		}},
-		{"ping has no ports", ping, map[string]float32{"proto": 1, "resp_port": -1, "p1_payload": 56}},
+		{"ping has a type and no ports", ping, map[string]float32{"proto": 1, "resp_port": -1, "icmp_type": 8, "p1_payload": 56}},
 		{"ephemeral responder", ephemeral, map[string]float32{"resp_port": -1}},
 		{"empty", nil, map[string]float32{"proto": -1, "first3_orig_pkts": 0, "first3_duration": 0, "p1_gap": -1}},
 	} {

@@ -1,6 +1,10 @@
 package feature
 
-import "serveflow/sidecar/features/packet"
+import (
+	"encoding/binary"
+
+	"serveflow/sidecar/features/packet"
+)
 
 // Columns of the shape section are s2_<name>: of the second packet with payload
 // among those that Encode is given.
@@ -13,7 +17,8 @@ const (
 )
 
 const (
-	shapeOnes = shapeFirst + 8 + iota
+	shapeHead = shapeFirst + 8 + iota
+	shapeOnes
 	shapePrintable
 	shapeRun
 	shapeLeading
@@ -22,8 +27,17 @@ const (
 	shapeEntropy
 	shapeRest
 	shapeTotal
+	shapeSame
+	shapeEcho
+	shapeStep
 	shapeVersion
 	shapeSession
+	shapeSuites
+	shapeExtensions
+	shapeServerName
+	shapeProtocol
+	shapeTag
+	shapeInner
 	shapeReply
 	shapeAnswers
 	shapeName
@@ -37,15 +51,16 @@ const (
 )
 
 var shapeNames = []string{
-	"at", "dir", "size", "gap", "byte1", "byte2", "byte3", "byte4", "byte5", "byte6", "byte7", "byte8",
-	"ones", "printable", "run", "leading", "zeros", "distinct", "entropy", "rest", "total",
-	"tls_version", "tls_session",
+	"at", "dir", "size", "gap", "byte1", "byte2", "byte3", "byte4", "byte5", "byte6", "byte7", "byte8", "head",
+	"ones", "printable", "run", "leading", "zeros", "distinct", "entropy", "rest", "total", "same", "echo", "step",
+	"tls_version", "tls_session", "tls_suites", "tls_extensions", "tls_name", "tls_protocol", "ber_tag", "ber_inner",
 	"dns_reply", "dns_answers", "dns_name", "dns_longest", "dns_labels", "dns_digits", "dns_upper", "dns_odd", "dns_distinct", "dns_type",
 }
 
 // encodeShapes writes the values of the first packets with payload.
 func encodeShapes(dst []float32, shapes [][]cell, flow []packet.Packet) {
-	j, last := 0, 0
+	j := 0
+	before := neighbours{last: -1, of: [2]int{-1, -1}}
 	for k := range flow {
 		if flow[k].Payload <= 0 {
 			continue
@@ -54,17 +69,31 @@ func encodeShapes(dst []float32, shapes [][]cell, flow []packet.Packet) {
 			return
 		}
 		if cells := shapes[j]; len(cells) > 0 {
-			encodeShape(dst, cells, flow, k, last)
+			encodeShape(dst, cells, flow, k, &before)
 		}
-		j, last = j+1, k
+		j++
+		before.last = k
+		if dir := flow[k].Dir; dir <= packet.Responder {
+			before.of[dir] = k
+		}
 	}
 }
 
-// encodeShape writes the values of packet k, counted from 0; last is the packet
-// with payload before it.
-func encodeShape(dst []float32, cells []cell, flow []packet.Packet, k, last int) {
+// neighbours are the packets with payload before one: the last, and the last of
+// each direction; -1: none.
+type neighbours struct {
+	last int
+	of   [2]int
+}
+
+// encodeShape writes the values of packet k, counted from 0.
+func encodeShape(dst []float32, cells []cell, flow []packet.Packet, k int, before *neighbours) {
 	pk := &flow[k]
-	s, d := &pk.Shape, &pk.Shape.DNS
+	s := &pk.Shape
+	same, echo := -1, -1
+	if pk.Dir <= packet.Responder {
+		same, echo = before.of[pk.Dir], before.of[1-pk.Dir]
+	}
 	for _, c := range cells {
 		v := &dst[c.at]
 		switch c.index {
@@ -77,18 +106,58 @@ func encodeShape(dst []float32, cells []cell, flow []packet.Packet, k, last int)
 		case shapeSize:
 			*v = float32(min(pk.Payload, maxSize))
 		case shapeGap:
-			*v = logSpan(flow[last].Time, pk.Time)
+			*v = logSpan(flow[max(before.last, 0)].Time, pk.Time)
+		case shapeSame:
+			if same >= 0 {
+				encodeCommon(v, s, &flow[same].Shape)
+			}
+		case shapeEcho:
+			if echo >= 0 {
+				encodeCommon(v, s, &flow[echo].Shape)
+			}
+		case shapeStep:
+			if same >= 0 {
+				encodeStep(v, s, &flow[same].Shape)
+			}
 		default:
 			if s.Bytes > 0 {
-				encodeContent(v, c.index, s, d)
+				encodeContent(v, c.index, s, &s.DNS)
 			}
 		}
 	}
 }
 
+// encodeCommon writes with how many equal bytes two payloads begin, of the
+// bytes that are kept: session ids and types of message stay the same.
+func encodeCommon(v *float32, a, b *packet.Shape) {
+	n := min(int(a.Bytes), int(b.Bytes), len(a.First))
+	if n == 0 {
+		return
+	}
+	i := 0
+	for i < n && a.First[i] == b.First[i] {
+		i++
+	}
+	*v = float32(i)
+}
+
+// encodeStep writes by how much the 16-bit field at the third byte grew, modulo
+// 2^16: the sequence number of RTP (RFC 3550, section 5.1).
+func encodeStep(v *float32, now, before *packet.Shape) {
+	const at = 2
+	if now.Bytes < at+2 || before.Bytes < at+2 {
+		return
+	}
+	*v = float32(binary.BigEndian.Uint16(now.First[at:]) - binary.BigEndian.Uint16(before.First[at:]))
+}
+
 // encodeContent writes a value that is made of a payload's bytes.
 func encodeContent(v *float32, index int, s *packet.Shape, d *packet.DNS) {
 	switch index {
+	case shapeHead:
+		if s.Bytes >= 3 {
+			*v = float32(uint32(s.First[0])<<16 | uint32(s.First[1])<<8 | uint32(s.First[2]))
+		}
 	case shapeOnes:
 		*v = share(s.Ones, s.Bytes)
 	case shapePrintable:
@@ -107,14 +176,14 @@ func encodeContent(v *float32, index int, s *packet.Shape, d *packet.DNS) {
 		*v = float32(s.Rest)
 	case shapeTotal:
 		*v = float32(s.Total)
-	case shapeVersion:
+	case shapeVersion, shapeSession, shapeSuites, shapeExtensions, shapeServerName, shapeProtocol:
 		if s.TLS.Hello != 0 {
-			*v = float32(s.TLS.Version)
+			encodeHello(v, index, &s.TLS)
 		}
-	case shapeSession:
-		if s.TLS.Hello != 0 {
-			*v = float32(s.TLS.Session)
-		}
+	case shapeTag:
+		*v = float32(s.BER.Tag)
+	case shapeInner:
+		*v = float32(s.BER.Inner)
 	case shapeQuestion:
 		if s.Question != 0 {
 			*v = float32(s.Question)
@@ -126,6 +195,28 @@ func encodeContent(v *float32, index int, s *packet.Shape, d *packet.DNS) {
 			}
 		} else if d.Labels > 0 {
 			encodeDNS(v, index, d)
+		}
+	}
+}
+
+// encodeHello writes a value of a TLS hello.
+func encodeHello(v *float32, index int, t *packet.TLS) {
+	switch index {
+	case shapeVersion:
+		*v = float32(t.Version)
+	case shapeSession:
+		*v = float32(t.Session)
+	case shapeSuites:
+		*v = float32(t.Suites)
+	case shapeExtensions:
+		*v = float32(t.Extensions)
+	case shapeServerName: // stays missing where the hello goes on
+		if t.Name > 0 {
+			*v = float32(t.Name - 1)
+		}
+	case shapeProtocol:
+		if t.Protocol > 0 {
+			*v = float32(t.Protocol - 1)
 		}
 	}
 }

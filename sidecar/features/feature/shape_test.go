@@ -38,6 +38,29 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// A stream of RTP, and replies that begin as it does.
+func TestShapesBesideEachOther(t *testing.T) {
+	flow := make([]packet.Packet, 4)
+	for i, payload := range []string{
+		"\x80\x00\xff\xff\x00\x00\x00\x00rest", "\x80\x00\x00\x07\x00\x00\x00\x00rest", "\x80\x00\x00\x01\x00\x00\x00\x00rest", "\x80\x00",
+	} {
+		flow[i] = packet.Packet{Payload: int32(len(payload)), Proto: packet.UDP, Dir: packet.Dir(i & 1)}
+		flow[i].SetPayload([]byte(payload))
+	}
+	columns := strings.Fields("s1_same s1_echo s1_step s2_same s2_echo s2_step s3_same s3_echo s3_step s3_head s4_same s4_step s4_head")
+	want := []float32{Missing, Missing, Missing, Missing, 2, Missing, 2, 3, 2, 0x800000, 2, Missing, Missing}
+	got := encode(t, columns, MaskAll, flow)
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s is %v, want %v", columns[i], got[i], want[i])
+		}
+	}
+	p, err := Compile([]string{"s2_same"}, 0)
+	if err != nil || !p.NeedsPayload() {
+		t.Error("what a payload begins with needs none", err)
+	}
+}
+
 // Shapes are those of the packets that are given, however many a column names.
 func TestShapesOfFirstPackets(t *testing.T) {
 	if got := encode(t, []string{"s1_at", "s2_at"}, 0, shaped()[:4]); got[0] != 4 || got[1] != Missing {

@@ -6,8 +6,13 @@ import (
 	"math/bits"
 )
 
-// ShapeBytes is how many of a packet's first payload bytes its Shape is made of.
-const ShapeBytes = 64
+// ShapeBytes is how many of a packet's first payload bytes its Shape is made of,
+// HelloBytes how many are looked at where they begin a TLS hello: a ClientHello
+// names its server after the cipher suites, seldom within the first 64 bytes.
+const (
+	ShapeBytes = 64
+	HelloBytes = 512
+)
 
 // MaxShapes is of how many packets with payload a flow keeps the shape.
 const MaxShapes = 6
@@ -32,15 +37,8 @@ type Shape struct {
 	// after it, or of the whole payload; 0: none does.
 	Rest, Total uint8
 	TLS         TLS
+	BER         BER
 	DNS         DNS
-}
-
-// TLS is what the first bytes of a ClientHello or ServerHello tell (RFC 8446,
-// section 4.1; of TLS 1.0 and later). Hello is 0 where the payload is neither.
-type TLS struct {
-	Hello   uint8 // 1 of the client, 2 of the server
-	Version uint8 // lower byte of the version it names: 1 of TLS 1.0, 3 of 1.2 and 1.3
-	Session uint8 // bytes of the session's id, 0 to 32
 }
 
 // DNS is what the header and the question's name of a DNS message tell (RFC 1035,
@@ -65,8 +63,9 @@ func (p *Packet) SetPayload(b []byte) {
 	if p.Payload >= 0 {
 		b = b[:min(len(b), int(p.Payload))]
 	}
-	if b = b[:min(len(b), ShapeBytes)]; len(b) > 0 {
-		p.Shape.measure(b, int(p.Payload), p.Proto)
+	if len(b) > 0 {
+		p.Shape.measure(b[:min(len(b), ShapeBytes)], int(p.Payload), p.Proto)
+		p.Shape.TLS.parse(b[:min(len(b), HelloBytes)])
 	}
 }
 
@@ -101,7 +100,7 @@ func (s *Shape) measure(b []byte, payload int, proto uint8) {
 	}
 	s.Entropy = uint16((logCounts[len(b)] - sum) / uint32(len(b)) >> 4)
 	s.lengths(b, payload)
-	s.TLS.parse(b)
+	s.BER.parse(b, payload)
 	s.question(b, proto)
 }
 
@@ -128,16 +127,6 @@ func (s *Shape) lengths(b []byte, payload int) {
 			s.Total = uint8(at + 1)
 		}
 	}
-}
-
-// parse reads b as a TLS record that begins with a hello, and leaves t as it is if
-// it is none.
-func (t *TLS) parse(b []byte) {
-	const handshake, hello, version, session = 22, 5, 9, 43
-	if len(b) <= session || b[0] != handshake || b[1] != 3 || b[hello] != 1 && b[hello] != 2 || b[version] != 3 || b[session] > 32 {
-		return
-	}
-	*t = TLS{Hello: b[hello], Version: b[version+1], Session: b[session]}
 }
 
 // question reads b as a DNS message, over TCP with its length before it, and

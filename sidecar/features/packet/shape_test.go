@@ -131,37 +131,17 @@ func TestShapeOfDNS(t *testing.T) {
 	}
 }
 
-func TestShapeOfTLS(t *testing.T) {
-	hello := make([]byte, 80)
-	copy(hello, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-	hello[43] = 32
-	if s := shapeOf(hello, 517, TCP); s.TLS != (TLS{1, 3, 32}) {
-		t.Errorf("ClientHello: %+v", s.TLS)
-	}
-	hello[5], hello[10], hello[43] = 2, 1, 0
-	if s := shapeOf(hello, 517, TCP); s.TLS != (TLS{2, 1, 0}) {
-		t.Errorf("ServerHello of TLS 1.0: %+v", s.TLS)
-	}
-	for at, b := range map[int]byte{0: 23, 1: 2, 5: 11, 9: 2, 43: 33} {
-		other := append([]byte(nil), hello...)
-		other[at] = b
-		if s := shapeOf(other, 517, TCP); s.TLS != (TLS{}) {
-			t.Errorf("byte %d is %d: %+v", at, b, s.TLS)
-		}
-	}
-	if s := shapeOf(hello[:43], 517, TCP); s.TLS != (TLS{}) {
-		t.Errorf("cut: %+v", s.TLS)
-	}
-}
-
 func FuzzShape(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n"), 16, uint8(TCP))
 	f.Add(message("\x01\x00", 0, "www.example.com", "\x00\x01"), 33, uint8(UDP))
+	f.Add(clientHello(16, "www.example.com", "h2"), 517, uint8(TCP))
+	f.Add([]byte("\x30\x84\x00\x00\x00\x08\x02\x01\x01\x60\x03\x02\x01\x03"), 14, uint8(TCP))
 	f.Fuzz(func(t *testing.T, b []byte, payload int, proto uint8) {
 		s := shapeOf(b, payload%70000, proto)
 		d, n := &s.DNS, s.Bytes
 		if int(n) > len(b) || n > ShapeBytes || s.Printable > n || s.Run > s.Printable || s.Leading > s.Run || s.Zeros > n || s.Distinct > n ||
 			s.Ones > 8*uint16(n) || s.Entropy > 6*4096 || s.Rest > 7 || s.Total > 7 ||
+			s.TLS.Hello == 0 && s.TLS != (TLS{}) || s.BER.Tag == 0 && s.BER != (BER{}) ||
 			d.Longest > 63 || d.Visible > ShapeBytes || d.Digits+d.Upper+d.Odd > d.Visible || d.Distinct > d.Visible {
 			t.Errorf("%+v", s)
 		}

@@ -170,6 +170,22 @@ class Shapes(unittest.TestCase):
         both = np.array([t.columns.index("s1_at"), ones[1]])
         self.assertEqual(t.without_payload(t.cells(np.arange(3), both, 3), both).tolist(), [[1, -1], [3, -1], [1, -1]])
 
+    def test_cut(self):
+        """Training flows are there again with fewer packets, and as such see no later one."""
+        t = self.table(cut=1.0)
+        self.assertEqual(t.session.tolist()[:3], ["a", "b", "d"])
+        again = slice(3, None)
+        self.assertTrue(set(t.session[again].tolist()) <= {"a", "b", "d"} and len(t.y) > 3)
+        self.assertTrue((t.packets[again] < 3).all())
+        self.assertEqual(t.x[again, t.columns.index("s1_ones")].tolist(), [{"a": 4, "d": 2}.get(s, -1) for s in t.session[again]])
+        later = [t.columns.index(c) for c in ("p3_payload", "s2_ones") if c in t.columns]
+        self.assertTrue((t.x[again][:, later] < 0).all())
+        self.assertEqual(self.table(cut=1.0).packets.tolist(), t.packets.tolist())
+
+    def test_gain(self):
+        t = self.table(gain={"s1_.*": 0.5, "s._at": 0.25})
+        self.assertEqual([t.gain[t.columns.index(c)] for c in ("s1_at", "s2_at", "proto")], [0.5, 0.25, 1.0])
+
 
 class Candidates(unittest.TestCase):
     def table(self):
@@ -190,6 +206,7 @@ class Candidates(unittest.TestCase):
             packets=np.full(84, 2),
             speaks=np.ones(84),
             at=np.full((84, table.SHAPES), table.FAR),
+            gain=np.ones(2),
         )
 
     def test_folds_deal_out_the_sessions_of_each_class(self):

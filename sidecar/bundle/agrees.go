@@ -10,14 +10,13 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// Agrees lists, for each label, the protocols that go together with it: names
-// that an IDS may give to a flow which rightly has the label. They are those of
-// Zeek's service and of Suricata's app_proto, in one list; an IDS with another
-// name, none of these, disagrees. A label without a list agrees with nothing and
-// disagrees with nothing.
+// Agrees lists, for each label, the protocols that fit it: names that an IDS may
+// give to a correctly labelled flow. Those of Zeek's service and of Suricata's
+// app_proto are in one list. An IDS that detects another protocol disagrees with
+// the label. A label without a list is never compared.
 type Agrees map[string][]string
 
-// serviceForm is what a protocol's name looks like in a log of Zeek or Suricata.
+// serviceForm is the form of a protocol's name in logs of Zeek and Suricata.
 var serviceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.+-]{0,31}$`)
 
 func (a Agrees) check(labels []string, bad func(field, format string, args ...any)) {
@@ -45,8 +44,8 @@ func (a Agrees) check(labels []string, bad func(field, format string, args ...an
 
 func joined(names []string) string { return strings.Join(names, ",") }
 
-// Services returns, for each class, the names that agree with its label, separated
-// by commas as messages and decisions carry them; empty if the bundle lists none.
+// Services returns, for each class, the protocols that fit its label, separated by
+// commas as in messages and decisions; empty if the bundle lists none.
 func (m *Manifest) Services() []string {
 	lists := make([]string, len(m.Labels))
 	for i, label := range m.Labels {

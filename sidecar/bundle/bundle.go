@@ -19,7 +19,7 @@ import (
 	"serveflow/sidecar/model/novelty"
 )
 
-// UnknownLabel is what a flow is called that no stage is sure of.
+// UnknownLabel is the label of a flow that no stage accepts.
 const UnknownLabel = "unknown"
 
 // Bundle is a loaded bundle. It is immutable.
@@ -28,8 +28,8 @@ type Bundle struct {
 	// Packet and Meta are the cascades for taps with and without headers;
 	// nil if the bundle has none.
 	Packet, Meta *cascade.Cascade
-	// PacketProfile and MetaProfile are what their flows should look like; nil
-	// if the bundle does not tell.
+	// PacketProfile and MetaProfile are the drift references of their calibration;
+	// nil if the bundle has none.
 	PacketProfile, MetaProfile *drift.Profile
 
 	models []model.Model
@@ -38,9 +38,9 @@ type Bundle struct {
 
 // Options are what loading needs besides the files.
 type Options struct {
-	// Library is the path of libonnxruntime; empty: looked for.
+	// Library is the path of libonnxruntime; empty: the usual places.
 	Library string
-	// Batch is the most rows that an ONNX stage is asked at once.
+	// Batch is the most rows that an ONNX stage scores at once.
 	Batch int
 	// NoPayload has the bundle's own substitute loaded in its place, if it has one:
 	// see WithoutPayload.
@@ -137,8 +137,8 @@ func loadSubstitute(fsys fs.FS, m *Manifest, o Options) (*Bundle, error) {
 // Name is the bundle's name and version, as labels carry it.
 func (b *Bundle) Name() string { return b.Manifest.Name + "@" + b.Manifest.Version }
 
-// Serves says whether the models know flows of a transport protocol, by its IP
-// protocol number; 0 is one that the tap does not tell.
+// Serves reports whether the models were trained on flows of a transport protocol,
+// given its IP protocol number; 0: not known.
 func (b *Bundle) Serves(proto uint8) bool { return b.serves == nil || proto == 0 || b.serves[proto] }
 
 // Packets is the number of a flow's packets that the bundle may need.
@@ -152,8 +152,8 @@ func (b *Bundle) Packets() int {
 	return n
 }
 
-// PayloadBytes is the number of bytes of a packet's payload that the bundle looks
-// at, 0 if it looks at none.
+// PayloadBytes is the number of payload bytes of a packet that the bundle uses, 0
+// if it uses none.
 func (b *Bundle) PayloadBytes() int {
 	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
 		if c != nil && c.NeedsPayload() {
@@ -163,9 +163,9 @@ func (b *Bundle) PayloadBytes() int {
 	return 0
 }
 
-// SlowOnly is the same bundle with the last stage of each cascade alone, asked
-// about every flow, which is not what its reference is of. It shares the models:
-// close only one of the two.
+// SlowOnly is the same bundle with the last stage of each cascade alone, which
+// scores every flow, and without drift references. It shares the models: close only
+// one of the two.
 func (b *Bundle) SlowOnly() *Bundle {
 	slow := *b
 	slow.PacketProfile, slow.MetaProfile = nil, nil
@@ -187,8 +187,8 @@ func (b *Bundle) Close() error {
 	return errors.Join(errs...)
 }
 
-// ReadFiles reads the listed files, which may have so many bytes together, and checks
-// their digests.
+// ReadFiles reads the listed files, at most so many bytes in all, and checks their
+// digests.
 func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]byte, error) {
 	if total := sizes(fsys, digests); total > most {
 		return nil, fmt.Errorf("the files have %d MiB in total, at most %d are allowed", total>>20, most>>20)
@@ -214,8 +214,8 @@ func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]
 	return files, errors.Join(errs...)
 }
 
-// sizes is how large the files are together, as far as they are there. A sparse one
-// takes as much memory as any.
+// sizes is the total size of the files that exist. A sparse file counts with its
+// full size.
 func sizes(fsys fs.FS, digests map[string]string) (total int64) {
 	for name := range digests {
 		if info, err := fs.Stat(fsys, name); err == nil {
@@ -225,15 +225,15 @@ func sizes(fsys fs.FS, digests map[string]string) (total int64) {
 	return total
 }
 
-// Digest is the digest of a file as manifests write it.
+// Digest is the digest of a file as in manifests.
 func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
-	// Asked before opening, which may wait or wind a tape, and after it, when the name
-	// may lead elsewhere.
+	// Checked before opening, which may block or wind a tape, and again after it,
+	// because the name may have changed its target.
 	if info, err := fs.Stat(fsys, name); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
@@ -252,7 +252,7 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
 	var data bytes.Buffer
-	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // as it is most likely
+	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // most likely the final size
 	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Digest is 12 hexadecimal digits of a hash of the manifest, which names every
-// file by its own: two bundles with the same digest decide the same.
+// Digest is 12 hexadecimal digits of a hash of the manifest, which has the digests
+// of all files: two bundles with the same digest make the same decisions.
 func (b *Bundle) Digest() string {
 	h := sha256.New()
 	if err := toml.NewEncoder(h).Encode(b.Manifest); err != nil {

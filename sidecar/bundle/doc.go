@@ -1,8 +1,7 @@
-// Package bundle loads what a user deploys: a directory with a manifest,
-// models, their golden rows and where it all comes from.
+// Package bundle loads what a user deploys: a directory with a manifest, models,
+// their golden rows and their provenance.
 //
-// Loading trusts nothing. Every file is checked against the manifest's
-// SHA-256, every field of the manifest against what it may be, every model
-// against its golden rows; what is wrong is named by field, with the mend, and
-// all of it at once.
+// Loading trusts nothing. Every file is checked against the manifest's SHA-256,
+// every field of the manifest against its allowed values, every model against its
+// golden rows. All mistakes are reported at once, each with its field and a hint.
 package bundle

@@ -28,18 +28,17 @@ type Manifest struct {
 	Version string   `toml:"version"` // as in 1.0.0
 	Task    string   `toml:"task"`    // one line for people
 	Labels  []string `toml:"labels"`  // in the order of the models' classes
-	// Alarms are the labels that an analyst acts on, and Background is the one that
-	// means: surely none of the others. A bundle may have none of either.
+	// Alarms are the labels that an analyst acts on, and Background is the label
+	// for flows of none of the other kinds. A bundle may have neither.
 	Alarms     []string `toml:"alarms,omitempty"`
 	Background string   `toml:"background,omitempty"`
 
-	// Agrees is the second opinion: what the IDS itself may call a flow that
-	// rightly has a label.
+	// Agrees lists the protocols that an IDS may detect in a flow with a label.
 	Agrees Agrees `toml:"agrees,omitempty"`
 
 	Features Features `toml:"features"`
-	// Packet is the cascade for taps that send headers, Meta the one for
-	// those that do not. Either may be missing.
+	// Packet is the cascade for taps that send headers, Meta that for headerless
+	// taps. Either may be missing.
 	Packet Stages `toml:"packet"`
 	Meta   Stages `toml:"meta"`
 
@@ -48,21 +47,21 @@ type Manifest struct {
 	Files       map[string]string `toml:"files"` // name to "sha256:<hex>"
 }
 
-// Features says what the models were trained on.
+// Features describes what the models were trained on.
 type Features struct {
 	Packets  int      `toml:"packets"`
 	Sections []string `toml:"sections"`
 	Masks    []string `toml:"masks"`
-	// Protocols are the transport protocols that the models know: "tcp",
-	// "udp", "icmp", "icmpv6". Flows of others are unserved. Empty: all.
+	// Protocols are the transport protocols of the training flows: "tcp", "udp",
+	// "icmp", "icmpv6". Flows of others are unserved. Empty: all.
 	Protocols []string `toml:"protocols"`
-	// IdleTimeout is the time in seconds after which a quiet flow counted as all
-	// there is to see in training; 0: the manifest does not tell.
+	// IdleTimeout is the idle timeout of flows in training, in seconds; 0: not
+	// known.
 	IdleTimeout int `toml:"quiet"`
 }
 
-// Serves says whether the models know flows of a transport protocol, by its IP
-// protocol number.
+// Serves reports whether the models were trained on flows of a transport protocol,
+// given its IP protocol number.
 func (f *Features) Serves(proto uint8) bool {
 	return len(f.Protocols) == 0 || slices.ContainsFunc(f.Protocols, func(name string) bool { return protocols[name] == proto })
 }
@@ -70,7 +69,7 @@ func (f *Features) Serves(proto uint8) bool {
 // Stages is one cascade of the manifest.
 type Stages struct {
 	Stage []Stage `toml:"stage"`
-	// Reference is what the sidecar measures drift against; nil: it does not.
+	// Reference is what drift is measured against; nil: drift is not measured.
 	Reference *drift.Reference `toml:"reference"`
 }
 
@@ -82,45 +81,46 @@ type Stage struct {
 	Kind       string    `toml:"kind"`       // "lightgbm" or "onnx"
 	Confidence string    `toml:"confidence"` // see cascade.ParseMeasure
 	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
-	// Profile is the file that says how strange a flow is, see package novelty,
-	// and Novel from where on it is novel; empty: nothing is.
+	// Profile is the file of the novelty profile, see package novelty, and Novel
+	// the score from which a flow is novel; empty: no flow is.
 	Profile string    `toml:"profile,omitempty"`
 	Novel   []float32 `toml:"novel,omitempty"` // one for all classes, or one each
 }
 
-// Calibration says what the promise of the thresholds rests on: with confidence
-// 1 - Delta, the error among accepted flows, those that a stage before the last
-// settles, is at most TargetError. A session is drawn at random, then a flow of
-// it: see package tune. TargetError is 0 where nothing is promised.
+// Calibration is the guarantee of the thresholds: with confidence 1 - Delta, the
+// error among accepted flows, those decided before the last stage, is at most
+// TargetError. A session is drawn at random, then a flow of it: see package tune.
+// TargetError is 0 if there is no guarantee.
 type Calibration struct {
 	Sessions    int     `toml:"sessions"`
 	Flows       int     `toml:"flows"`
 	TargetError float64 `toml:"target_error"`
-	// MetaTargetError is that of the cascade for taps without headers.
+	// MetaTargetError is that of the cascade for headerless taps.
 	MetaTargetError float64 `toml:"meta_target_error"`
 	Delta           float64 `toml:"delta"`
-	// Budget is how many of 10,000 ordinary flows, those that no alarm is right for,
-	// each alarm may be given falsely, and Alarms what was shown of each.
+	// Budget is the largest number of false alarms of each alarm label per 10,000
+	// flows without an alarm; Alarms is what was measured and proven for each.
 	Budget float64            `toml:"budget,omitempty"`
 	Alarms []AlarmCalibration `toml:"alarm,omitempty"`
 }
 
-// AlarmCalibration says how often an alarm is given falsely: to so many of 10,000
-// ordinary flows of the calibration as Observed, and with confidence 1 - Delta to no
-// more than Proven, a capture being drawn at random and then an ordinary flow of it.
+// AlarmCalibration is how often an alarm is false, per 10,000 flows without an
+// alarm: Observed in the calibration, and at most Proven with confidence 1 - Delta,
+// if a capture is drawn at random and then a flow of it.
 type AlarmCalibration struct {
 	Events   string  `toml:"events"` // "packet" or "meta": the cascade
 	Label    string  `toml:"label"`
 	Observed float64 `toml:"observed"`
 	Proven   float64 `toml:"proven"`
-	// More is how many further captures without a false one would prove the budget.
+	// More is how many further captures without a false alarm would prove the
+	// budget.
 	More int `toml:"more"`
-	// Recall is the share of the label's flows that get it, where every capture
-	// counts the same.
+	// Recall is the share of the label's flows that get it, with equal weight for
+	// every capture.
 	Recall float64 `toml:"recall"`
 }
 
-// Provenance says where the models come from.
+// Provenance is where the models come from.
 type Provenance struct {
 	Data     string `toml:"data"`
 	Licence  string `toml:"licence"`
@@ -137,7 +137,7 @@ var (
 
 var protocols = map[string]uint8{"tcp": packet.TCP, "udp": packet.UDP, "icmp": packet.ICMP, "icmpv6": packet.ICMPv6}
 
-// kinds are the models that a stage can have.
+// kinds are the kinds of models.
 var kinds = []string{"lightgbm", "onnx"}
 
 func parseManifest(text []byte) (*Manifest, error) {
@@ -157,7 +157,7 @@ func parseManifest(text []byte) (*Manifest, error) {
 	return m, errors.Join(errs...)
 }
 
-// check returns one error for each field that cannot be right.
+// check returns one error for each invalid field.
 func (m *Manifest) check() (errs []error) {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
@@ -252,13 +252,13 @@ func (m *Manifest) check() (errs []error) {
 	return errs
 }
 
-// maxTask is how long the line on a bundle's task may be, in bytes.
+// maxTask is the longest task, in bytes.
 const maxTask = 1024
 
 // isShare is false for NaN, too.
 func isShare(e float64) bool { return e >= 0 && e < 1 }
 
-// clip cuts what an error shows.
+// clip shortens what an error shows.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -267,7 +267,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// companions are files of a bundle that no stage names: what people read about it.
+// companions are files of a bundle that no stage names, for its readers.
 var companions = []string{"DATASHEET.md", "costs.json"}
 
 // substituteManifest is the manifest of what is served where payload is not permitted.
@@ -288,8 +288,8 @@ func (m *Manifest) used() map[string]bool {
 	return names
 }
 
-// CheckRoles returns one error for each name among alarms, and for background,
-// that is no label or has two roles.
+// CheckRoles returns one error for each name among alarms, and for background, that
+// is not a label or has two roles.
 func CheckRoles(labels, alarms []string, background string) (errs []error) {
 	for i, a := range alarms {
 		switch {
@@ -319,7 +319,7 @@ func (m *Manifest) checkReference(name string, s *Stages, bad func(string, strin
 	}
 }
 
-// profile is the reference of a cascade as it is used, or nil.
+// profile is the compiled reference of a cascade, or nil.
 func (m *Manifest) profile(s *Stages) (*drift.Profile, error) {
 	if s.Reference == nil {
 		return nil, nil
@@ -327,7 +327,7 @@ func (m *Manifest) profile(s *Stages) (*drift.Profile, error) {
 	return drift.Compile(s.Reference, m.shape(s))
 }
 
-// shape is what the reference of a cascade has to fit.
+// shape is what the reference of a cascade must match.
 func (m *Manifest) shape(s *Stages) drift.Shape {
 	masks, _ := feature.ParseMasks(m.Features.Masks) // checked elsewhere
 	return drift.Shape{

@@ -13,8 +13,8 @@ import (
 	"serveflow/models"
 )
 
-// Open loads a bundle by name: one of those that come with the program, or a
-// directory. A name without a slash is looked for among the former first.
+// Open loads a bundle by name: an embedded one or a directory. A name without a
+// slash is looked up among the embedded ones first.
 func Open(name string, o Options) (*Bundle, error) {
 	fsys, err := find(name)
 	if err != nil {
@@ -45,8 +45,8 @@ func find(name string) (fs.FS, error) {
 	return folder{os.DirFS(name), name}, nil
 }
 
-// folder is a directory in which opening a file never waits, as it would for the
-// writer of a FIFO.
+// folder is a directory in which opening a file never blocks, as opening a FIFO
+// would.
 type folder struct {
 	fs.FS
 	path string

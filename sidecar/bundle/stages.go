@@ -11,8 +11,8 @@ import (
 	"serveflow/sidecar/model/onnx"
 )
 
-// loader makes the cascades of a bundle out of its files. What several stages
-// name is loaded once.
+// loader makes the cascades of a bundle from its files. What several stages name is
+// loaded once.
 type loader struct {
 	bundle   *Bundle
 	files    map[string][]byte
@@ -87,9 +87,9 @@ func (l *loader) profile(s Stage, m model.Model) (*novelty.Profile, error) {
 	return p, err
 }
 
-// LoadModel loads a model of a kind that stages can have, and checks it against
-// its golden rows unless there are none. If only these are wrong, the model is
-// returned with the error, to be closed.
+// LoadModel loads a model of one of the kinds, and checks it against its golden
+// rows if there are any. If only these are wrong, the model is returned with the
+// error and must be closed.
 func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.Model, error) {
 	switch kind {
 	case "lightgbm":

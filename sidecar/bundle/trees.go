@@ -9,9 +9,9 @@ import (
 	"serveflow/sidecar/model/lightgbm"
 )
 
-// loadTrees reads a LightGBM text and compiles it. Should the model then not
-// give its golden rows though the reference does, that serves it, and warn is
-// told.
+// loadTrees reads a LightGBM text and compiles it. If the compiled model does not
+// reproduce its golden rows but the reference does, the reference is used and warn
+// is called.
 func loadTrees(text, golden []byte, classes int, warn func(string)) (model.Model, error) {
 	e, err := lightgbm.Parse(text, classes)
 	if err != nil {
@@ -20,7 +20,7 @@ func loadTrees(text, golden []byte, classes int, warn func(string)) (model.Model
 	return serving(e, forest.New(e), golden, warn)
 }
 
-// serving is the compiled form of e, or the reference where only that is right.
+// serving is the compiled form of e, or the reference if only that is right.
 func serving(e *lightgbm.Ensemble, compiled model.Model, golden []byte, warn func(string)) (model.Model, error) {
 	if golden == nil {
 		return compiled, nil

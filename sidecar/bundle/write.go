@@ -14,12 +14,11 @@ import (
 	"serveflow/sidecar/operate/tomltext"
 )
 
-// Write writes a bundle of these files into dir, which is made if it is not
-// there, and lists their digests in the manifest. Of models and profiles that
-// are alike, as two cascades may have them, only the first is written, and the
-// stages of the others name it. Files of an older bundle in dir that are not
-// among them are removed. The manifest goes last, so what a crash leaves behind
-// does not load.
+// Write writes a bundle of these files to dir, which it creates if it is missing,
+// and lists their digests in the manifest. Identical models and profiles, as two
+// cascades may have, are written once, and all their stages name that file. Files
+// of an older bundle in dir that are no longer listed are removed. The manifest is
+// written last, so that a crash leaves no bundle that loads.
 func Write(dir string, m *Manifest, files map[string][]byte) error {
 	listed := *m
 	listed.Files = make(map[string]string, len(files))
@@ -54,8 +53,8 @@ func Write(dir string, m *Manifest, files map[string][]byte) error {
 	return os.WriteFile(filepath.Join(dir, ManifestFile), text.Bytes(), 0o644)
 }
 
-// share has stages whose models or profiles are alike name the same file, and
-// lists the others no more.
+// share makes stages with identical models or profiles name the same file, and
+// removes the others.
 func (m *Manifest) share() {
 	first := map[string]string{} // by digest
 	share := func(name *string, suffixes ...string) {
@@ -85,8 +84,8 @@ func (m *Manifest) share() {
 	}
 }
 
-// clear removes the manifest in dir, and the files it lists that stay not. A
-// directory with files and no manifest is somebody's own.
+// clear removes the manifest in dir and the files it lists, except those to stay. A
+// directory with files but no manifest is not a bundle and is refused.
 func clear(dir string, stay map[string]string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) == 0 {

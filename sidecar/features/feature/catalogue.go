@@ -11,21 +11,19 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// MaxPackets bounds the packets that columns speak of. Byte counts over more
+// MaxPackets bounds the packet numbers of columns. Byte counts over more packets
 // would not be exact in a float32.
 const MaxPackets = 255
 
-// Spec says which columns a data set for training has.
+// Spec selects the columns of a data set for training.
 type Spec struct {
-	// Packets is how many packets of each flow the columns speak of, 1 to
-	// MaxPackets.
+	// Packets is how many packets of each flow have columns, 1 to MaxPackets.
 	Packets int
 	// Sections are ipv4, tcp, udp, ipv6, icmp, seq and shape.
 	Sections []string
-	// Masks hide what they name. A column that they hide in every packet is
-	// left out.
+	// Masks hide fields. A column that they hide in every packet is left out.
 	Masks Mask
-	// NoHeaders leaves out what a tap cannot give that sees no headers.
+	// NoHeaders leaves out columns that a headerless tap cannot fill.
 	NoHeaders bool
 }
 
@@ -48,9 +46,9 @@ func (s Spec) Validate() error {
 	return nil
 }
 
-// Columns lists the catalogue of a valid spec: the flow's columns, the shapes,
-// then packet by packet the headers, the sequences and the sums so far. So the
-// columns of fewer packets are the beginning of those of more.
+// Columns lists the columns of a valid spec: the flow's columns, the shapes, then
+// packet by packet the headers, the sequences and the totals so far. So the columns
+// for fewer packets are a prefix of those for more.
 func (s Spec) Columns() []string {
 	var has [sections]bool
 	for i, name := range sectionNames {
@@ -101,7 +99,7 @@ func bitName(sec section, f field, bit int) string {
 	return sectionNames[sec] + "_" + f.name + "_" + strconv.Itoa(bit)
 }
 
-// scope says what a column speaks of.
+// scope is what a column refers to.
 type scope int
 
 const (
@@ -182,9 +180,9 @@ var bitColumns = sync.OnceValue(func() map[string]column {
 	return columns
 })
 
-// Field is the field that a column shows, the same for every packet and bit:
-// ipv4_ttl of p3_ipv4_ttl_0, payload of p3_payload, first_duration of
-// first3_duration, shape_entropy of s2_entropy. A name that is no column is its own field.
+// Field is the field of a column, the same for every packet and bit: ipv4_ttl of
+// p3_ipv4_ttl_0, payload of p3_payload, first_duration of first3_duration,
+// shape_entropy of s2_entropy. A name that is not a column is its own field.
 func Field(name string) string {
 	c, ok := lookup(name)
 	if !ok {

@@ -2,7 +2,7 @@ package feature
 
 import "serveflow/sidecar/features/packet"
 
-// bitsOf spells out a byte as columns, highest bit first.
+// bitsOf has the bits of each byte as columns, highest bit first.
 var bitsOf = func() (table [256][8]float32) {
 	for b := range table {
 		for i := range 8 {
@@ -12,10 +12,9 @@ var bitsOf = func() (table [256][8]float32) {
 	return table
 }()
 
-// Encode writes the row of a flow to the first Width values of dst, which must
-// hold as many. flow holds the flow's first packets in order; those beyond
-// Packets are looked at for shapes alone, those that are not there read as missing.
-// Encode does not allocate.
+// Encode writes the row of a flow to the first Width values of dst. flow is the
+// flow's first packets in order; those beyond Packets are used for shapes only, and
+// missing ones read as missing. Encode does not allocate.
 func (p *Plan) Encode(dst []float32, flow []packet.Packet) {
 	dst = dst[:len(p.blank)]
 	copy(dst, p.blank)

@@ -33,13 +33,12 @@ func (p *Plan) hidden(pk *packet.Packet, sec section, b []byte) uint64 {
 	return hidden
 }
 
-// ephemeralFrom is where ranges of ports begin that systems choose from for
-// themselves: 32768 in Linux, 49152 in RFC 6335.
+// ephemeralFrom is the lowest ephemeral port: 32768 in Linux, 49152 in RFC 6335.
 const ephemeralFrom = 32768
 
-// ephemeral tells which of a packet's ports MaskEphemeralPorts hides. Where the
-// direction is unknown either end may be the originator, and where the frame is
-// cut between the ports both are hidden.
+// ephemeral reports which of a packet's ports MaskEphemeralPorts hides. If the
+// direction is unknown, either end may be the originator; if the frame is cut
+// between the ports, both are hidden.
 func ephemeral(pk *packet.Packet) (src, dst bool) {
 	if pk.TransLen < 4 {
 		return true, true
@@ -102,9 +101,10 @@ func maskedOptions(masks Mask) (set [headers]optionSet) {
 	return set
 }
 
-// hiddenOptions returns the bytes of the values of those options of header b
-// that are in set, once their kinds are reduced to the bits of kinds. Kind and length stay visible. Behind an option with an
-// invalid length everything is hidden, as nobody knows what it is.
+// hiddenOptions returns the bytes of the values of those options of header b that
+// are in set, once their kinds are reduced to the bits of kinds. Kind and length
+// stay visible. After an option with an invalid length everything is hidden,
+// because it cannot be parsed.
 func hiddenOptions(b []byte, set optionSet, kinds uint8) uint64 {
 	var hidden uint64
 	for i := optionsAt; i < len(b); {

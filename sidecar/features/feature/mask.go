@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Mask is a set of things that models must not see, since they tell where and
-// when a packet was captured and not what it belongs to. Their bits read
-// Missing, whether or not the packet has them.
+// Mask is a set of fields that models must not see, because they identify where and
+// when a packet was captured rather than its class. Their bits read Missing,
+// whether or not the packet has them.
 type Mask uint
 
 // The masks. MaskAll is what models are trained with unless there is a reason.

@@ -27,8 +27,8 @@ type Plan struct {
 	options      [headers]optionSet
 }
 
-// packetPlan is what columns want of one packet. Columns are grouped by header,
-// so that each is looked at once.
+// packetPlan is the columns of one packet, grouped by header so that each header is
+// read once.
 type packetPlan struct {
 	headers [headers]headerPlan
 	seq     []cell
@@ -42,15 +42,14 @@ type cell struct {
 	at    int32
 }
 
-// headerPlan is what columns want of one header, in the order of its bytes.
-// Whole bytes stand apart, since eight bits at a time are faster.
+// headerPlan is the columns of one header, in the order of its bytes. Whole bytes
+// are separate, because eight bits at a time are faster.
 type headerPlan struct {
 	bytes []byteCells
 	bits  []bitCell
 }
 
-// byteCells are the eight bits of a byte, at places in the row that follow one
-// another.
+// byteCells are the eight bits of a byte, in adjacent columns.
 type byteCells struct {
 	offset uint8
 	at     int32
@@ -62,9 +61,9 @@ type bitCell struct {
 	at     int32
 }
 
-// Compile plans the encoding of columns, in their order. A column may stand
-// more than once. Columns that masks hide in every packet read Missing. The
-// error names a column that is not in the catalogue.
+// Compile plans the encoding of columns, in their order. A column may occur more
+// than once. Columns that masks hide in every packet read Missing. The error names
+// a column that is not in the catalogue.
 func Compile(columns []string, masks Mask) (*Plan, error) {
 	p := &Plan{masks: masks, blank: make([]float32, len(columns)), options: maskedOptions(masks)}
 	for at, name := range columns {
@@ -113,7 +112,7 @@ func (p *Plan) add(c column, at int32) {
 	}
 }
 
-// missing is what a column reads that the flow does not give.
+// missing is the value of a column that the flow does not have.
 func (c column) missing() float32 {
 	if c.scope == ofPacket && c.index == seqPayload {
 		return MissingSigned
@@ -121,8 +120,7 @@ func (c column) missing() float32 {
 	return Missing
 }
 
-// group sorts the bits by their place in the header and takes out the whole
-// bytes.
+// group sorts the bits by their place in the header and separates the whole bytes.
 func (h *headerPlan) group() {
 	slices.SortStableFunc(h.bits, func(a, b bitCell) int {
 		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(b.shift, a.shift))
@@ -140,8 +138,8 @@ func (h *headerPlan) group() {
 	h.bits = slices.Clip(single)
 }
 
-// wholeByte reports whether bits begins with the eight bits of one byte, side
-// by side in the row.
+// wholeByte reports whether bits begins with the eight bits of one byte, in
+// adjacent columns.
 func wholeByte(bits []bitCell) bool {
 	if len(bits) < 8 {
 		return false
@@ -157,12 +155,13 @@ func wholeByte(bits []bitCell) bool {
 // Width is the number of columns.
 func (p *Plan) Width() int { return len(p.blank) }
 
-// Packets is the highest packet that a column names: no more are needed, but for
-// columns of shapes, which speak of all packets that Encode is given.
+// Packets is the highest packet number of a column: no more are needed, except for
+// shapes, which use all packets that Encode gets.
 func (p *Plan) Packets() int { return max(len(p.packets), min(len(p.shapes), 1)) }
 
-// NeedsPayload is true when a column is made of a payload's bytes.
+// NeedsPayload reports whether a column depends on payload bytes.
 func (p *Plan) NeedsPayload() bool { return p.needsPayload }
 
-// NeedsHeaders is false when a tap that sees no headers can give every column.
+// NeedsHeaders reports whether a column depends on headers, which a headerless tap
+// does not send.
 func (p *Plan) NeedsHeaders() bool { return p.needsHeaders }

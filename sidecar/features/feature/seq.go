@@ -7,7 +7,7 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// maxSize bounds sizes: what a packet may have without segmentation offload.
+// maxSize bounds sizes: the largest packet without segmentation offload.
 const maxSize = 65535
 
 func (p *Plan) encodeFlow(dst []float32, first *packet.Packet) {
@@ -29,7 +29,7 @@ func (p *Plan) encodeFlow(dst []float32, first *packet.Packet) {
 	}
 }
 
-// responderPort is 0 where there is none or nobody knows it.
+// responderPort is the responder's port, 0 if it is missing or not known.
 func responderPort(pk *packet.Packet) uint16 {
 	switch pk.Proto {
 	case packet.TCP, packet.UDP, packet.SCTP:
@@ -81,7 +81,7 @@ func encodeSeq(dst []float32, cells []cell, flow []packet.Packet, k int) {
 	}
 }
 
-// logSpan is log2(1+µs) from one time to another; 0 when it runs backwards.
+// logSpan is log2(1+µs) from one time to another; 0 if it is negative.
 func logSpan(from, to int64) float32 {
 	if to <= from {
 		return 0
@@ -89,7 +89,7 @@ func logSpan(from, to int64) float32 {
 	return float32(math.Log2(1 + float64(to) - float64(from)))
 }
 
-// totals counts packets and bytes by direction while Encode goes along.
+// totals are running counts of packets and bytes by direction.
 type totals struct {
 	started     bool
 	first, last int64 // µs

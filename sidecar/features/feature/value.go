@@ -8,13 +8,13 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// maxValueBits bounds the fields that are read as numbers: wider ones are not
-// exact in a float32.
+// maxValueBits bounds the fields that are read as numbers: wider ones are not exact
+// in a float32.
 const maxValueBits = 24
 
-// ValueOf names the number that a column shows, or shows a bit of: p3_ipv4_ttl
-// of p3_ipv4_ttl_0, and any column that is not a bit itself. Empty where there
-// is none: the field is wider than 24 bits, or the name is no column.
+// ValueOf names the number of a column, or the number that a column is a bit of:
+// p3_ipv4_ttl for p3_ipv4_ttl_0, and the name itself for a column that is not a
+// bit. Empty if the field is wider than 24 bits or the name is not a column.
 func ValueOf(column string) string {
 	c, ok := lookup(column)
 	switch {
@@ -29,23 +29,23 @@ func ValueOf(column string) string {
 	return column[:strings.LastIndexByte(column, '_')]
 }
 
-// Values reads numbers of flows, for those who look at traffic where models look
-// at columns. It belongs to one goroutine.
+// Values reads numbers of flows, for statistics rather than models. It belongs to
+// one goroutine.
 type Values struct {
 	plan  *Plan
 	row   []float32
 	reads []valueCells
 }
 
-// valueCells is where a row has a value: a column, or the bits of a field, the
-// highest first.
+// valueCells is the place of a value in a row: a column, or the bits of a field,
+// the highest first.
 type valueCells struct {
 	from, to int
 	missing  float32
 }
 
-// NewValues returns a reader of values as ValueOf names them. The error names
-// one that is none.
+// NewValues returns a reader of values named as by ValueOf. The error names an
+// invalid one.
 func NewValues(names []string, masks Mask) (*Values, error) {
 	v := new(Values)
 	var columns []string
@@ -74,14 +74,15 @@ func NewValues(names []string, masks Mask) (*Values, error) {
 	return v, nil
 }
 
-// Packets is the highest packet that any value speaks of.
+// Packets is the highest packet number of a value.
 func (v *Values) Packets() int { return v.plan.Packets() }
 
-// NeedsHeaders is false when a tap that sees no headers can give every value.
+// NeedsHeaders reports whether a value depends on headers, which a headerless tap
+// does not send.
 func (v *Values) NeedsHeaders() bool { return v.plan.NeedsHeaders() }
 
-// Read writes the values of a flow to dst, which must hold as many; what is
-// missing is NaN. flow is as in Plan.Encode. Read does not allocate.
+// Read writes the values of a flow to dst, which must have room for all; missing
+// values are NaN. flow is as in Plan.Encode. Read does not allocate.
 func (v *Values) Read(dst []float32, flow []packet.Packet) {
 	v.plan.Encode(v.row, flow)
 	for i, r := range v.reads {

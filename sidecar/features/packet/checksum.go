@@ -2,12 +2,11 @@ package packet
 
 import "encoding/binary"
 
-// ChecksumsOK verifies the checksums of a parsed frame as an IDS would before
-// it accepts the packet: IPv4 header, TCP, UDP, ICMP and ICMPv6 (RFC 1071,
-// pseudo-headers of RFC 9293 and RFC 8200). What cannot be verified passes:
-// fragments, frames that are cut, packets of unknown length, IPv6 packets whose
-// final destination is in a routing header. So does a UDP checksum of 0, which
-// says that there is none.
+// ChecksumsOK verifies the checksums of a parsed frame as an IDS does: IPv4 header,
+// TCP, UDP, ICMP and ICMPv6 (RFC 1071, pseudo-headers of RFC 9293 and RFC 8200).
+// What cannot be verified passes: fragments, cut frames, packets of unknown length,
+// and IPv6 packets whose final destination is in a routing header. So does a UDP
+// checksum of 0, which means none.
 func ChecksumsOK(h *Headers, frame []byte) bool {
 	if h.Tuple.Version == 4 && fold(sum(0, frame[h.NetOff:h.NetOff+h.NetLen])) != 0xffff {
 		return false

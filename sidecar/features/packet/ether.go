@@ -31,8 +31,8 @@ const (
 // labels, frames in frames.
 const maxSteps = 9
 
-// above goes over what stands between off, where something of the given type
-// begins, and the IP header.
+// above skips the headers from off, where a header of the given type begins, to the
+// IP header.
 func above(frame []byte, off int, typ uint16, vlan *[3]uint16) (int, error) {
 	tags := 0
 	for range maxSteps {
@@ -97,8 +97,8 @@ func above(frame []byte, off int, typ uint16, vlan *[3]uint16) (int, error) {
 	return 0, ErrMalformed
 }
 
-// mpls goes over a stack of labels. What they carry is not said (RFC 3032): the
-// first half byte tells IP, and a pseudowire's control word (RFC 4385) Ethernet.
+// mpls skips a label stack. Its payload type is not encoded (RFC 3032): the first
+// half byte identifies IP, and a pseudowire's control word (RFC 4385) Ethernet.
 func mpls(frame []byte, off int) (int, uint16, error) {
 	const bottom = 1 // in the third byte of a label
 	for range maxSteps {
@@ -123,7 +123,7 @@ func mpls(frame []byte, off int) (int, uint16, error) {
 	return 0, 0, ErrMalformed
 }
 
-// nsh goes over a network service header.
+// nsh skips a network service header.
 func nsh(frame []byte, off int) (int, uint16, error) {
 	if len(frame) < off+8 {
 		return 0, 0, ErrTruncated
@@ -145,8 +145,8 @@ func nsh(frame []byte, off int) (int, uint16, error) {
 	return 0, 0, ErrNotIP
 }
 
-// ppp goes over the header of PPP, with or without HDLC's address and control, and
-// with a protocol of two bytes or, compressed, one (RFC 1661).
+// ppp skips the header of PPP, with or without HDLC's address and control, and with
+// a protocol of two bytes or, compressed, one (RFC 1661).
 func ppp(frame []byte, off int) (int, uint16, error) {
 	if len(frame) >= off+2 && frame[off] == 0xff && frame[off+1] == 0x03 {
 		off += 2

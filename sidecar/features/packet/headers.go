@@ -12,32 +12,29 @@ var (
 	ErrMalformed = errors.New("malformed header")
 )
 
-// Headers is what Parse finds in one frame. Offsets count from the frame's
-// first byte.
+// Headers is the result of Parse. Offsets count from the frame's first byte.
 type Headers struct {
-	// Tuple holds the ends. Ports are 0 in a fragment that is not the first
-	// and where the frame is cut before them.
+	// Tuple is the endpoints. Ports are 0 in a fragment that is not the first and
+	// if the frame is cut before them.
 	Tuple Tuple
 	// NetOff and NetLen are the place and length of the IP header: IPv4 with
 	// its options, IPv6 without extension headers (always 40).
 	NetOff, NetLen int
-	// TransOff is where the payload of the IP packet begins, behind IPv6
-	// extension headers; at most the frame's length. TransLen counts the
-	// bytes of the transport header that the frame holds: TCP with its
-	// options, UDP 8, ICMP 8, SCTP 12, other protocols 0. It is less where
-	// the frame is cut, and 0 in a fragment that is not the first.
+	// TransOff is where the payload of the IP packet begins, after IPv6 extension
+	// headers; at most the frame's length. TransLen counts the bytes of the
+	// transport header in the frame: TCP with its options, UDP 8, ICMP 8, SCTP 12,
+	// other protocols 0. It is less if the frame is cut, and 0 in a fragment that
+	// is not the first.
 	TransOff, TransLen int
-	// Length is the IP packet's length in bytes by its own header. Missing
-	// where that says 0, as senders that offload segmentation leave it (see
-	// FillLength).
+	// Length is the IP packet's length in bytes by its own header, Missing if that
+	// says 0, as with segmentation offload (see FillLength).
 	Length int32
 	// VLAN holds the identifiers of up to three VLAN tags, the outermost first;
 	// 0 where there is none.
 	VLAN [3]uint16
-	// Payload is the length in bytes of what the transport carries, by the
-	// headers and whether captured or not. In a first fragment it counts that
-	// fragment alone, in later ones it is Missing, as it is where the headers
-	// do not tell.
+	// Payload is the length in bytes of the transport's payload by the headers,
+	// whether captured or not. In a first fragment it counts that fragment alone;
+	// in later ones, and if the headers do not say, it is Missing.
 	Payload int32
 	// Fragment: a fragment that is not the first and has no transport header.
 	Fragment bool
@@ -50,20 +47,19 @@ type Headers struct {
 	// Missing when the packet is not TCP or cut before it.
 	Window int32
 
-	// header is the whole length of the transport header, captured or not;
-	// Missing where it cannot be known.
+	// header is the whole length of the transport header, captured or not; Missing
+	// if it is not known.
 	header int
 	// undecodable: the frame is cut inside an IPv6 extension header.
 	undecodable bool
-	// routed: an IPv6 routing header still has segments to visit, so the
-	// destination of the checksum's pseudo-header is not the one we see.
+	// routed: an IPv6 routing header has segments left, so the destination in the
+	// checksum's pseudo-header is not that of the IP header.
 	routed bool
 }
 
-// Parse reads the link-layer, IP and transport headers of frame into h, which
-// is overwritten. It returns ErrNotIP, ErrTruncated or ErrMalformed, and h is
-// then of no use. A frame that holds its IP header and cuts the transport's is
-// no error: see Headers.TransLen.
+// Parse reads the link-layer, IP and transport headers of frame into h, which is
+// overwritten. After ErrNotIP, ErrTruncated or ErrMalformed, h is not valid. A
+// frame that is cut after its IP header is no error: see Headers.TransLen.
 func Parse(h *Headers, link Link, frame []byte) error {
 	*h = Headers{Length: Missing, Payload: Missing, Window: Missing, header: Missing}
 	off, err := network(link, frame, &h.VLAN)
@@ -89,9 +85,8 @@ func Parse(h *Headers, link Link, frame []byte) error {
 	return h.transport(frame[:end])
 }
 
-// PayloadOf is the payload of the frame that was parsed, as far as it was captured;
-// empty where the transport header is not whole. Bytes that pad the frame may
-// follow it.
+// PayloadOf is the captured payload of the parsed frame; empty if the transport
+// header is not whole. Padding of the frame may follow it.
 func (h *Headers) PayloadOf(frame []byte) []byte {
 	if h.header == Missing || h.TransLen != h.header {
 		return nil
@@ -99,9 +94,9 @@ func (h *Headers) PayloadOf(frame []byte) []byte {
 	return frame[h.TransOff+h.TransLen:]
 }
 
-// FillLength gives Length and Payload of a packet whose IP header says 0 from
-// the frame's length on the wire, in bytes from the same place as the frame
-// that was parsed. Where the header gave a length it changes nothing.
+// FillLength sets Length and Payload of a packet whose IP header says 0 from the
+// frame's length on the wire, in bytes from the beginning of the parsed frame. A
+// length in the header is not changed.
 func (h *Headers) FillLength(wireLen int) {
 	if h.Length != Missing || wireLen < h.TransOff || wireLen-h.NetOff > maxLength {
 		return

@@ -32,9 +32,9 @@ func (h *Headers) ipv4(frame []byte) (end int, err error) {
 	return end, nil
 }
 
-func (h *Headers) fragment(behind, more bool) {
-	h.Fragment = behind
-	h.First = more && !behind
+func (h *Headers) fragment(later, more bool) {
+	h.Fragment = later
+	h.First = more && !later
 }
 
 // Next header values of IPv6 extension headers (RFC 8200, 4302, 6275, 7401,
@@ -110,8 +110,8 @@ func (h *Headers) ipv6(frame []byte) (end int, err error) {
 	return 0, ErrMalformed
 }
 
-// cut ends the walk over extension headers where the frame ends inside one. It
-// is an error if the packet itself ends there.
+// cut ends the parsing of extension headers when the frame ends inside one. It is
+// an error if the packet itself ends there.
 func (h *Headers) cut(end int) (int, error) {
 	if h.Length != Missing && end == h.NetOff+int(h.Length) {
 		return 0, ErrMalformed

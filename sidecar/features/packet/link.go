@@ -2,14 +2,14 @@ package packet
 
 import "encoding/binary"
 
-// Link names what a frame begins with. Values are those of the LINKTYPE_
-// registry of tcpdump, but for Look and Content.
+// Link is what a frame begins with. Values are those of tcpdump's LINKTYPE_
+// registry, except for Look and Content.
 type Link uint32
 
 // The links that Parse reads.
 const (
-	// Look leaves it to Parse: a plausible IP header at the first byte, else
-	// Ethernet. Its value, 0, is LINKTYPE_NULL in captures: see LinkOf.
+	// Look makes Parse detect the link: a plausible IP header at the first byte,
+	// else Ethernet. Its value, 0, is LINKTYPE_NULL in captures: see LinkOf.
 	Look      Link = 0
 	Ethernet  Link = 1
 	PPP       Link = 9 // with or without the address and control bytes of HDLC
@@ -26,14 +26,14 @@ const (
 	LinuxSLL2 Link = 276 // Linux cooked capture, version 2
 )
 
-// Content is the link of a frame that begins with what an EtherType names, as in
-// GRE.
+// Content is the link of a frame that begins with the payload of an EtherType, as
+// in GRE.
 func Content(etherType uint16) Link { return content | Link(etherType) }
 
 const content Link = 1 << 16 // link types of captures have 16 bits
 
-// LinkOf translates the link type of a capture file. It is false where Parse
-// cannot read such frames.
+// LinkOf is the Link of a capture file's link type; false if Parse cannot read such
+// frames.
 func LinkOf(linktype uint32) (Link, bool) {
 	switch linktype {
 	case 0: // LINKTYPE_NULL
@@ -48,8 +48,8 @@ func LinkOf(linktype uint32) (Link, bool) {
 	return 0, false
 }
 
-// network returns the offset of the IP header, which may lie beyond the frame,
-// and takes note of VLANs.
+// network returns the offset of the IP header, which may be beyond the frame, and
+// records VLANs.
 func network(link Link, frame []byte, vlan *[3]uint16) (int, error) {
 	switch link {
 	case Look:
@@ -101,7 +101,7 @@ func network(link Link, frame []byte, vlan *[3]uint16) (int, error) {
 	return 0, ErrNotIP
 }
 
-// etherType reads the type at off and goes on from there.
+// etherType reads the type at off and continues from there.
 func etherType(frame []byte, off int, vlan *[3]uint16) (int, error) {
 	if len(frame) < off+2 {
 		return 0, ErrTruncated
@@ -109,8 +109,8 @@ func etherType(frame []byte, off int, vlan *[3]uint16) (int, error) {
 	return above(frame, off+2, binary.BigEndian.Uint16(frame[off:]), vlan)
 }
 
-// wifi finds the content of an IEEE 802.11 frame at off: of a data frame that is
-// not encrypted. Of several packets in one frame (A-MSDU) it finds the first.
+// wifi finds the payload of an IEEE 802.11 frame at off: of a data frame without
+// encryption. Of several packets in one frame (A-MSDU) it finds the first.
 func wifi(frame []byte, off int, vlan *[3]uint16) (int, error) {
 	const data, noData, qos = 0x08, 0x40, 0x80 // in the first byte
 	const bothDS, protected, order = 0x03, 0x40, 0x80
@@ -142,8 +142,8 @@ func wifi(frame []byte, off int, vlan *[3]uint16) (int, error) {
 }
 
 // nflog finds the packet in a message of Linux's netfilter log: a header of 4
-// bytes, then fields in the byte order of the host, of which all that run Linux
-// and capture are taken to be little-endian.
+// bytes, then fields in the byte order of the host, which is assumed to be
+// little-endian.
 func nflog(frame []byte) (int, error) {
 	const payload = 9
 	for off := 4; ; {

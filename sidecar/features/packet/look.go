@@ -2,10 +2,10 @@ package packet
 
 import "encoding/binary"
 
-// looksRaw tells a frame that begins with an IP header from Ethernet. Many MAC
-// addresses begin like an IPv6 header, and an IP address can look like an
-// EtherType: where both readings are plausible the IPv4 checksum decides, and
-// without one Ethernet, whose reading asks for more.
+// looksRaw distinguishes a frame that begins with an IP header from Ethernet. Many
+// MAC addresses begin like an IPv6 header, and an IP address can look like an
+// EtherType: if both are plausible the IPv4 checksum decides, and without one it is
+// Ethernet, which has more conditions.
 func looksRaw(frame []byte) bool {
 	if !plausibleIP(frame) {
 		return false

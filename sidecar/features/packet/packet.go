@@ -4,8 +4,8 @@ package packet
 // its options and a TCP header with all of its own.
 const MaxHeader = 60 + 60
 
-// Packet is what a flow keeps of one packet: headers, and of the payload no more
-// than its Shape. It is comparable.
+// Packet is what a flow keeps of one packet: its headers, and of the payload only
+// its Shape. It is comparable.
 type Packet struct {
 	// Time is the capture time in µs since the epoch.
 	Time int64
@@ -17,18 +17,17 @@ type Packet struct {
 	SrcPort, DstPort uint16
 	// Dir is the direction, as fixed by the flow's first packet.
 	Dir Dir
-	// Proto is the IP protocol number of the transport; 0 where a tap that
-	// sees no headers does not tell.
+	// Proto is the IP protocol number of the transport; 0 if a headerless tap does
+	// not send it.
 	Proto uint8
-	// Version is 4 or 6; 0 where the tap saw no headers, and then there is no
-	// Header.
+	// Version is 4 or 6; 0 for a headerless tap, whose packets have no Header.
 	Version uint8
-	// NetLen and TransLen count the bytes of Header: the network header first
-	// (IPv6 without extension headers), the transport header right behind, as
-	// much of it as was captured.
+	// NetLen and TransLen count the bytes of Header: first the network header
+	// (IPv6 without extension headers), then the transport header as far as it was
+	// captured.
 	NetLen, TransLen uint8
 	Header           [MaxHeader]byte
-	// Shape is that of the payload, where SetPayload gave it one.
+	// Shape is the shape of the payload, if SetPayload was called.
 	Shape Shape
 }
 
@@ -43,8 +42,8 @@ func Silent(flow []Packet) bool {
 	return len(flow) > 0
 }
 
-// SetFrame overwrites p with what Parse found in frame: a packet that the tap
-// sent raw. ts is in µs since the epoch.
+// SetFrame overwrites p with what Parse found in frame, for a packet with headers.
+// ts is in µs since the epoch.
 func (p *Packet) SetFrame(h *Headers, frame []byte, ts int64, dir Dir) {
 	*p = Packet{
 		Time:     ts,
@@ -62,9 +61,9 @@ func (p *Packet) SetFrame(h *Headers, frame []byte, ts int64, dir Dir) {
 	copy(p.Header[h.NetLen:h.NetLen+h.TransLen], frame[h.TransOff:])
 }
 
-// SetMeta overwrites p with what a tap tells that sees no headers: the ends as
-// far as it knows them, the time in µs since the epoch and the payload in
-// bytes, Missing if unknown.
+// SetMeta overwrites p with the fields of a headerless tap: the endpoints as far as
+// known, the time in µs since the epoch and the payload in bytes, Missing if
+// unknown.
 func (p *Packet) SetMeta(t Tuple, ts int64, dir Dir, payload int32) {
 	*p = Packet{
 		Time:    ts,

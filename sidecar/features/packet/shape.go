@@ -14,14 +14,15 @@ const (
 	HelloBytes = 512
 )
 
-// MaxShapes is of how many packets with payload a flow keeps the shape.
+// MaxShapes is for how many packets with payload a flow keeps the shape.
 const MaxShapes = 6
 
-// Shape is what a flow keeps of one packet's payload: numbers made of its first
-// bytes, as Wu et al. ("How the Great Firewall of China Detects and Blocks Fully
-// Encrypted Traffic", USENIX Security 2023) tell encrypted from plain traffic,
-// and what a DNS message asks for. The bytes themselves are not kept, but for
-// the first eight. The zero Shape is that of a packet without payload bytes.
+// Shape is what a flow keeps of one packet's payload: numbers computed from its
+// first bytes, with which Wu et al. ("How the Great Firewall of China Detects and
+// Blocks Fully Encrypted Traffic", USENIX Security 2023) separate encrypted from
+// plain traffic, and the question of a DNS message. Of the bytes themselves only
+// the first eight are kept. The zero Shape is that of a packet without payload
+// bytes.
 type Shape struct {
 	First    [8]byte // the first bytes, as many as Bytes says
 	Entropy  uint16  // of the bytes, in 1/4096 bit a byte
@@ -57,8 +58,8 @@ type DNS struct {
 	Visible, Digits, Upper, Odd, Distinct uint8
 }
 
-// SetPayload gives p the shape of its payload. b holds the first bytes of what
-// the transport carries, as many as were captured.
+// SetPayload sets the shape of p's payload. b is the captured first bytes of the
+// payload.
 func (p *Packet) SetPayload(b []byte) {
 	if p.Payload >= 0 {
 		b = b[:min(len(b), int(p.Payload))]
@@ -69,7 +70,7 @@ func (p *Packet) SetPayload(b []byte) {
 	}
 }
 
-// measure fills in s from the first bytes of a payload of so many bytes.
+// measure computes s from the first bytes of a payload of the given length.
 func (s *Shape) measure(b []byte, payload int, proto uint8) {
 	*s = Shape{Bytes: uint8(len(b))}
 	copy(s.First[:], b)
@@ -113,7 +114,7 @@ var logCounts = func() (t [ShapeBytes + 1]uint32) {
 	return t
 }()
 
-// lengths looks for a field that holds the payload's length.
+// lengths finds a field that holds the payload's length.
 func (s *Shape) lengths(b []byte, payload int) {
 	if payload < 0 {
 		return

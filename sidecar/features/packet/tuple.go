@@ -2,16 +2,16 @@ package packet
 
 import "net/netip"
 
-// Tuple names the two ends of a packet or flow. It is comparable and holds no
+// Tuple is the two endpoints of a packet or flow. It is comparable and has no
 // pointers, so it can be a map key.
 type Tuple struct {
-	// Src and Dst are the addresses; IPv4 stands in the first 4 bytes.
+	// Src and Dst are the addresses; IPv4 uses the first 4 bytes.
 	Src, Dst [16]byte
 	// SrcPort and DstPort are the ports of TCP, UDP and SCTP. For ICMP and
 	// ICMPv6 they hold type and code. 0 where the packet has none.
 	SrcPort, DstPort uint16
-	// Proto is the IP protocol number of the transport. In IPv6 it is the
-	// next header value behind the extension headers.
+	// Proto is the IP protocol number of the transport. In IPv6 it is the next
+	// header value after the extension headers.
 	Proto uint8
 	// Version is 4 or 6; 0 when no address is known.
 	Version uint8

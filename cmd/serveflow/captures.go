@@ -74,3 +74,12 @@ func (l captureList) list() (list []dataset.Capture, err error) {
 	}
 	return list, err
 }
+
+// unreadError has a command that did what it could with the others fail, if captures
+// could not be read.
+func unreadError(unread, all int) error {
+	if unread == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d captures could not be read", unread, all)
+}

@@ -53,7 +53,12 @@ func (e evalCmd) Run(ctx context.Context) error {
 	if e.JSON {
 		out := json.NewEncoder(os.Stdout)
 		out.SetIndent("", "  ")
-		return closing(b, out.Encode(report))
+		err = out.Encode(report)
+	} else {
+		err = report.WriteText(os.Stdout)
 	}
-	return closing(b, report.WriteText(os.Stdout))
+	if err == nil {
+		err = unreadError(len(report.Unread), len(list))
+	}
+	return closing(b, err)
 }

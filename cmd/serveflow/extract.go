@@ -89,5 +89,5 @@ func (e extractCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%s: %d flows of %d captures, %d features each\n", e.Output, stats.Rows, read, stats.Columns)
-	return nil
+	return unreadError(len(list)-read, len(list))
 }

@@ -134,10 +134,7 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 		fmt.Fprintf(os.Stderr, "against the truth, of %d flows that are served: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n",
 			len(truth), s.Macro, s.Weighted)
 	}
-	if unread > 0 {
-		return fmt.Errorf("%d of %d captures could not be read", unread, len(list))
-	}
-	return nil
+	return unreadError(unread, len(list))
 }
 
 // discard drops the decisions: the tap gets them all.

@@ -116,7 +116,10 @@ func (c tuneCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%s: the bundle\n%s: the report\n", c.Output, report)
-	return nil
+	for _, why := range result.Unread {
+		fmt.Fprintf(os.Stderr, "%v; it was left out\n", why)
+	}
+	return unreadError(len(result.Unread), len(list))
 }
 
 // steps returns a function that draws a bar for each step, or nil if standard error

@@ -67,6 +67,8 @@ type Result struct {
 	Options    Options
 	Costs      *Costs
 	Choices    []*Choice // for packet events, then for meta events
+	// Unread says which captures cannot be read, and why. They are left out.
+	Unread []error
 }
 
 // Choice is the cascade for one kind of events.
@@ -139,11 +141,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Work == "" {
 		o.Work = filepath.Join(o.Candidates, "asked")
 	}
+	readable, unread := readable(o.Captures)
+	o.Captures = readable
 	t := &tuner{o, c}
 	if err := t.splits(); err != nil {
 		return nil, err
 	}
-	r := &Result{Candidates: c, Options: o, Costs: &Costs{Machine: machine(), Candidates: map[string]float64{}}}
+	r := &Result{Candidates: c, Options: o, Unread: unread, Costs: &Costs{Machine: machine(), Candidates: map[string]float64{}}}
 	if o.Costs != "" {
 		if r.Costs, err = ReadCosts(o.Costs, c); err != nil {
 			return nil, err
@@ -163,6 +167,20 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		err = os.WriteFile(filepath.Join(o.Candidates, CostsFile), r.Costs.encode(), 0o644)
 	}
 	return r, err
+}
+
+// readable parts captures from those that cannot be read.
+func readable(all []dataset.Capture) (list []dataset.Capture, unread []error) {
+	for _, c := range all {
+		source, err := replay.Open(c.Path)
+		if err != nil {
+			unread = append(unread, err)
+			continue
+		}
+		source.Close()
+		list = append(list, c)
+	}
+	return list, unread
 }
 
 // splits checks that the captures are those that the candidates were trained on,

@@ -114,9 +114,13 @@ func options(dir string, list []dataset.Capture) Options {
 func TestRun(t *testing.T) {
 	dir, list := setUp(t)
 	o := options(dir, list)
+	o.Captures = append(slices.Clone(list), dataset.Capture{File: "none.pcap", Path: "/nonexistent/none.pcap", Split: testSplit, Label: list[0].Label})
 	first, err := Run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(first.Unread) != 1 || !strings.Contains(first.Unread[0].Error(), "none.pcap") {
+		t.Errorf("not read: %v", first.Unread)
 	}
 	for _, c := range first.Choices {
 		if !c.Proved || len(c.Final) != 2 || c.Models[c.Final[0].Candidate].Packets != 1 {

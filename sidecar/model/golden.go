@@ -8,26 +8,25 @@ import (
 	"math"
 )
 
-// maxGoldenBytes bounds what CheckGolden reads: a file of golden rows is a few
-// hundred kilobytes, more is a mistake or an attack.
+// maxGoldenBytes bounds what CheckGolden reads: golden rows take some hundred
+// kilobytes.
 const maxGoldenBytes = 16 << 20
 
-// golden is the file of golden rows, JSON beside the model's own file:
+// golden is the file of golden rows, JSON next to the model's own file:
 //
 //	{"rows": [[0.5, -1], [2, 64]], "probs": [[0.9, 0.1], [0.2, 0.8]]}
 //
-// rows holds feature rows in the order of the model's columns, probs the class
-// probabilities that the library which trained the model gave for each.
+// rows has feature rows in the order of the model's columns, probs the class
+// probabilities that the training library gave for each.
 type golden struct {
 	Rows  [][]float32 `json:"rows"`
 	Probs [][]float32 `json:"probs"`
 }
 
-// CheckGolden scores the golden rows that r holds and compares each
-// probability with the recorded one. A difference above tolerance, a row of
-// another width, a file without rows or one that is not of the described
-// format is an error that names the row. A model that passes computes here
-// what it computed where it was trained.
+// CheckGolden scores the golden rows in r and compares each probability with the
+// recorded one. A difference above tolerance, a row of another width, a file
+// without rows or one of another format is an error that names the row. A model
+// that passes computes here what it computed where it was trained.
 func CheckGolden(m Model, r io.Reader, tolerance float64) error {
 	g, err := readGolden(r)
 	if err != nil {
@@ -61,8 +60,8 @@ func readGolden(r io.Reader) (*golden, error) {
 	return &g, nil
 }
 
-// ReadJSON reads into v the one JSON object that r holds, of at most so many
-// bytes. A field that v does not have is an error.
+// ReadJSON reads into v the one JSON object in r, of at most so many bytes. A field
+// that v does not have is an error.
 func ReadJSON(r io.Reader, v any, limit int64) error {
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	dec := json.NewDecoder(limited)

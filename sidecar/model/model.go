@@ -1,11 +1,10 @@
-// Package model says what a stage of a cascade asks of its model: class
+// Package model defines what a stage of a cascade needs of its model: class
 // probabilities for rows of features.
 //
-// A model names its columns (see package feature for the names), so that what
-// it was trained on can be computed again from live packets and nothing more
-// is. Implementations live below: model/lightgbm reads LightGBM texts, which
-// model/forest evaluates fast and model/leaves for reference; model/onnx runs ONNX
-// networks.
+// A model names its columns (see package feature for the names), so that exactly
+// the features it was trained on are computed from live packets. Implementations
+// are in subpackages: model/lightgbm reads LightGBM texts, which model/forest
+// evaluates fast and model/leaves for reference; model/onnx runs ONNX networks.
 package model
 
 import "fmt"
@@ -16,8 +15,8 @@ type Model interface {
 	Columns() []string
 	// Classes is the number of probabilities a row gets.
 	Classes() int
-	// NewScorer returns a scorer with scratch memory of its own: one for
-	// each goroutine.
+	// NewScorer returns a scorer with its own scratch memory, one for each
+	// goroutine.
 	NewScorer() (Scorer, error)
 	// Close frees what the model holds. No scorer may be used after it.
 	Close() error
@@ -25,10 +24,10 @@ type Model interface {
 
 // Scorer scores rows. It is not safe for concurrent use.
 type Scorer interface {
-	// Score writes to probs the class probabilities of n rows. rows holds
-	// n x len(Columns) values and probs n x Classes, both row by row; each
-	// row of probs sums to one. Slices of another length are an error.
-	// Score does not allocate in steady state.
+	// Score writes the class probabilities of n rows to probs. rows has n x
+	// len(Columns) values and probs n x Classes, both row by row; each row of
+	// probs sums to one. Slices of another length are an error. Score does not
+	// allocate in steady state.
 	Score(probs, rows []float32, n int) error
 	// Close frees the scratch memory.
 	Close() error
@@ -41,16 +40,16 @@ type Batched interface {
 	BatchSize() int
 }
 
-// Trees is a Scorer of trees, which can tell where a row went in them.
+// Trees is a Scorer of trees that reports the leaf of a row in each.
 type Trees interface {
 	Scorer
-	// Leaf is the leaf of a tree that the row scored last has reached. Trees
-	// and leaves have the numbers of the model's text.
+	// Leaf is the leaf of a tree that the last scored row has reached. Trees and
+	// leaves are numbered as in the model's text.
 	Leaf(tree int) int
 }
 
-// CheckLengths returns an error unless probs and rows fit n rows of so many
-// columns and classes, as Score asks.
+// CheckLengths returns an error unless probs and rows fit n rows of so many columns
+// and classes.
 func CheckLengths(probs, rows []float32, n, columns, classes int) error {
 	if n < 0 || len(rows) != n*columns || len(probs) != n*classes {
 		return fmt.Errorf("%d rows of %d columns and %d classes do not fit %d values and %d probabilities",

@@ -1,10 +1,9 @@
 // Package leaves serves LightGBM classifiers with the evaluator of
-// github.com/dmitryikh/leaves, in float64 and node by node: the reference that
-// package forest is held against, and what serves a model in its place if the
-// two do not agree.
+// github.com/dmitryikh/leaves, in float64 and node by node. It is the reference for
+// package forest, and serves a model in its place if the two do not agree.
 //
-// The evaluator trusts its input and misreads some models without a word, so it
-// gets a text written anew from what package lightgbm has parsed and checked.
+// The evaluator trusts its input and misreads some models silently, so it gets a
+// text that package lightgbm has written from what it parsed and checked.
 package leaves
 
 import (
@@ -29,8 +28,8 @@ func New(e *lightgbm.Ensemble) (m model.Model, err error) {
 	return &gbdt{e, trees}, nil
 }
 
-// recovered turns a panic of the evaluator into an error: it must not take
-// the process along.
+// recovered turns a panic of the evaluator into an error, so that the process goes
+// on.
 func recovered(err *error, doing string) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("leaves: %s: the evaluator panicked: %v", doing, r)

@@ -23,7 +23,7 @@ const (
 	maxLeafValue = 1e9
 )
 
-// FormatError says where a LightGBM text is not what can be served.
+// FormatError reports where a LightGBM text is invalid or not supported.
 type FormatError struct {
 	Tree  int    // number of the tree, counted from 0; -1: the header
 	Field string // name of the field, empty where none is meant
@@ -49,8 +49,8 @@ func treeError(tree int, field, format string, args ...any) error {
 	return &FormatError{Tree: tree, Field: field, Why: fmt.Sprintf(format, args...)}
 }
 
-// Ensemble is a model as parsed: everything in it has been checked. It is
-// shared by those who evaluate it, and is not to be changed.
+// Ensemble is a parsed and checked model. It is shared by its evaluators and must
+// not be changed.
 type Ensemble struct {
 	Classes int      // at least 2
 	Groups  int      // trees of one iteration: Classes, or 1 for a binary model
@@ -72,13 +72,13 @@ type Tree struct {
 	Leaf        []float64
 }
 
-// fields are the lines `name=value` of a section. LightGBM writes no name
-// twice and a reader would have to guess which is meant.
+// fields are the lines `name=value` of a section. A name that occurs twice is an
+// error, because it would be ambiguous.
 type fields map[string]string
 
-// Parse reads a model of so many classes (2 to MaxClasses) up to its line "end
-// of trees"; what follows (importances, training parameters) does not bear on
-// predictions. The error is a *FormatError where the text is at fault.
+// Parse reads a model of so many classes (2 to MaxClasses) up to its line "end of
+// trees"; what follows (importances, training parameters) does not affect
+// predictions. The error is a *FormatError if the text is invalid.
 func Parse(data []byte, classes int) (*Ensemble, error) {
 	if classes < 2 || classes > MaxClasses {
 		return nil, fmt.Errorf("lightgbm: %d classes expected, must be 2 to %d", classes, MaxClasses)
@@ -207,9 +207,9 @@ func parseHeader(f fields) (*Ensemble, int, error) {
 	return e, trees, nil
 }
 
-// checkObjective returns the number of classes. Objectives whose raw scores
-// are not turned into probabilities by softmax or the plain logistic function
-// are refused: they would be misread, not just rejected, further on.
+// checkObjective returns the number of classes. Objectives whose raw scores do not
+// become probabilities by softmax or the plain logistic function are refused,
+// because later code would misread them.
 func checkObjective(objective string, numClass int) (classes int, err error) {
 	words := strings.Fields(objective)
 	if len(words) == 0 {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A node's decision_type has 4 bits: bit 0 says that the split is categorical,
-// bit 1 that a missing value goes left, bits 2 and 3 what counts as missing
-// (0 nothing, 1 zero, 2 NaN).
+// A node's decision_type has 4 bits: bit 0 is set for a categorical split, bit 1 if
+// a missing value goes left; bits 2 and 3 are what counts as missing (0 nothing, 1
+// zero, 2 NaN).
 const (
 	categoricalSplit = 1
 	defaultLeft      = 2
@@ -19,10 +19,10 @@ const (
 	nanIsMissing  = 2
 )
 
-// IsZero says whether a value counts as zero where that is what is missing.
+// IsZero reports whether a value counts as zero, if zero is what counts as missing.
 func IsZero(v float64) bool { return v > -1e-35 && v <= 1e-35 }
 
-// GoesLeft says where node n sends a value. Where NaN is not what counts as
+// GoesLeft reports whether node n sends a value left. If NaN is not what counts as
 // missing, it counts as zero.
 func (t *Tree) GoesLeft(n int32, v float64) bool {
 	missing := t.Decision[n] >> missingShift
@@ -51,7 +51,7 @@ func (t *Tree) Find(row []float64) int {
 	return int(^n)
 }
 
-// ZeroIsMissing says whether node n takes zero for a missing value.
+// ZeroIsMissing reports whether node n takes zero for a missing value.
 func (t *Tree) ZeroIsMissing(n int32) bool { return t.Decision[n]>>missingShift == zeroIsMissing }
 
 // parseTree reads and checks the section of tree number i of a model with the
@@ -65,7 +65,7 @@ func parseTree(f fields, i, features int) (Tree, error) {
 	if v := f["num_cat"]; v != "0" {
 		return t, treeError(i, "num_cat", "%q: categorical splits are not served, encode such features as numbers", clip(v))
 	}
-	// Texts from before linear trees existed lack the field.
+	// Texts of versions before linear trees do not have the field.
 	if v, found := f["is_linear"]; found && v != "0" {
 		return t, treeError(i, "is_linear", "%q: linear trees are not served, train with linear_tree=false", clip(v))
 	}
@@ -114,9 +114,9 @@ func (f fields) decisions(tree, want int) ([]uint8, error) {
 	return out, nil
 }
 
-// checkShape walks the tree from its root and makes sure that every node and
-// every leaf is reached exactly once: then there is no cycle, and evaluation
-// ends. The indexes have been checked to be in range.
+// checkShape visits the tree from its root and verifies that every node and every
+// leaf is reached exactly once: then there is no cycle, and evaluation ends. The
+// indexes were checked before.
 func (t *Tree) checkShape(i int) error {
 	seenNode := make([]bool, len(t.Feature))
 	seenLeaf := make([]bool, len(t.Leaf))

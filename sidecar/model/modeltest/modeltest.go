@@ -1,4 +1,4 @@
-// Package modeltest has a model for tests whose answers the test gives.
+// Package modeltest has a model for tests, whose answers the test sets.
 package modeltest
 
 import (
@@ -8,11 +8,11 @@ import (
 	"serveflow/sidecar/model"
 )
 
-// Model asks Answer about every row.
+// Model calls Answer for every row.
 type Model struct {
 	Names   []string // columns
 	Options int      // classes
-	// Answer fills in the probabilities of one row.
+	// Answer sets the probabilities of one row.
 	Answer func(probs, row []float32) error
 	// AtOnce is how many rows its scorers are best asked about at once, 0 as 1.
 	AtOnce int
@@ -21,8 +21,8 @@ type Model struct {
 	batches []int
 }
 
-// Sure returns a model that is sure, by probability p, of the class that the
-// first of the columns names: its value modulo the classes.
+// Sure returns a model that gives probability p to the class in the first column:
+// its value modulo the classes.
 func Sure(p float32, classes int, columns ...string) *Model {
 	return &Model{Names: columns, Options: classes, Answer: func(probs, row []float32) error {
 		for c := range probs {
@@ -45,12 +45,11 @@ func (m *Model) NewScorer() (model.Scorer, error) { return scorer{m}, nil }
 // Close implements model.Model.
 func (m *Model) Close() error { return nil }
 
-// remembered bounds what Batches tells, so that a benchmark does not fill the
+// remembered bounds what Batches returns, so that a benchmark does not fill the
 // memory.
 const remembered = 1 << 10
 
-// Batches are the numbers of rows that the model was asked about at once, the
-// first thousand times.
+// Batches are the numbers of rows in the first thousand calls of Score.
 func (m *Model) Batches() []int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

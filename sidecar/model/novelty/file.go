@@ -9,7 +9,7 @@ import (
 	"serveflow/sidecar/model"
 )
 
-// maxBytes bounds what Parse reads: a profile is of the size of its model.
+// maxBytes bounds what Parse reads: a profile is about as large as its model.
 const maxBytes = 64 << 20
 
 // file is the text of a profile, JSON beside the model's own file:
@@ -25,7 +25,7 @@ type file struct {
 	Known [][]string  `json:"known"`
 }
 
-// Encode returns the text of p.
+// Encode returns p as text.
 func (p *Profile) Encode() []byte {
 	var f file
 	for _, c := range p.classes {
@@ -61,8 +61,8 @@ func (c *class) end(i int) uint32 {
 	return uint32(len(c.known))
 }
 
-// Parse reads a profile for a model. A text of another model, or of none, is an
-// error that says where.
+// Parse reads a profile for a model. A text for another model, or an invalid one,
+// is an error that says where.
 func Parse(data []byte, m model.Model) (*Profile, error) {
 	p := New(m)
 	if p == nil {

@@ -7,14 +7,14 @@ import (
 	"serveflow/sidecar/model/lightgbm"
 )
 
-// Profile is what the training flows of each class look like to a model of trees.
-// While flows are added it belongs to one goroutine; then it may be shared.
+// Profile is how the training flows of each class look to a model of trees. While
+// flows are added it belongs to one goroutine; then it may be shared.
 type Profile struct {
 	classes []class
 	step    int // from one tree of a class to the next
 }
 
-// class is what was seen of the flows of a class.
+// class is the record of the flows of a class.
 type class struct {
 	spans []span   // by column
 	tree  int      // its first
@@ -22,13 +22,13 @@ type class struct {
 	known []bool   // the leaves that were reached
 }
 
-// span is the values of a column.
+// span is the range of a column's values.
 type span struct{ least, most float32 }
 
-// nowhere is the span of no value.
+// nowhere is the empty range.
 var nowhere = span{math.MaxFloat32, -math.MaxFloat32}
 
-// of is the ensemble of a model of trees, nil of another.
+// of is the ensemble of a model of trees, nil for other models.
 func of(m model.Model) *lightgbm.Ensemble {
 	if t, ok := m.(interface{ Parsed() *lightgbm.Ensemble }); ok {
 		return t.Parsed()
@@ -36,7 +36,7 @@ func of(m model.Model) *lightgbm.Ensemble {
 	return nil
 }
 
-// New returns a profile of no flows for a model; nil if the model is not of trees.
+// New returns an empty profile for a model; nil if the model is not of trees.
 func New(m model.Model) *Profile {
 	e := of(m)
 	if e == nil {
@@ -58,7 +58,7 @@ func New(m model.Model) *Profile {
 	return p
 }
 
-// Add adds a training flow of a class, by the row that t has scored last.
+// Add adds a training flow of a class: row is the row that t has scored last.
 func (p *Profile) Add(class int, row []float32, t model.Trees) {
 	c := &p.classes[class]
 	for i, x := range row {
@@ -69,9 +69,9 @@ func (p *Profile) Add(class int, row []float32, t model.Trees) {
 	}
 }
 
-// Novelty says how strange a flow is to a class, by the row that t has scored
-// last and the probability that it gave to the class: 0 if it is sure of a flow that
-// looks like those that were added. What the probability lacks counts a third.
+// Novelty is the novelty of a flow for a class: row is the row that t has scored
+// last, prob the probability of the class. It is 0 for a flow with probability 1
+// that looks like those that were added.
 func (p *Profile) Novelty(class int, prob float32, row []float32, t model.Trees) float32 {
 	c := &p.classes[class]
 	columns, trees := 0, 0

@@ -27,21 +27,21 @@ package onnx
 
 import "errors"
 
-// Options says how to load a model and what is expected of it.
+// Options configure loading, and what is expected of the model.
 type Options struct {
-	// Library is the path of libonnxruntime.so; empty: it is looked for.
+	// Library is the path of libonnxruntime.so; empty: the usual places.
 	Library string
 	// Classes is the number of classes, at least 2. A model with another
 	// number is refused.
 	Classes int
-	// MaxBatch is the greatest number of rows that run at once, up to
-	// 1024; 0 means 32. Score takes any number and runs it in such parts.
+	// MaxBatch is the largest number of rows in one run, up to 1024; 0 means 32.
+	// Score takes any number and splits it.
 	MaxBatch int
 }
 
-// ErrNoCgo says that the program was built without cgo.
+// ErrNoCgo reports that the program was built without cgo.
 var ErrNoCgo = errors.New("onnx: this program was built without cgo and cannot load ONNX Runtime: " +
 	"use a bundle of trees alone or a build with CGO_ENABLED=1")
 
-// ErrLibrary says that no usable ONNX Runtime library was found.
+// ErrLibrary reports that no usable ONNX Runtime library was found.
 var ErrLibrary = errors.New("no usable ONNX Runtime library")

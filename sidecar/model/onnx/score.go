@@ -11,9 +11,9 @@ import (
 	"serveflow/sidecar/model"
 )
 
-// scorer runs batches. Every batch size has its tensors and its binding made
-// beforehand, all upon the same two blocks of memory: a run then allocates
-// nothing on the Go side.
+// scorer runs batches. Every batch size has its own tensors and binding over the
+// same two blocks of memory, made in advance, so that a run allocates nothing on
+// the Go side.
 type scorer struct {
 	network *network
 	in, out []float32

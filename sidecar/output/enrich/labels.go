@@ -14,12 +14,12 @@ import (
 	"serveflow/sidecar/output/jsonl"
 )
 
-// Tolerance is how far a row's start and a decision's may be apart where the
-// Community ID alone joins them: clocks of two machines differ, and the same
-// ports are seldom used again so soon.
+// Tolerance is the largest difference between a row's start and a decision's if
+// only the Community ID joins them: clocks of two machines differ, and the same
+// ports are seldom reused so soon.
 const Tolerance = 2 * time.Second
 
-// Labels is a label log in memory, for any number of logs to be enriched with.
+// Labels is a label log in memory, with which any number of logs can be enriched.
 // It may be used by many goroutines at once.
 type Labels struct {
 	decisions   []logged
@@ -30,7 +30,7 @@ type Labels struct {
 	broken      int64
 }
 
-// logged is one line of a label log, without what finds it.
+// logged is one line of a label log, without its keys.
 type logged struct {
 	start, latency              int64 // microseconds
 	score, margin               float32
@@ -44,14 +44,14 @@ type word struct {
 	text string
 }
 
-// ErrNoLabels says that a label log has lines, but no decision.
+// ErrNoLabels reports that a label log has lines, but no decision.
 var ErrNoLabels = errors.New("no line is a decision: is this a labels.jsonl?")
 
 // Len returns the number of decisions.
 func (l *Labels) Len() int { return len(l.decisions) }
 
-// Broken returns the number of lines that were no decisions and were passed
-// over, such as the torn last line of a log that is being written.
+// Broken returns the number of lines that were not decisions and were skipped, such
+// as the torn last line of a log that is being written.
 func (l *Labels) Broken() int64 { return l.broken }
 
 // Load reads a label log, of which it uses the keys flow, label, ts,
@@ -143,7 +143,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 	return true
 }
 
-// word returns the number of a JSON string; what is none is the empty text.
+// word returns the number of a JSON string; the empty text if it is none.
 func (l *Labels) word(raw []byte, shared map[string]uint32) uint32 {
 	if !jsonl.IsString(raw) {
 		raw = []byte(`""`)
@@ -170,7 +170,7 @@ func number(value []byte) float32 {
 	return float32(f)
 }
 
-// hash is seeded anew for each Labels, so that nobody can make ids collide.
+// hash has a new seed for each Labels, so that nobody can make ids collide.
 func (l *Labels) hash(b []byte) uint64 { return maphash.Bytes(l.seed, b) }
 
 // refs finds decisions by the hash of an id: a sorted list takes a quarter of

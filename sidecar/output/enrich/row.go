@@ -8,7 +8,7 @@ import (
 	"serveflow/sidecar/output/zeeklog"
 )
 
-// row is what a record tells of its flow. What it points to is the record's.
+// row is the fields of a record that identify its flow. It points into the record.
 type row struct {
 	id        []byte // as a JSON value: a number, or a text in quotes
 	start     int64  // microseconds since the epoch
@@ -22,12 +22,12 @@ type row struct {
 	computed        [32]byte
 }
 
-// isFlow says whether the record tells which flow it belongs to.
+// isFlow reports whether the record identifies a flow.
 func (r *row) isFlow() bool {
 	return len(r.id) > 0 || len(r.community) > 0 || len(r.src) > 0 && len(r.dst) > 0
 }
 
-// computeCommunityID returns the Community ID of the row's ends; empty if they
+// computeCommunityID returns the Community ID of the row's endpoints; empty if they
 // are not known.
 func (r *row) computeCommunityID() []byte {
 	t, ok := zeeklog.Tuple(r.src, r.sport, r.dst, r.dport, r.proto)
@@ -37,8 +37,8 @@ func (r *row) computeCommunityID() []byte {
 	return communityid.Append(r.computed[:0], t)
 }
 
-// readJSON reads a record of Zeek or Suricata, and says whether it is the
-// latter's.
+// readJSON reads a record of Zeek or Suricata, and reports whether it is
+// Suricata's.
 func (r *row) readJSON(line []byte) (eve bool) {
 	for key, value := range jsonl.Members(line) {
 		if jsonl.IsNull(value) { // not set, as a key that is missing
@@ -104,13 +104,12 @@ func (r *row) readJSON(line []byte) (eve bool) {
 	return eve
 }
 
-// isOurs says whether a member is one that enriching adds.
+// isOurs reports whether a member is one that enriching adds.
 func isOurs(key []byte) bool {
 	return string(key) == "serveflow" || slices.Contains(mlFields[:], string(key))
 }
 
-// setTime reads a time as either IDS writes it; what it cannot read is left
-// out.
+// setTime reads a time in the format of either IDS; an unreadable one is left out.
 func (r *row) setTime(value []byte) {
 	if us, ok := jsonl.Micros(value); ok {
 		r.start, r.timed = us, true

@@ -27,8 +27,8 @@ func (s Stats) String() string {
 		s.Rows, s.ByID, s.ByCommunityID, s.Labelled, s.Unmatched, s.Other, s.Broken)
 }
 
-// Enrich copies the log in to out with the decisions added. The format is told
-// by the first line. On an error the counters say how far it came.
+// Enrich copies the log in to out with the decisions added. The first line
+// determines the format. After an error the counters show how far it came.
 func (l *Labels) Enrich(in io.Reader, out io.Writer) (Stats, error) {
 	plain, done, err := jsonl.Decompress(in)
 	if err != nil {

@@ -16,7 +16,7 @@ var (
 	mlTypes  = [...]string{"string", "double", "string", "count", "interval", "string", "string"}
 )
 
-// table is what the header lines of a Zeek log say of the rows that follow.
+// table is what the header lines of a Zeek log say of its rows.
 type table struct {
 	zeeklog.Header
 
@@ -29,7 +29,7 @@ type table struct {
 	text []byte // what ours point into
 }
 
-// newTable returns what holds where a header does not say otherwise.
+// newTable returns the defaults of a header.
 func newTable() table {
 	return table{Header: zeeklog.NewHeader()}
 }
@@ -55,7 +55,7 @@ func (e *enricher) tsv(line []byte) []byte {
 	return e.build(line, d != nil)
 }
 
-// build puts a row together: as it was, with our columns behind, or in their
+// build assembles a row: the original, with our columns after it, or in their
 // places if it has them.
 func (e *enricher) build(line []byte, found bool) []byte {
 	t := &e.table
@@ -83,8 +83,8 @@ func (e *enricher) build(line []byte, found bool) []byte {
 	return e.buf
 }
 
-// header reads a header line and returns it with our columns added. A log may
-// have several headers, if it is several logs in one.
+// header reads a header line and returns it with our columns added. A log may have
+// several headers if it is several logs in one.
 func (e *enricher) header(line []byte) []byte {
 	switch e.table.Read(line) {
 	case "#fields":
@@ -96,7 +96,7 @@ func (e *enricher) header(line []byte) []byte {
 	return line
 }
 
-// added appends to a header line what stands over the columns that are added.
+// added appends to a header line the entries of the added columns.
 func (e *enricher) added(line []byte, what []string) []byte {
 	if len(e.table.Fields) == 0 {
 		return line
@@ -118,8 +118,8 @@ func (t *table) setColumns() {
 	}
 }
 
-// read takes what tells of the flow out of the current row. It returns the
-// memory the id is in.
+// read reads the flow's fields from the current row. It returns the memory of the
+// id.
 func (t *table) read(r *row, key []byte) []byte {
 	get := func(at int) []byte {
 		if at < 0 || bytes.Equal(t.cols[at], t.Unset) {
@@ -184,9 +184,9 @@ func (t *table) values(l *Labels, d *logged) {
 	}
 }
 
-// appendText writes a text as Zeek does: what could be taken for a separator,
-// a placeholder, an escape or a line's end is written \xHH. A text that is
-// empty is unset.
+// appendText writes a text as Zeek does: a byte that could be taken for a
+// separator, a placeholder, an escape or a line's end is written \xHH. An empty
+// text is unset.
 func (t *table) appendText(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, t.Unset...)

@@ -14,7 +14,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// FirstByte is the first byte of b that is no white space, 0 if there is none.
+// FirstByte is the first byte of b that is not white space, 0 if there is none.
 func FirstByte(b []byte) byte {
 	if i := skipSpace(b, 0); i < len(b) {
 		return b[i]
@@ -22,8 +22,8 @@ func FirstByte(b []byte) byte {
 	return 0
 }
 
-// Members iterates over the keys of an object that Valid has approved, without their quotes and with
-// any escapes they have, and their values as they are written.
+// Members iterates over the members of a valid object: the keys without their
+// quotes and with any escapes, and the values as they are written.
 func Members(b []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		i := skipSpace(b, 0) + 1
@@ -44,9 +44,8 @@ func Members(b []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// Without appends an object that Valid has approved to dst, less the members whose
-// key, without its quotes, and value drop approves. What is around the others stays
-// as it is written.
+// Without appends a valid object to dst without the members for which drop returns
+// true. Everything else is copied unchanged.
 func Without(dst, b []byte, drop func(key, value []byte) bool) []byte {
 	i := skipSpace(b, 0) + 1
 	dst = append(dst, b[:i]...)
@@ -73,10 +72,10 @@ func Without(dst, b []byte, drop func(key, value []byte) bool) []byte {
 	return dst
 }
 
-// IsNull says whether a value is null, which is no value.
+// IsNull reports whether a value is null.
 func IsNull(value []byte) bool { return string(value) == "null" }
 
-// valueEnd returns where the value that begins at i ends.
+// valueEnd returns the end of the value that begins at i.
 func valueEnd(b []byte, i int) int {
 	depth := 0
 	for ; i < len(b); i++ {
@@ -107,10 +106,10 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-// IsString says whether a value is a string.
+// IsString reports whether a value is a string.
 func IsString(value []byte) bool { return len(value) >= 2 && value[0] == '"' }
 
-// Unquote returns a JSON string's text, or nil if the value is no string.
+// Unquote returns a JSON string's text, or nil if the value is not a string.
 func Unquote(value []byte) []byte {
 	if !IsString(value) {
 		return nil

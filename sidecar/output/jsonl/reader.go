@@ -1,16 +1,16 @@
-// Package jsonl reads logs of one JSON object a line, such as Suricata's EVE
-// and Zeek's in JSON, without decoding them: a line is looked at where it lies,
-// and can be passed on byte by byte.
+// Package jsonl reads logs with one JSON object per line, such as Suricata's EVE
+// and Zeek's in JSON, without decoding them: a line is inspected in place and can
+// be copied byte by byte.
 //
-//	in := jsonline.NewReader(conn)
+//	in := jsonl.NewReader(conn)
 //	line, err := in.Next()
-//	body, end := jsonline.CutEnd(line)
-//	if jsonline.Valid(body) && jsonline.FirstByte(body) == '{' {
-//		for key, value := range jsonline.Members(body) { … }
+//	body, end := jsonl.CutEnd(line)
+//	if jsonl.Valid(body) && jsonl.FirstByte(body) == '{' {
+//		for key, value := range jsonl.Members(body) { … }
 //	}
 //
-// Members, Unquote and IsString read what Valid has approved; they do not
-// look for mistakes.
+// Members, Without, Unquote and IsString need input that Valid accepts; they do not
+// check it.
 package jsonl
 
 import (
@@ -23,7 +23,7 @@ import (
 // payloads stay far below it.
 const MaxLine = 16 << 20
 
-// keepLong is how much room for long lines is kept for the next one.
+// keepLong is how much memory of long lines is kept for the next one.
 const keepLong = 1 << 20
 
 // ErrLong says that the line goes on beyond MaxLine, or beyond what it may take.

@@ -4,15 +4,15 @@ package jsonl
 // encoding/json.
 const maxDepth = 10_000
 
-// Valid says whether b is a whole JSON value with nothing but white space around
-// it. It agrees with json.Valid, and is several times as fast on logs, which
-// are made of long strings.
+// Valid reports whether b is a whole JSON value with nothing but white space around
+// it. It agrees with json.Valid, and is several times as fast on logs, which have
+// long strings.
 func Valid(b []byte) bool {
 	i := validValue(b, skipSpace(b, 0), 0)
 	return i >= 0 && skipSpace(b, i) == len(b)
 }
 
-// validValue returns where the value that begins at i ends, -1 if it is none.
+// validValue returns the end of the value that begins at i, -1 if it is invalid.
 func validValue(b []byte, i, depth int) int {
 	if i >= len(b) {
 		return -1
@@ -34,8 +34,8 @@ func validValue(b []byte, i, depth int) int {
 	return validNumber(b, i)
 }
 
-// validList is validValue for what is between brackets; of an object if it is
-// to be closed by a brace.
+// validList is validValue for the content of an array, or of an object if closing
+// is a brace.
 func validList(b []byte, i, depth int, closing byte) int {
 	if depth > maxDepth {
 		return -1
@@ -73,7 +73,7 @@ func validList(b []byte, i, depth int, closing byte) int {
 	}
 }
 
-// plain are the bytes that stand for themselves in a string.
+// plain are the bytes that need no escape in a string.
 var plain = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= ' ' && c != '"' && c != '\\'
@@ -81,7 +81,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// validString returns where the string ends whose opening quote is before i.
+// validString returns the end of the string whose opening quote is before i.
 func validString(b []byte, i int) int {
 	for i < len(b) {
 		if plain[b[i]] {

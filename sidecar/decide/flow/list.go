@@ -1,19 +1,14 @@
 package flow
 
-// Every flow that is not in Scoring stands in two lists: one of its SourceClock,
-// for the idle timeout and the retention, and an eviction queue of the table.
-// Both are ordered by the last change.
-const (
-	bySource = iota
-	byEviction
-)
+// Every flow that is not in Scoring stands in a queue of its SourceClock, ordered by
+// the last change: for the idle timeout, for the retention, and to be evicted.
 
-// The eviction queues of a table, in the order in which they are emptied.
+// The queues of a clock, in the order in which flows are evicted.
 const (
-	evictDecided        uint8 = iota // labelled already
-	evictSinglePacket                // one packet seen
-	evictSeveralPackets              // several
-	numEvictQueues
+	queueDecided        uint8 = iota // labelled already
+	queueSinglePacket                // one packet seen
+	queueSeveralPackets              // several
+	numQueues
 )
 
 type link struct{ prev, next Ref }
@@ -21,49 +16,42 @@ type link struct{ prev, next Ref }
 type list struct{ head, tail Ref }
 
 func (t *Table) push(r Ref, rec *Record) {
-	switch rec.State {
-	case Scoring:
+	if rec.State == Scoring {
 		return
-	case NeedPackets:
-		rec.clock.needPackets.push(t, bySource, r)
-	case Decided:
-		rec.clock.decided.push(t, bySource, r)
 	}
-	t.evictQueues[rec.evictQueue].push(t, byEviction, r)
-}
-
-func (t *Table) remove(r Ref, rec *Record) {
-	switch rec.State {
-	case Scoring:
-		return
-	case NeedPackets:
-		rec.clock.needPackets.remove(t, bySource, r)
-	case Decided:
-		rec.clock.decided.remove(t, bySource, r)
-	}
-	t.evictQueues[rec.evictQueue].remove(t, byEviction, r)
-}
-
-func (q *list) push(t *Table, by int, r Ref) {
-	t.At(r).links[by] = link{prev: q.tail}
+	t.changes++
+	rec.change = t.changes
+	q := &rec.clock.queues[rec.queue()]
+	rec.link = link{prev: q.tail}
 	if q.tail == None {
 		q.head = r
 	} else {
-		t.At(q.tail).links[by].next = r
+		t.At(q.tail).link.next = r
 	}
 	q.tail = r
 }
 
-func (q *list) remove(t *Table, by int, r Ref) {
-	l := t.At(r).links[by]
+func (t *Table) remove(rec *Record) {
+	if rec.State == Scoring {
+		return
+	}
+	q, l := &rec.clock.queues[rec.queue()], rec.link
 	if l.prev == None {
 		q.head = l.next
 	} else {
-		t.At(l.prev).links[by].next = l.next
+		t.At(l.prev).link.next = l.next
 	}
 	if l.next == None {
 		q.tail = l.prev
 	} else {
-		t.At(l.next).links[by].prev = l.prev
+		t.At(l.next).link.prev = l.prev
 	}
+}
+
+// earlier is the one of two flows that changed first; either may be None.
+func (t *Table) earlier(a, b Ref) Ref {
+	if a == None || b != None && t.At(b).change < t.At(a).change {
+		return b
+	}
+	return a
 }

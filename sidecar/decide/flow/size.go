@@ -7,10 +7,9 @@ import (
 )
 
 // RecordBytes is what a table takes for each flow that it has room for, without
-// packets: its record, its place in the index (two and a half times that of an entry, as
-// measured), and what remains of it when it is removed.
-const RecordBytes = int(unsafe.Sizeof(Record{}) + 5*(unsafe.Sizeof(Key{})+unsafe.Sizeof(Ref(0)))/2 +
-	unsafe.Sizeof(Ref(0)) + unsafe.Sizeof(uint64(0)))
+// packets: its record, its slots in the index (8/3 at most, and half as many more while
+// that grows), and what remains of it when it is removed.
+const RecordBytes = int(unsafe.Sizeof(Record{}) + 4*unsafe.Sizeof(slot{}) + unsafe.Sizeof(Ref(0)) + unsafe.Sizeof(uint64(0)))
 
 // PacketBytes is what a table of so many packets a flow takes for each undecided flow
 // besides, at worst: blocks are never given back, and flows may have filled those of

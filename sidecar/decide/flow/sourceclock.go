@@ -3,17 +3,16 @@ package flow
 // SourceClock is the clock of one source with the flows that it times, ordered by
 // when they were last seen.
 type SourceClock struct {
-	Source      *Source
-	now         int64
-	onWall      bool
-	wall        int64 // of the last AdvanceWall
-	moved       int64 // packet time when a capture's clock last moved by minMove
-	movedAt     int64 // wall time of that
-	detached    bool
-	flows       int
-	scoring     int
-	needPackets list
-	decided     list
+	Source   *Source
+	now      int64
+	onWall   bool
+	wall     int64 // of the last AdvanceWall
+	moved    int64 // packet time when a capture's clock last moved by minMove
+	movedAt  int64 // wall time of that
+	detached bool
+	flows    int
+	scoring  int
+	queues   [numQueues]list
 }
 
 // A capture's clock stands still if it moves by less than minMove while the wall
@@ -74,8 +73,8 @@ func (c *SourceClock) Detach(t *Table, wall int64) {
 		return
 	}
 	c.onWall, c.now = true, wall
-	for _, q := range []*list{&c.needPackets, &c.decided} {
-		for r := q.head; r != None; r = t.At(r).links[bySource].next {
+	for _, q := range c.queues {
+		for r := q.head; r != None; r = t.At(r).link.next {
 			rec := t.At(r)
 			rec.LastSeen, rec.LastChange = wall, wall
 		}
@@ -84,7 +83,7 @@ func (c *SourceClock) Detach(t *Table, wall int64) {
 
 // MarkEnded marks all decided flows of the source as ended by the IDS.
 func (c *SourceClock) MarkEnded(t *Table) {
-	for r := c.decided.head; r != None; r = t.At(r).links[bySource].next {
+	for r := c.queues[queueDecided].head; r != None; r = t.At(r).link.next {
 		t.At(r).Ended = true
 	}
 }
@@ -107,15 +106,17 @@ func (c *SourceClock) Latency(r *Record, at, wall int64) int64 {
 // Idle is the flow in NeedPackets that has been idle for longest, if for at least
 // after microseconds, else None. With after 0 it is any such flow.
 func (c *SourceClock) Idle(t *Table, after int64) Ref {
-	return c.needPackets.headIfOlder(t, c.now, after)
+	return c.ifOlder(t, t.earlier(c.queues[queueSinglePacket].head, c.queues[queueSeveralPackets].head), after)
 }
 
 // Stale is the same for flows in Decided.
-func (c *SourceClock) Stale(t *Table, after int64) Ref { return c.decided.headIfOlder(t, c.now, after) }
+func (c *SourceClock) Stale(t *Table, after int64) Ref {
+	return c.ifOlder(t, c.queues[queueDecided].head, after)
+}
 
-func (q *list) headIfOlder(t *Table, now, after int64) Ref {
-	if q.head == None || now-t.At(q.head).LastChange < after {
+func (c *SourceClock) ifOlder(t *Table, r Ref, after int64) Ref {
+	if r == None || c.now-t.At(r).LastChange < after {
 		return None
 	}
-	return q.head
+	return r
 }

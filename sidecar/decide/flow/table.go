@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math/bits"
+	"slices"
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
@@ -40,47 +41,58 @@ const (
 // Novel is the Best of a flow that is like no class.
 const Novel = -2
 
-// Record is what a table knows of a flow besides its packets.
+// Record is what a table knows of a flow besides its packets. Its fields stand by the
+// cache lines that are read together: what finds and orders flows, what every packet
+// changes, and the rest.
 type Record struct {
-	Key   Key
-	Tuple packet.Tuple // from originator to responder, as the first packet had it
-	First int64        // packet time of the first packet
-	Last  int64        // packet time of the newest packet
+	Key    Key
+	clock  *SourceClock
+	link   link
+	change uint64 // number of the flow's last change, counted over the whole table
+
 	// LastSeen is when the newest event of the flow came, on its source's clock;
 	// LastChange is the later of that and its last change of state.
 	LastSeen, LastChange int64
+	Last                 int64  // packet time of the newest packet
 	OrigPkts, RespPkts   uint64 // highest counts seen
-
-	State      State
-	Ended      bool // the IDS is done with it
-	Headerless bool // its tap sees no headers
-	Stage      uint8
-	Asked      bool // its stage is asked together with those of other flows, soon
+	seen                 uint64 // bit i: packet i+1 is held
+	State                State
+	Ended                bool // the IDS is done with it
+	Headerless           bool // its tap sees no headers
+	MultiSource          bool // its events came from several sources
+	Asked                bool // its stage is asked together with those of other flows, soon
+	Stage                uint8
 	// FirstPayload is the index of the first held packet that carries payload or
 	// may carry it; 0: none.
 	FirstPayload uint8
-	// Best is the best class so far, -1 before any and Novel if the flow is like
-	// none of them, with its score and the margin to the second best; BestStage is
-	// the stage that gave it.
-	Best      int16
-	BestStage uint8
 	// Bundle is the owner's own number for the bundle that the flow began with.
-	Bundle        uint8
-	Score, Margin float32
-
-	// ReplyTo is the last source of its events that wants labels, until it is
-	// decided.
-	ReplyTo     *Source
-	MultiSource bool // its events came from several sources
-
-	clock          *SourceClock
-	links          [2]link
-	seen           uint64 // bit i: packet i+1 is held
-	block          uint32
-	sizeClass      int8 // size of the block, -1: none
-	evictQueue     uint8
+	Bundle         uint8
+	BestStage      uint8 // that gave Best
+	sizeClass      int8  // size of the block, -1: none
 	maxPackets     uint8 // packets held at most
 	payloadPackets uint8 // packets with payload that are held
+	block          uint32
+
+	First int64 // packet time of the first packet
+	// ReplyTo is the last source of its events that wants labels, until it is
+	// decided.
+	ReplyTo *Source
+	// Best is the best class so far, -1 before any and Novel if the flow is like
+	// none of them, with its score and the margin to the second best.
+	Score, Margin float32
+	Best          int16
+	Tuple         packet.Tuple // from originator to responder, as the first packet had it
+}
+
+// queue is the queue of its clock that the flow stands in.
+func (r *Record) queue() uint8 {
+	switch {
+	case r.State == Decided:
+		return queueDecided
+	case r.seen&(r.seen-1) == 0:
+		return queueSinglePacket
+	}
+	return queueSeveralPackets
 }
 
 // Silent says that the first packets of a flow of TCP or UDP carry no payload.
@@ -96,33 +108,34 @@ const chunkRecords = 4096
 
 // Table is the flows of one shard.
 type Table struct {
-	max         int
-	maxOpen     int   // undecided flows
-	openBytes   int64 // that packets of undecided flows may take, 0: no matter
-	decided     int
-	index       map[Key]Ref
-	slab        [][]Record
-	used        int // records ever handed out
-	free        []Ref
-	packets     packetSlab
-	evictQueues [numEvictQueues]list
-	removed     []uint64 // hashes of flows that were removed, each at its place
+	max       int
+	maxOpen   int   // undecided flows
+	openBytes int64 // that packets of undecided flows may take, 0: no matter
+	decided   int
+	index     index
+	slab      [][]Record
+	used      int // records ever handed out
+	free      []Ref
+	packets   packetSlab
+	changes   uint64         // of flows
+	clocks    []*SourceClock // that have flows
+	removed   []uint64       // hashes of flows that were removed, each at its place
 }
 
 // NewTable returns a table for at most max flows, which holds the first
 // packets packets of each.
 func NewTable(max, packets int) *Table {
-	return &Table{max: max, maxOpen: max, index: make(map[Key]Ref), packets: newPacketSlab(packets), used: 1, removed: make([]uint64, max)}
+	return &Table{max: max, maxOpen: max, index: newIndex(), packets: newPacketSlab(packets), used: 1, removed: make([]uint64, max)}
 }
 
 // Len is the number of flows, decided ones included.
-func (t *Table) Len() int { return len(t.index) }
+func (t *Table) Len() int { return t.index.flows }
 
 // Full says that a flow must go before one can be opened.
-func (t *Table) Full() bool { return len(t.index) >= t.max || t.fullOfOpen() }
+func (t *Table) Full() bool { return t.index.flows >= t.max || t.fullOfOpen() }
 
 // fullOfOpen says that an undecided flow must go.
-func (t *Table) fullOfOpen() bool { return len(t.index)-t.decided >= t.maxOpen }
+func (t *Table) fullOfOpen() bool { return t.index.flows-t.decided >= t.maxOpen }
 
 // SetMaxPackets sets the number of packets held of flows that are opened from now on.
 func (t *Table) SetMaxPackets(packets int) {
@@ -144,7 +157,7 @@ func (t *Table) limitOpen() {
 }
 
 // Find returns the flow with that key, or None.
-func (t *Table) Find(k Key) Ref { return t.index[k] }
+func (t *Table) Find(k Key) Ref { return t.index.find(t, &k, t.index.hash(&k)) }
 
 // At is the record of a flow. It stays where it is until Remove.
 func (t *Table) At(r Ref) *Record { return &t.slab[r/chunkRecords][r%chunkRecords] }
@@ -162,12 +175,12 @@ func (t *Table) Open(k Key, c *SourceClock) Ref {
 		}
 	}
 	rec := t.At(r)
-	*rec = Record{Key: k, Best: -1, sizeClass: noBlock, clock: c, LastSeen: c.now, LastChange: c.now, evictQueue: evictSinglePacket, maxPackets: uint8(t.packets.maxPackets)}
+	*rec = Record{Key: k, Best: -1, sizeClass: noBlock, clock: c, LastSeen: c.now, LastChange: c.now, maxPackets: uint8(t.packets.maxPackets)}
 	if c.Source.Reply != nil {
 		rec.ReplyTo = c.Source
 	}
-	t.index[k] = r
-	c.flows++
+	t.index.add(t.index.hash(&k), r)
+	t.join(c)
 	t.push(r, rec)
 	return r
 }
@@ -175,14 +188,14 @@ func (t *Table) Open(k Key, c *SourceClock) Ref {
 // Remove forgets a flow.
 func (t *Table) Remove(r Ref) {
 	rec := t.At(r)
-	t.remove(r, rec)
+	t.remove(rec)
 	t.packets.free(rec)
 	if rec.State == Decided {
 		t.decided--
 	}
-	rec.clock.flows--
+	t.leave(rec.clock)
 	rec.clock = nil
-	delete(t.index, rec.Key)
+	t.index.remove(t.index.hash(&rec.Key), r)
 	t.free = append(t.free, r)
 	hash := rec.Key.hash()
 	*t.removedSlot(hash) = hash
@@ -201,13 +214,33 @@ func (t *Table) removedSlot(hash uint64) *uint64 {
 	return &t.removed[i]
 }
 
+// join counts a flow of a clock, leave counts one less.
+func (t *Table) join(c *SourceClock) {
+	if c.flows++; c.flows == 1 {
+		t.clocks = append(t.clocks, c)
+	}
+}
+
+func (t *Table) leave(c *SourceClock) {
+	if c.flows--; c.flows == 0 {
+		i := slices.Index(t.clocks, c)
+		t.clocks[i] = t.clocks[len(t.clocks)-1]
+		t.clocks[len(t.clocks)-1] = nil
+		t.clocks = t.clocks[:len(t.clocks)-1]
+	}
+}
+
 // Touch notes an event of the flow from the source with clock c, now.
 func (t *Table) Touch(r Ref, c *SourceClock) {
 	rec := t.At(r)
-	t.remove(r, rec)
+	t.remove(rec)
 	if rec.clock != c {
-		rec.clock.flows--
-		c.flows++
+		if rec.State == Scoring {
+			rec.clock.scoring--
+			c.scoring++
+		}
+		t.leave(rec.clock)
+		t.join(c)
 		rec.clock = c
 		rec.MultiSource = true
 		if c.Source.Reply != nil && rec.State != Decided {
@@ -221,7 +254,7 @@ func (t *Table) Touch(r Ref, c *SourceClock) {
 // SetState moves a flow to another state. A decided flow gives up its packets.
 func (t *Table) SetState(r Ref, s State) {
 	rec := t.At(r)
-	t.remove(r, rec)
+	t.remove(rec)
 	if rec.State == Scoring {
 		rec.clock.scoring--
 	}
@@ -235,7 +268,6 @@ func (t *Table) SetState(r Ref, s State) {
 	case Decided:
 		t.packets.free(rec)
 		rec.seen = 0
-		rec.evictQueue = evictDecided
 	}
 	t.push(r, rec)
 }
@@ -254,13 +286,13 @@ func (t *Table) Slot(r Ref, index uint64) *packet.Packet {
 		return nil
 	}
 	p := t.packets.slot(rec, int(index-1))
-	rec.seen |= 1 << (index - 1)
-	if rec.evictQueue == evictSinglePacket && rec.seen&(rec.seen-1) != 0 {
-		if rec.State != Scoring {
-			t.evictQueues[evictSinglePacket].remove(t, byEviction, r)
-			t.evictQueues[evictSeveralPackets].push(t, byEviction, r)
-		}
-		rec.evictQueue = evictSeveralPackets
+	if rec.seen != 0 && rec.queue() == queueSinglePacket {
+		t.remove(rec)
+		rec.seen |= 1 << (index - 1)
+		rec.LastChange = rec.clock.now
+		t.push(r, rec)
+	} else {
+		rec.seen |= 1 << (index - 1)
 	}
 	return p
 }
@@ -293,11 +325,15 @@ func (t *Table) Packets(r Ref) []packet.Packet {
 // rest; None if every flow is in Scoring. Where there are too many undecided flows, a
 // decided one is no help.
 func (t *Table) EvictionCandidate() Ref {
-	for i := range t.evictQueues {
-		if i == int(evictDecided) && t.fullOfOpen() {
+	for q := range numQueues {
+		if q == queueDecided && t.fullOfOpen() {
 			continue
 		}
-		if r := t.evictQueues[i].head; r != None {
+		r := None
+		for _, c := range t.clocks {
+			r = t.earlier(r, c.queues[q].head)
+		}
+		if r != None {
 			return r
 		}
 	}

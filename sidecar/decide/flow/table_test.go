@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
@@ -262,6 +263,21 @@ func TestWaited(t *testing.T) {
 	}
 }
 
+// TestScoringMovesWithTheFlow: a flow whose packets come from another source while a
+// model is asked is counted there, and nobody waits for it at the first.
+func TestScoringMovesWithTheFlow(t *testing.T) {
+	table, first, second := NewTable(4, 3), live(), live()
+	r := table.Open(key(1), first)
+	table.SetState(r, Scoring)
+	table.Touch(r, second)
+	if first.Scoring() != 0 || second.Scoring() != 1 {
+		t.Errorf("%d and %d flows wait, want 0 and 1", first.Scoring(), second.Scoring())
+	}
+	if table.SetState(r, Decided); second.Scoring() != 0 {
+		t.Errorf("%d flows wait", second.Scoring())
+	}
+}
+
 func TestSpareTakesWhatIsLeastWorth(t *testing.T) {
 	table, l := NewTable(4, 3), live()
 	grown, single, decided, pending := table.Open(key(1), l), table.Open(key(2), l), table.Open(key(3), l), table.Open(key(4), l)
@@ -284,8 +300,6 @@ func TestSpareTakesWhatIsLeastWorth(t *testing.T) {
 	}
 }
 
-// TestAgainstAMap drives a table at random beside maps that say what it must
-// hold.
 // TestForgot: what was removed of late is remembered, and nothing else is.
 func TestForgot(t *testing.T) {
 	const max = 1000
@@ -314,6 +328,8 @@ func TestForgot(t *testing.T) {
 	}
 }
 
+// TestAgainstAMap drives a table at random beside maps that say what it must
+// hold.
 func TestAgainstAMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const max, want = 50, 7
@@ -379,9 +395,9 @@ func TestAgainstAMap(t *testing.T) {
 		}
 	}
 	for _, l := range lanes {
-		for _, q := range []*list{&l.needPackets, &l.decided} {
+		for _, q := range l.queues {
 			last := int64(-1)
-			for r := q.head; r != None; r = table.At(r).links[bySource].next {
+			for r := q.head; r != None; r = table.At(r).link.next {
 				if table.At(r).LastChange < last {
 					t.Fatal("a lane's list is out of order")
 				}
@@ -425,6 +441,21 @@ func TestBarrierPassesOnce(t *testing.T) {
 	}
 	if passed != 1 {
 		t.Errorf("passed %d times", passed)
+	}
+}
+
+// TestRecordsFillCacheLines: what is read together lies in one line.
+func TestRecordsFillCacheLines(t *testing.T) {
+	const line = 64
+	var r Record
+	if n := unsafe.Sizeof(r); n%line != 0 {
+		t.Errorf("a record has %d bytes", n)
+	}
+	if at := unsafe.Offsetof(r.LastSeen); at != line {
+		t.Errorf("the second line begins at %d", at)
+	}
+	if at := unsafe.Offsetof(r.First); at != 2*line {
+		t.Errorf("the third line begins at %d", at)
 	}
 }
 

@@ -41,7 +41,8 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 		s.table.Remove(r) // the IDS uses the id again
 		r = flow.None
 	}
-	if r == flow.None {
+	opened := r == flow.None
+	if opened {
 		if r = s.openFlow(clock, key, e, h, arrived); r == flow.None {
 			return
 		}
@@ -51,7 +52,9 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 		s.countUnwanted(rec, e) // a repeat does not restart the idle timeout
 		return
 	}
-	s.table.Touch(r, clock)
+	if !opened {
+		s.table.Touch(r, clock)
+	}
 	if rec.State == flow.NeedPackets {
 		s.expireIfIdle(r, e.Time, arrived)
 	}

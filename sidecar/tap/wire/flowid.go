@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
 	"math/bits"
 	"strconv"
 )
@@ -75,7 +76,7 @@ func (f FlowID) String() string { return string(f.Append(nil)) }
 
 // Hash returns a well distributed 64-bit hash of the id, the same in every process,
 // which assigns flows to shards. It does not resist ids that are chosen to collide;
-// Go's maps do.
+// SeededHash does.
 func (f FlowID) Hash() uint64 {
 	// Multiply and fold, as wyhash does. The constants are odd and random.
 	const k0, k1, k2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f
@@ -85,6 +86,11 @@ func (f FlowID) Hash() uint64 {
 		h = fold(binary.LittleEndian.Uint64(f.b[24:])^k2, h)
 	}
 	return fold(h^k0, k2)
+}
+
+// SeededHash returns a hash of the id that nobody can predict without the seed.
+func (f *FlowID) SeededHash(seed maphash.Seed) uint64 {
+	return maphash.Bytes(seed, f.b[:max(f.n, 8)]) ^ uint64(f.n)
 }
 
 func fold(a, b uint64) uint64 {

@@ -113,8 +113,8 @@ e2e-suricata8: build suricata-plugin ## run captures through Suricata 8 and the 
 COSTRUNS   ?= 5
 
 .PHONY: cost-suricata
-cost-suricata: suricata-plugin ## measure the processor time that the taps add to Suricata
-	SERVEFLOW_COST=$(COSTRUNS) go test -count=1 -v -timeout 3h -run '^TestCost$$' ./test/suricata
+cost-suricata: build suricata-plugin ## measure the processor time that the taps add to Suricata (root)
+	SERVEFLOW_COST=$(COSTRUNS) SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 3h -run '^TestCost(Live)?$$' ./test/suricata
 
 .PHONY: live-suricata7 live-suricata8
 live-suricata7: build suricata-plugin ## do harm to the sidecar beside a live Suricata 7 (root)

@@ -11,11 +11,12 @@ import (
 	"serveflow/test/engine"
 )
 
-// costTraffic writes the three captures that the cost is measured with.
-func costTraffic(t *testing.T, dir string) (mix, short, long string) {
+// costTraffic writes the three captures that the cost is measured with, the mix of so
+// many packets.
+func costTraffic(t *testing.T, dir string, packets int) (mix, short, long string) {
 	t.Helper()
 	mix, short, long = filepath.Join(dir, "mix.pcap"), filepath.Join(dir, "short.pcap"), filepath.Join(dir, "long.pcap")
-	engine.Mix(t, mix, 450_000)
+	engine.Mix(t, mix, packets)
 	// Every packet of the one is among the first ten of its flow, hardly one
 	// of the other.
 	exchanges(t, short, 40_000, 10)

@@ -139,9 +139,7 @@ func (e suricata) live(t *testing.T, f *engine.Mishap, records bool) result {
 	// the fault lasts and not all at the end.
 	args := []string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-l", dir, "--af-packet=" + engine.Watched,
 		"--set", fmt.Sprintf("af-packet.0.ring-size=%d", ringPackets)}
-	for _, timeout := range []string{"tcp.new=5", "tcp.established=5", "tcp.closed=1", "udp.new=2", "udp.established=2", "default.new=2", "default.established=2"} {
-		args = append(args, "--set", "flow-timeouts."+timeout)
-	}
+	args = append(args, shortTimeouts()...)
 	if records {
 		args = append(args, "--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
 	}

@@ -40,6 +40,16 @@ func TestLive7Plugin(t *testing.T) {
 
 func TestLive8Plugin(t *testing.T) { live(t, suricata8(t).with("plugin")) }
 
+func TestLive7PluginAutofp(t *testing.T) {
+	live(t, suricata{version: "7", command: "suricata", tap: "plugin", runmode: "autofp"})
+}
+
+func TestLive8PluginAutofp(t *testing.T) {
+	e := suricata8(t).with("plugin")
+	e.runmode = "autofp"
+	live(t, e)
+}
+
 // live: whatever happens to the sidecar, Suricata loses no packet and no record
 // of its own, and labels come again when the sidecar does.
 func live(t *testing.T, e suricata) {
@@ -142,6 +152,9 @@ func (e suricata) live(t *testing.T, f *engine.Mishap, records bool) result {
 	args = append(args, shortTimeouts()...)
 	if records {
 		args = append(args, "--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
+	}
+	if e.runmode != "" {
+		args = append(args, "--runmode", e.runmode)
 	}
 	args = append(args, e.taps(t)...)
 	cmd := exec.Command(e.command, args...)

@@ -26,6 +26,10 @@ type suricata struct {
 	events  string // what the tap sees, in the words of replay --events
 	args    []string
 	rules   string // a file of them, for a plugin
+	built   string // the plugin, if another than that of make suricata-plugin
+	env     []string
+	config  string // if another than that of this folder
+	runmode string // of a live one, if another than its own
 	faults  bool   // may be said
 }
 
@@ -130,7 +134,7 @@ var fault = regexp.MustCompile(`a fault in the script.*|failed to run script.*|n
 func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, sensor string) (eve []byte, said string) {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-r", c.Path, "-l", dir}
+	args := []string{"-c", cmp.Or(e.config, configFile(t)), "-r", c.Path, "-l", dir}
 	args = append(args, e.taps(t)...)
 	if threads == 1 {
 		args = append(args, "--runmode", "single")
@@ -141,6 +145,7 @@ func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, senso
 	}
 	cmd := exec.Command(e.command, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+socket, "SERVEFLOW_SENSOR="+sensor)
+	cmd.Env = append(cmd.Env, e.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
@@ -156,6 +161,10 @@ func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, senso
 	return eve, out.String()
 }
 
+func configFile(t *testing.T) string {
+	return filepath.Join(engine.Root(t), "test/suricata/suricata.yaml")
+}
+
 // taps are the arguments by which the engine has its tap.
 func (e suricata) taps(t *testing.T) []string {
 	t.Helper()
@@ -163,7 +172,7 @@ func (e suricata) taps(t *testing.T) []string {
 	off := []string{"--set", "outputs.1.lua.enabled=no", "-S"}
 	switch e.tap {
 	case "plugin":
-		return slices.Concat(e.args, off, []string{cmp.Or(e.rules, os.DevNull), "--set", "plugins.0=" + plugin(t)})
+		return slices.Concat(e.args, off, []string{cmp.Or(e.rules, os.DevNull), "--set", "plugins.0=" + cmp.Or(e.built, plugin(t))})
 	case "rule":
 		return slices.Concat(e.args, off, []string{rules(t, scripts), "--set", "security.lua.allow-rules=yes"})
 	case "output":

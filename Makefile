@@ -86,8 +86,8 @@ deps: ## bring libonnxruntime into build/onnxruntime
 .PHONY: packages test-packages
 packages: ## make deb and rpm for the architectures ARCHS (amd64 arm64), into build/packages
 	packaging/packages.sh
-test-packages: ## make packages and install, upgrade and remove them on a bare Debian 12 (root)
-	SERVEFLOW_PACKAGES=1 go test -count=1 -v -timeout 20m ./test/packages
+test-packages: packages ## make packages and install, upgrade and remove them on a bare Debian 12 (root)
+	SERVEFLOW_PACKAGES=$(CURDIR)/build/packages go test -count=1 -v -timeout 20m ./test/packages
 
 .PHONY: engines
 engines: ## install Suricata 7 and 8 for the end-to-end tests (Debian 12)

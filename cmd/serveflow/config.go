@@ -45,7 +45,7 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 
 func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
 	b, err := bundle.Open(name, bundle.Options{
-		Library: c.ONNX.Library, Batch: c.ONNX.Batch, NoPayload: !c.Privacy.Payload,
+		Library: c.ONNX.Library, Batch: c.ONNX.Batch, NoPayload: !c.Privacy.Payload, TrustedKeys: c.TrustedKeys,
 		Warn: func(text string) { log := openLog(c.Log); log.Warn().Str("bundle", name).Msg(text); log.Close() },
 	})
 	if err != nil {

@@ -38,6 +38,7 @@ type cli struct {
 	Doctor  doctorCmd  `cmd:"" help:"Find what is wrong between the IDS and the sidecar, and what to change."`
 	Top     topCmd     `cmd:"" help:"Watch a running sidecar: labels, stages, latencies, losses."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and its bundle, and print a summary."`
+	Bundle  bundleCmd  `cmd:"" help:"Pack, sign, verify and inspect bundles."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"aead.dev/minisign"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -38,10 +42,39 @@ func TestCommands(t *testing.T) {
 				}
 				e.Setenv(name, path)
 			}
-			return nil
+			return writeKeys(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
 	})
+}
+
+// writeKeys makes keys of minisign, as the tool of that name would: site.key, with the
+// password "correct horse", and a configuration that trusts it. $SITE and $OTHER are
+// public keys.
+func writeKeys(e *testscript.Env) error {
+	public, private, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	secret, err := minisign.EncryptKey("correct horse", private)
+	if err != nil {
+		return err
+	}
+	other, _, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	e.Setenv("SITE", publicText(public))
+	e.Setenv("OTHER", publicText(other))
+	return errors.Join(
+		os.WriteFile(filepath.Join(e.WorkDir, "site.key"), secret, 0o600),
+		os.WriteFile(filepath.Join(e.WorkDir, "trusted.toml"), fmt.Appendf(nil, "trusted_keys = [%q]\n", publicText(public)), 0o600))
+}
+
+// publicText is a key as it is written on a command line, without its comment.
+func publicText(key minisign.PublicKey) string {
+	lines := strings.Split(strings.TrimSpace(key.String()), "\n")
+	return lines[len(lines)-1]
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -45,6 +45,9 @@ type Options struct {
 	// NoPayload has the bundle's own substitute loaded in its place, if it has one:
 	// see WithoutPayload.
 	NoPayload bool
+	// TrustedKeys are public keys of minisign, one of which must have signed the
+	// manifest; none: nothing need be signed.
+	TrustedKeys []string
 	// Warn, if set, is told of what does not keep a bundle from serving.
 	Warn func(string)
 }
@@ -75,6 +78,11 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 		return nil, fmt.Errorf("no %s: not a bundle", ManifestFile)
 	} else if err != nil {
 		return nil, err
+	}
+	if len(o.TrustedKeys) > 0 {
+		if _, err := verify(fsys, text, o.TrustedKeys); err != nil {
+			return nil, err
+		}
 	}
 	m, err := parseManifest(text)
 	if err != nil {
@@ -124,6 +132,7 @@ func loadSubstitute(fsys fs.FS, m *Manifest, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	o.NoPayload = false
+	o.TrustedKeys = nil // the digest of its manifest is in the one that is signed
 	b, err := Load(sub, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", WithoutPayload, err)

@@ -301,7 +301,7 @@ func TestOpen(t *testing.T) {
 	for name, want := range map[string]string{
 		"no-such-bundle":   "name one of channel, iot-device",
 		"./no-such-folder": "name one of channel, iot-device",
-		"bundle_test.go":   "is not a directory",
+		"bundle_test.go":   "neither a directory nor an archive",
 		".":                "no manifest.toml: not a bundle",
 	} {
 		if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), want) {

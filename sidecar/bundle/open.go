@@ -13,12 +13,16 @@ import (
 	"serveflow/models"
 )
 
-// Open loads a bundle by name: an embedded one or a directory. A name without a
-// slash is looked up among the embedded ones first.
+// Open loads a bundle by name: an embedded one, a directory, or an archive that Pack
+// has made. A name without a slash is looked up among the embedded ones first. Those
+// are trusted as the program is.
 func Open(name string, o Options) (*Bundle, error) {
-	fsys, err := find(name)
+	fsys, shipped, err := find(name)
 	if err != nil {
 		return nil, err
+	}
+	if shipped {
+		o.TrustedKeys = nil
 	}
 	b, err := Load(fsys, o)
 	if err != nil {
@@ -27,22 +31,50 @@ func Open(name string, o Options) (*Bundle, error) {
 	return b, nil
 }
 
-func find(name string) (fs.FS, error) {
+// Find returns the files of a bundle by the name that Open takes.
+func Find(name string) (fs.FS, error) {
+	fsys, _, err := find(name)
+	return fsys, err
+}
+
+// ReadManifest returns the manifest of a bundle by the name that Open takes, and its
+// text. The files are not looked at.
+func ReadManifest(name string) (*Manifest, []byte, error) {
+	fsys, err := Find(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := read(fsys, ManifestFile, maxManifest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bundle %s: %w", name, err)
+	}
+	m, err := parseManifest(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bundle %s: %s: %w", name, ManifestFile, err)
+	}
+	return m, text, nil
+}
+
+// find also returns whether the bundle comes with the program.
+func find(name string) (fsys fs.FS, shipped bool, err error) {
 	if !strings.ContainsRune(name, '/') {
 		if fsys, err := models.Open(name); err == nil {
-			return fsys, nil
+			return fsys, true, nil
 		}
 	}
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no bundle %q: name one of %s, or a directory with a %s", name, strings.Join(models.Names(), ", "), ManifestFile)
+		return nil, false, fmt.Errorf("no bundle %q: name one of %s, or a directory with a %s", name, strings.Join(models.Names(), ", "), ManifestFile)
 	case err != nil:
-		return nil, err
-	case !info.IsDir():
-		return nil, fmt.Errorf("bundle %s is not a directory", name)
+		return nil, false, err
+	case info.IsDir():
+		return folder{os.DirFS(name), name}, false, nil
 	}
-	return folder{os.DirFS(name), name}, nil
+	if fsys, err = openArchive(name); err != nil {
+		return nil, false, fmt.Errorf("bundle %s: %w", name, err)
+	}
+	return fsys, false, nil
 }
 
 // folder is a directory in which opening a file never blocks, as opening a FIFO

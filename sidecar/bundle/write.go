@@ -103,6 +103,9 @@ func clear(dir string, stay map[string]string) error {
 		return fmt.Errorf("%s in %s: %w", ManifestFile, dir, err)
 	}
 	errs := []error{os.Remove(filepath.Join(dir, ManifestFile))}
+	if err := os.Remove(filepath.Join(dir, SignatureFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err) // it would be that of another manifest
+	}
 	for name := range old.Files {
 		if _, ok := stay[name]; !ok && filepath.IsLocal(name) {
 			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -26,17 +26,20 @@ import (
 
 // Config is the configuration of "serveflow run".
 type Config struct {
-	// Bundle names an embedded bundle, or a directory that holds one.
-	Bundle    string
-	Listen    Listen
-	Flow      Flow
-	Limits    Limits
-	Labels    Labels
-	EVE       EVE
-	Privacy   Privacy
-	Telemetry Telemetry
-	Log       Log
-	ONNX      ONNX
+	// Bundle names an embedded bundle, or a directory or an archive that holds one.
+	Bundle string
+	// TrustedKeys are public keys of minisign. With any, a bundle that is not
+	// embedded must be signed by one of them.
+	TrustedKeys []string
+	Listen      Listen
+	Flow        Flow
+	Limits      Limits
+	Labels      Labels
+	EVE         EVE
+	Privacy     Privacy
+	Telemetry   Telemetry
+	Log         Log
+	ONNX        ONNX
 }
 
 // Listen is the Unix socket that taps connect to.

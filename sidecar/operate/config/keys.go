@@ -9,7 +9,8 @@ type setter func(v any) error
 // keys returns every key of the file with the field of c it sets.
 func (c *Config) keys() map[string]setter {
 	return map[string]setter{
-		"bundle": text(&c.Bundle),
+		"bundle":       text(&c.Bundle),
+		"trusted_keys": texts(&c.TrustedKeys),
 
 		"listen.socket":          text(&c.Listen.Socket),
 		"listen.mode":            mode(&c.Listen.Mode),

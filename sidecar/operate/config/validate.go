@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,7 +37,10 @@ func (c *Config) Validate() error {
 func (c *Config) mistakes() []*KeyError {
 	var ck checker
 	ck.text("bundle", c.Bundle, c.Bundle != "" && printable(c.Bundle),
-		"want the name of an embedded bundle or a directory")
+		"want the name of an embedded bundle, or the path of a directory or archive")
+	for _, key := range c.TrustedKeys {
+		ck.text("trusted_keys", key, isKey(key), "want public keys of minisign, which begin with RW and have 56 characters")
+	}
 
 	l := &c.Listen
 	ck.text("listen.socket", l.Socket, isSocket(l.Socket), wantSocket)
@@ -93,6 +97,13 @@ func (c *Config) mistakes() []*KeyError {
 			fmt.Sprintf("want at most onnx.queue, which is %d", c.ONNX.Queue))
 	}
 	return ck.errs
+}
+
+// isKey says whether a text has the form of minisign's public keys: in base64, the
+// algorithm "Ed", 8 bytes of a number and 32 of a key.
+func isKey(text string) bool {
+	key, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(key) == 2+8+32 && string(key[:2]) == "Ed"
 }
 
 // isSocket reports whether a socket can have the path.

@@ -104,6 +104,27 @@ func uids(to *[]uint32) setter {
 	}
 }
 
+var errTexts = errors.New(`want a list of texts, such as ["a", "b"]`)
+
+func texts(to *[]string) setter {
+	return func(v any) error {
+		list, ok := v.([]any)
+		if !ok {
+			return errTexts
+		}
+		var all []string
+		for _, e := range list {
+			s, ok := e.(string)
+			if !ok {
+				return errTexts
+			}
+			all = append(all, s)
+		}
+		*to = all
+		return nil
+	}
+}
+
 func size(to *int64) setter {
 	return func(v any) error {
 		n, ok := v.(int64)

@@ -157,6 +157,10 @@ func checkServeflow(t *testing.T, c command) {
 	}
 	sub := c.args[1]
 	out, err := exec.Command(serveflow, sub, "--help").CombinedOutput()
+	if len(c.args) > 2 && strings.Contains(string(out), "Usage: serveflow "+sub+" <command>") {
+		out, err = exec.Command(serveflow, sub, c.args[2], "--help").CombinedOutput()
+		sub += " " + c.args[2]
+	}
 	if err != nil {
 		t.Errorf("%s:%d: serveflow %s --help: %v\n%s", c.page, c.line, sub, err, out)
 		return

@@ -14,7 +14,6 @@ import (
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/drift"
-	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 )
@@ -164,12 +163,13 @@ func (b *Bundle) Packets() int {
 // PayloadBytes is the number of payload bytes of a packet that the bundle uses, 0
 // if it uses none.
 func (b *Bundle) PayloadBytes() int {
+	n := 0
 	for _, c := range []*cascade.Cascade{b.Packet, b.Meta} {
-		if c != nil && c.NeedsPayload() {
-			return packet.HelloBytes
+		if c != nil {
+			n = max(n, c.PayloadBytes())
 		}
 	}
-	return 0
+	return n
 }
 
 // SlowOnly is the same bundle with the last stage of each cascade alone, which

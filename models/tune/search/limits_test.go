@@ -98,8 +98,28 @@ func TestUncover(t *testing.T) {
 	}
 }
 
-// TestAfford has ordinary flows that look like tunnels.
-func TestAfford(t *testing.T) {
+// TestWithhold has a tunnel that an early stage is sure of.
+func TestWithhold(t *testing.T) {
+	c := newCrowd()
+	for range 100 {
+		c.add(10, web, web, .9, 0)
+		c.add(1, tunnel, tunnel, .9, 0)
+	}
+	e, open := c.stage()
+	e.withhold()
+	e.close(open)
+	if got := e.thresholds(); got[tunnel] != Never || got[web] == Never {
+		t.Errorf("thresholds %v: the alarm is for the last stage, and it alone", got)
+	}
+	for i, f := range c.Flows {
+		if open[i] != (f.Class == tunnel) {
+			t.Fatalf("flow %d of class %d: open is %v", i, f.Class, open[i])
+		}
+	}
+}
+
+// TestLedger has ordinary flows that look like tunnels.
+func TestLedger(t *testing.T) {
 	c := newCrowd()
 	for i := range 100 {
 		c.add(10, web, web, .9, 0)
@@ -108,31 +128,29 @@ func TestAfford(t *testing.T) {
 			c.add(1, other, tunnel, .5+float32(i)/100, 0)
 		}
 	}
+	e, _ := c.stage()
 	for _, test := range []struct {
-		share     float64
-		low, high float32
-	}{{.01, .4, .5}, {.0011, .52, .53}, {0, .53, .9}} {
-		e, open := c.stage()
+		share float64
+		want  int // 100 tunnels, then ordinary flows from .53 down
+	}{{.01, 104}, {.0011, 101}, {0, 100}} {
 		l := c.newLedger(slices.Repeat([]float64{1}, len(c.Flows)))
-		e.afford(l, test.share)
-		e.close(open, l)
-		if got := e.thresholds()[tunnel]; !(got > test.low && got <= test.high) {
-			t.Errorf("budget %v: threshold %v, want above %v and at most %v", test.share, got, test.low, test.high)
+		n := l.within(e.reached[tunnel], tunnel, test.share)
+		if n != test.want {
+			t.Errorf("budget %v: %d flows, want %d", test.share, n, test.want)
+		}
+		for _, i := range e.reached[tunnel][:n] {
+			l.note(tunnel, int(i))
 		}
 		if !l.kept(tunnel, test.share) {
 			t.Errorf("budget %v: %v of %v are spent", test.share, l.flows[tunnel], l.ordinary)
 		}
-		// Of what is spent nothing is left to the next stage.
 		if l.flows[tunnel]++; test.share < .01 && l.kept(tunnel, test.share) {
 			t.Errorf("budget %v: one more is within it", test.share)
 		}
 	}
 	// One session of its own with one false flow weighs more than its flow.
-	e, _ := c.stage()
-	votes := c.votes()
-	e.afford(c.newLedger(votes), .0011)
-	if got := e.thresholds()[tunnel]; got <= .53 {
-		t.Errorf("threshold %v: a session of one flow is one of ten", got)
+	if n := c.newLedger(c.votes()).within(e.reached[tunnel], tunnel, .0011); n != 100 {
+		t.Errorf("%d flows: a session of one flow is one of ten", n)
 	}
 }
 

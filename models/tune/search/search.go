@@ -129,15 +129,13 @@ func All(s *Set, singles []Single, o Options) []Option {
 	for n, row := range rows {
 		for _, level := range levels {
 			open := slices.Repeat([]bool{true}, len(s.Flows))
-			spent := s.newLedger(votes)
 			var c Cascade
-			for k, m := range row {
+			for _, m := range row {
 				e := s.newStage(m, o.Candidates[m].Packets, ranked[m], strange[m], open)
 				e.err(level*o.Target, weight)
 				e.uncover(o.Limits.Cover)
-				// Each stage may spend as much as the others, and what they left.
-				e.afford(spent, o.Limits.Budget*float64(k+1)/float64(len(row)+1))
-				e.close(open, spent)
+				e.withhold()
+				e.close(open)
 				c = append(c, Stage{m, e.thresholds(), strange[m]})
 			}
 			l := s.newLast(&o, c, singles[o.Slow], slow, votes)

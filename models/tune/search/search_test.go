@@ -104,7 +104,7 @@ func TestReliability(t *testing.T) {
 func (s *Set) believe(strange []float32, level float64, open []bool) []float32 {
 	e := s.newStage(0, 1, s.rank(0), strange, open)
 	e.err(level, s.weights())
-	e.close(open, s.newLedger(s.votes()))
+	e.close(open)
 	return e.thresholds()
 }
 

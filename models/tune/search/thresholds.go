@@ -140,22 +140,21 @@ func (e *stage) uncover(share float64) {
 	}
 }
 
-// afford leaves flows to the next stage until no alarm is given falsely more often
-// than a share of the ordinary flows, with what stages before have spent.
-func (e *stage) afford(l *ledger, share float64) {
+// withhold leaves the flows of alarms to the last stage: more packets cost an alarm
+// some milliseconds, and a false one an analyst's time.
+func (e *stage) withhold() {
 	for class := range e.reached {
 		if e.set.role(class) == Alarm {
-			e.atMost(class, l.within(e.reached[class][:e.taken[class]], class, share))
+			e.atMost(class, 0)
 		}
 	}
 }
 
-// close closes the flows that are taken, and notes the false alarms among them.
-func (e *stage) close(open []bool, l *ledger) {
+// close closes the flows that are taken.
+func (e *stage) close(open []bool) {
 	for class, n := range e.taken {
 		for _, i := range e.reached[class][:n] {
 			open[i] = false
-			l.note(class, int(i))
 		}
 	}
 }

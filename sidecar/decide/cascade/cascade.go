@@ -102,9 +102,13 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 	return &Cascade{Labels: labels, Stages: stages}, nil
 }
 
-// NeedsPayload reports whether a stage uses bytes of payload.
-func (c *Cascade) NeedsPayload() bool {
-	return slices.ContainsFunc(c.Stages, func(s Stage) bool { return s.Plan.NeedsPayload() })
+// PayloadBytes is how many of a payload's first bytes the stages use; 0: none.
+func (c *Cascade) PayloadBytes() int {
+	n := 0
+	for _, s := range c.Stages {
+		n = max(n, s.Plan.PayloadBytes())
+	}
+	return n
 }
 
 // Packets is the number of packets that the cascade may need of a flow.

@@ -104,6 +104,6 @@
 //     p3_payload, p3_gap, first3_*, s2_*, proto, resp_port and icmp_type
 //     ([Plan.NeedsHeaders]).
 //   - What payload bytes would tell, where the tap sends none
-//     ([Plan.NeedsPayload]).
+//     ([Plan.PayloadBytes]).
 //   - What masks hide ([Mask]): those bits tell the capture, not the class.
 package feature

@@ -23,7 +23,7 @@ type Plan struct {
 	flow         []cell
 	packets      []packetPlan
 	shapes       [][]cell // by packet with payload
-	needsPayload bool
+	payloadBytes int
 	options      [headers]optionSet
 }
 
@@ -88,7 +88,7 @@ func (p *Plan) add(c column, at int32) {
 			p.shapes = append(p.shapes, nil)
 		}
 		p.shapes[c.packet-1] = append(p.shapes[c.packet-1], cell{c.index, at})
-		p.needsPayload = p.needsPayload || c.index >= shapeFirst
+		p.payloadBytes = max(p.payloadBytes, payloadBytes(c.index))
 		return
 	}
 	for len(p.packets) < c.packet {
@@ -159,8 +159,19 @@ func (p *Plan) Width() int { return len(p.blank) }
 // shapes, which use all packets that Encode gets.
 func (p *Plan) Packets() int { return max(len(p.packets), min(len(p.shapes), 1)) }
 
-// NeedsPayload reports whether a column depends on payload bytes.
-func (p *Plan) NeedsPayload() bool { return p.needsPayload }
+// PayloadBytes is how many of a payload's first bytes the columns are made of; 0: none.
+func (p *Plan) PayloadBytes() int { return p.payloadBytes }
+
+// payloadBytes is how many of a payload's first bytes a column of its shape needs.
+func payloadBytes(shape int) int {
+	switch shape {
+	case shapeAt, shapeDir, shapeSize, shapeGap:
+		return 0
+	case shapeSuites, shapeExtensions, shapeServerName, shapeProtocol:
+		return packet.HelloBytes
+	}
+	return packet.ShapeBytes
+}
 
 // NeedsHeaders reports whether a column depends on headers, which a headerless tap
 // does not send.

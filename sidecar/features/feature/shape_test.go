@@ -56,7 +56,7 @@ func TestShapesBesideEachOther(t *testing.T) {
 		}
 	}
 	p, err := Compile([]string{"s2_same"}, 0)
-	if err != nil || !p.NeedsPayload() {
+	if err != nil || p.PayloadBytes() != packet.ShapeBytes {
 		t.Error("what a payload begins with needs none", err)
 	}
 }
@@ -70,11 +70,14 @@ func TestShapesOfFirstPackets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Packets() != 1 || p.NeedsPayload() || p.NeedsHeaders() {
-		t.Errorf("%d packets, payload %v, headers %v", p.Packets(), p.NeedsPayload(), p.NeedsHeaders())
+	if p.Packets() != 1 || p.PayloadBytes() != 0 || p.NeedsHeaders() {
+		t.Errorf("%d packets, payload %v, headers %v", p.Packets(), p.PayloadBytes(), p.NeedsHeaders())
 	}
-	if p, err = Compile([]string{"s1_byte1"}, 0); err != nil || !p.NeedsPayload() {
+	if p, err = Compile([]string{"s1_byte1"}, 0); err != nil || p.PayloadBytes() != packet.ShapeBytes {
 		t.Error("a byte of the payload needs none", err)
+	}
+	if p, err = Compile([]string{"s1_byte1", "s2_tls_name"}, 0); err != nil || p.PayloadBytes() != packet.HelloBytes {
+		t.Error("a server's name is looked for in as few bytes", err)
 	}
 	if _, err = Compile([]string{"s7_at"}, 0); err == nil {
 		t.Error("there is a seventh packet with payload")

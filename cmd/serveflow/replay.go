@@ -25,7 +25,7 @@ type replayCmd struct {
 	Bundle          string       `xor:"sidecar" placeholder:"NAME|DIR" help:"Start a private sidecar with this bundle instead."`
 	Events          string       `enum:"packet,meta" default:"packet" help:"Events that the tap sends: packet (with headers) or meta (headerless)."`
 	Payload         bool         `default:"true" negatable:"" help:"Let the bundle use the first bytes of payload."`
-	Flows           replay.Rules `enum:"zeek,suricata" default:"zeek" help:"Flow rules and default timeouts of zeek or suricata."`
+	Flows           replay.Rules `enum:"zeek,suricata,suricata8" default:"zeek" help:"Flow rules and default timeouts of zeek, suricata (7) or suricata8."`
 	Live            bool         `help:"Act as a live tap: timeouts run on the wall clock, and a lost connection is reopened."`
 	Speed           speed        `default:"max" help:"max, real, or a factor such as 2x."`
 	VerifyChecksums bool         `help:"Skip packets with bad checksums. Captures on the sending host have many, because of checksum offload."`

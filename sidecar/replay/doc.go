@@ -51,20 +51,23 @@
 //   - A SYN that is not a retransmission of the flow's own first packet, or
 //     that comes when an end has closed, begins a new flow: the old one ends.
 //
-// With the rules of Suricata 7 and the times of its suricata.yaml, which 8 has too:
+// With the rules of Suricata and the times of its suricata.yaml:
 //
 //   - Flows of two VLANs are two, and so are those in a tunnel and outside; ESP is
-//     a flow for each SPI. Of other protocols than TCP, UDP, ICMP, SCTP, ESP, IP in
-//     IP and 6in4 there is no flow.
-//   - Times are compared in whole seconds, and by the flow's own packets where the
-//     clock steps back.
+//     a flow for each SPI. Of other protocols than TCP, UDP, ICMP, SCTP, ESP, 6in4
+//     and, to 8, IP in IP there is no flow.
+//   - Suricata 7 compares times in whole seconds: a flow is over when the second is
+//     later than that of its last packet by more than its time. 8 compares them
+//     exactly: a flow is over when its time has passed. Both go by the flow's own
+//     packets where the clock steps back.
 //   - A TCP flow ends after 60 s without packets before its handshake is over
 //     and after it was closed, else after 10 minutes; others after 30 s while
 //     one end alone was heard, else after 5 minutes.
 //   - A SYN begins a new flow only if the old one was closed by a FIN from both
 //     ends or by a RST, or if its handshake was missed. Otherwise, and if it has
 //     the number of the flow's own SYN, it belongs to the flow.
-//   - A tunnel of IP in IP or 6in4 is a flow, beside the flows inside.
+//   - A tunnel of 6in4, to 8 also of any other IP in IP, is a flow, beside the flows
+//     inside. 7 does not open IPv4 in IPv4.
 //
 // Flows are numbered 1, 2, 3… in order of their first packet. The same capture
 // always gives the same events.

@@ -28,7 +28,7 @@ func FuzzCapture(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		flows := NewFlows(s, Options{IgnoreChecksums: len(b)%2 == 0, Rules: Rules(len(b) / 2 % 2)})
+		flows := NewFlows(s, Options{IgnoreChecksums: len(b)%2 == 0, Rules: Rules(len(b) / 2 % 3)})
 		open := map[uint64]uint64{}
 		var ev Event
 		for flows.Next(&ev) == nil {

@@ -21,7 +21,7 @@ type flowKey struct {
 func (r Rules) key(l *layer) (key flowKey, reverse bool) {
 	h := &l.headers
 	key.Tuple, reverse = bothWays(h.Tuple)
-	if r == Suricata {
+	if r != Zeek {
 		key.vlan, key.depth = h.VLAN, l.depth
 		if spi := l.frame[h.TransOff:]; h.Tuple.Proto == protoESP && len(spi) >= 4 {
 			key.SrcPort, key.DstPort = binary.BigEndian.Uint16(spi), binary.BigEndian.Uint16(spi[2:])

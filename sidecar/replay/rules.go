@@ -12,33 +12,35 @@ type Rules uint8
 
 // The rules there are.
 const (
-	Zeek Rules = iota
-	Suricata
+	Zeek     Rules = iota
+	Suricata       // 7
+	Suricata8
 )
 
 // String returns the name in lower case.
-func (r Rules) String() string { return [...]string{"zeek", "suricata"}[r] }
+func (r Rules) String() string { return [...]string{"zeek", "suricata", "suricata8"}[r] }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *Rules) UnmarshalText(text []byte) error {
-	for _, *r = range []Rules{Zeek, Suricata} {
+	for _, *r = range []Rules{Zeek, Suricata, Suricata8} {
 		if r.String() == string(text) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q: use zeek or suricata", text)
+	return fmt.Errorf("%q: use zeek, suricata or suricata8", text)
 }
 
 // lists returns where open flows wait to end: after Zeek's default times, or
 // those of the suricata.yaml that comes with Suricata.
 func (r Rules) lists() lists {
-	if r == Suricata {
+	if r != Zeek {
+		whole := r == Suricata
 		return lists{
-			attempts: waiting{after: 60 * second, whole: true},
-			tcp:      waiting{after: 600 * second, whole: true},
-			closing:  waiting{after: 60 * second, whole: true},
-			single:   waiting{after: 30 * second, whole: true},
-			other:    waiting{after: 300 * second, whole: true},
+			attempts: waiting{after: 60 * second, whole: whole},
+			tcp:      waiting{after: 600 * second, whole: whole},
+			closing:  waiting{after: 60 * second, whole: whole},
+			single:   waiting{after: 30 * second, whole: whole},
+			other:    waiting{after: 300 * second, whole: whole},
 		}
 	}
 	return lists{
@@ -68,13 +70,19 @@ func (r Rules) lookup(fl *flow) bool {
 // quiet says whether a flow is over by the time of its own packets alone, which
 // counts for Suricata where a capture's clock steps back.
 func (r Rules) quiet(fl *flow, now int64) bool {
-	return r == Suricata && now/second > fl.last/second+fl.list.after/second
+	switch r {
+	case Suricata:
+		return now/second > fl.last/second+fl.list.after/second
+	case Suricata8:
+		return now >= fl.last+fl.list.after
+	}
+	return false
 }
 
 // opened says whether a TCP flow waits as one that the responder has answered,
 // or, to Suricata, as one of a whole handshake.
 func (r Rules) opened(fl *flow) bool {
-	if r == Suricata {
+	if r != Zeek {
 		return fl.tcp.shook == handshaken
 	}
 	return fl.tcp.opened
@@ -83,7 +91,7 @@ func (r Rules) opened(fl *flow) bool {
 // closed says whether TCP has ended the flow.
 func (r Rules) closed(fl *flow) bool {
 	t := &fl.tcp
-	if r == Suricata {
+	if r != Zeek {
 		return t.shook != 0 && (t.rst || t.broken || t.fin[0] && t.fin[1])
 	}
 	return t.rst || t.fin[0] && t.fin[1] || t.alone
@@ -93,7 +101,7 @@ func (r Rules) closed(fl *flow) bool {
 // has the number of the flow's own.
 func (r Rules) reused(fl *flow, same bool) bool {
 	t := &fl.tcp
-	if r == Suricata {
+	if r != Zeek {
 		// Of a flow from mid-stream it knows no session that might go on.
 		return t.shook == 0 || r.closed(fl) && !same
 	}
@@ -108,8 +116,10 @@ func (r Rules) flow(l *layer, outer bool) bool {
 		return !outer || proto == packet.UDP
 	}
 	switch proto {
-	case packet.TCP, packet.UDP, packet.SCTP, protoESP, protoIPv4, protoIPv6:
+	case packet.TCP, packet.UDP, packet.SCTP, protoESP:
 		return true
+	case protoIPv4, protoIPv6:
+		return r == Suricata8 || proto == protoIPv6 && version == 4
 	case packet.ICMP:
 		return version == 4
 	case packet.ICMPv6:

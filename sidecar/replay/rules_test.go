@@ -84,6 +84,40 @@ func TestSuricata(t *testing.T) {
 	}
 }
 
+// TestSuricata8: what 8 counts otherwise than 7.
+func TestSuricata8(t *testing.T) {
+	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
+	inside := tunnelled(t, protoIPv4, ask[14:])
+	for _, c := range []struct {
+		name         string
+		frames       []at
+		seven, eight string
+	}{
+		{"UDP of one end, exactly its time", []at{{.5, ask}, {30.5, ask}},
+			"1o1/0 1o2/0 1end@30.5:capture_over", "1o1/0 1end@30.5:quiet 2o1/0 2end@30.5:capture_over"},
+		{"a little less", []at{{.5, ask}, {30.499999, ask}},
+			"1o1/0 1o2/0 1end@30.499999:capture_over", "1o1/0 1o2/0 1end@30.499999:capture_over"},
+		{"the second is later, the time is not", []at{{.9, ask}, {31.1, ask}},
+			"1o1/0 1end@31:quiet 2o1/0 2end@31.1:capture_over", "1o1/0 1end@30.9:quiet 2o1/0 2end@31.1:capture_over"},
+		{"both ends", []at{{.5, ask}, {.6, answer}, {300.65, ask}},
+			"1o1/0 1r1/1 1o2/1 1end@300.65:capture_over", "1o1/0 1r1/1 1end@300.6:quiet 2o1/0 2end@300.65:capture_over"},
+		{"a clock that steps back", []at{{100, ask}, {40, answer}, {71, answer}},
+			"1o1/0 1r1/1 1r1/2 1end@100:capture_over", "1o1/0 1r1/1 1r1/2 1end@100:capture_over"},
+		{"IPv4 in IPv4", []at{{0, inside}}, "", "1o1/0 2o1/0 1end@0:capture_over 2end@0:capture_over"},
+	} {
+		for rules, want := range map[Rules]string{Suricata: c.seven, Suricata8: c.eight} {
+			l := &list{}
+			for _, f := range c.frames {
+				l.add(f.second, f.frame)
+			}
+			if got := summary(t, NewFlows(l, Options{Rules: rules})); !slices.Equal(got, strings.Fields(want)) {
+				t.Errorf("%s, %v: events\n got %s\nwant %s", c.name, rules, strings.Join(got, " "), want)
+			}
+		}
+	}
+}
+
 // inVLAN puts a tag into an Ethernet frame.
 func inVLAN(id byte, frame []byte) []byte {
 	return slices.Concat(frame[:12], []byte{0x81, 0, 0, id}, frame[12:])

@@ -38,6 +38,9 @@ func (l *layer) open(inner *layer, rules Rules) bool {
 	off, link := 0, packet.RawIP
 	switch h.Tuple.Proto {
 	case protoIPv4, protoIPv6:
+		if rules == Suricata && h.Tuple.Proto == protoIPv4 && h.Tuple.Version == 4 {
+			return false // 7 does not decode it
+		}
 	case protoGRE:
 		off, link = gre(payload)
 	case packet.UDP:

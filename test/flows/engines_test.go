@@ -13,13 +13,16 @@ import (
 	"time"
 )
 
-// suricata runs Suricata with the suricata.yaml that it comes with, without rules
+// suricata8 runs the one that "make engines" has brought.
+const suricata8 = "../../build/suricata8.sh"
+
+// suricata runs Suricata with the suricata.yaml that 7 comes with, without rules
 // and checksums, and returns the flows of TCP and UDP in its EVE log.
-func suricata(ctx context.Context, dir, path string) (flows, error) {
+func suricata(ctx context.Context, command, dir, path string) (flows, error) {
 	// Where it cannot read a capture it waits for more for ever.
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	c := exec.CommandContext(ctx, "suricata", "-c", "/etc/suricata/suricata.yaml", "-S", "/dev/null", "-k", "none",
+	c := exec.CommandContext(ctx, command, "-c", "/etc/suricata/suricata.yaml", "-S", "/dev/null", "-k", "none",
 		"-r", path, "-l", dir, "--runmode", "single")
 	if out, err := c.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%v: %s", err, last(out))
@@ -48,8 +51,8 @@ func suricata(ctx context.Context, dir, path string) (flows, error) {
 
 // zeek runs Zeek with its default scripts, without checksums, and returns the
 // connections of TCP and UDP in its conn.log.
-func zeek(ctx context.Context, dir, path string) (flows, error) {
-	c := exec.CommandContext(ctx, "zeek", "-C", "-r", path, "LogAscii::use_json=T")
+func zeek(ctx context.Context, command, dir, path string) (flows, error) {
+	c := exec.CommandContext(ctx, command, "-C", "-r", path, "LogAscii::use_json=T")
 	c.Dir = dir
 	if out, err := c.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%v: %s", err, last(out))

@@ -49,20 +49,20 @@ func (f flows) common(other flows) (n int) {
 
 func TestSuricata(t *testing.T) { compare(t, "suricata", replay.Suricata, suricata) }
 
+func TestSuricata8(t *testing.T) { compare(t, suricata8, replay.Suricata8, suricata) }
+
 func TestZeek(t *testing.T) { compare(t, "zeek", replay.Zeek, zeek) }
 
 // compare holds replay's flows against those of an engine: at least 99 % are to be
 // the same.
-func compare(t *testing.T, command string, rules replay.Rules, run func(ctx context.Context, dir, path string) (flows, error)) {
+func compare(t *testing.T, command string, rules replay.Rules, run func(ctx context.Context, command, dir, path string) (flows, error)) {
 	list, step := captures(t)
-	if _, err := exec.LookPath(command); err != nil {
-		t.Skipf("no %s on PATH", command)
-	}
+	command = program(t, command)
 	theirs, ours, same, equal, read := 0, 0, 0, 0, 0
 	for i := 0; i < len(list); i += step {
 		path := plain(t, list[i])
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		engine, err := run(ctx, t.TempDir(), path)
+		engine, err := run(ctx, command, t.TempDir(), path)
 		cancel()
 		os.Remove(path)
 		if err != nil {
@@ -83,6 +83,19 @@ func compare(t *testing.T, command string, rules replay.Rules, run func(ctx cont
 	if read == 0 || same*100 < max(theirs, ours)*99 {
 		t.Errorf("fewer than 99 %% of the flows are those of %s", command)
 	}
+}
+
+// program is the path of an engine; the test is skipped without it.
+func program(t *testing.T, command string) string {
+	t.Helper()
+	path, err := exec.LookPath(command)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		t.Skipf("no %s", command)
+	}
+	return path
 }
 
 // captures are those of the data folder and of the cases beside it; step: every how

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"serveflow/sidecar/decompress"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/zeeklog"
@@ -43,11 +44,11 @@ type columns struct {
 }
 
 func (r *reading) list(in io.Reader) error {
-	plain, done, err := jsonl.Decompress(in)
+	plain, err := decompress.New(in)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer plain.Close()
 	list := csv.NewReader(plain)
 	list.ReuseRecord = true
 	header, err := list.Read()

@@ -8,18 +8,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"serveflow/sidecar/decompress"
 )
 
 // Source reads the packets of one capture: pcap (microseconds or nanoseconds,
-// either byte order) or pcapng, as it is or packed with gzip or zstd. Which of
-// them is told by the first bytes, not by a name.
+// either byte order) or pcapng, optionally compressed with gzip or zstd. The format is
+// recognised by the first bytes, not by the name.
 //
-// Captures are not trusted: a Source holds one record of at most MaxRecord
-// bytes, 64 MiB of zstd window and a bounded list of pcapng interfaces,
-// whatever the file says.
+// Captures are not trusted: a Source uses memory for one record of at most MaxRecord
+// bytes, the decompressor and a bounded list of pcapng interfaces, whatever the file
+// says.
 type Source struct {
 	in     *input
 	format interface{ next(*input, *Record) error }
@@ -74,40 +72,14 @@ func NewSource(r io.Reader, name string) (*Source, error) {
 	return s, nil
 }
 
-// Magic numbers, as the first four bytes read little-endian.
-const (
-	magicGzip     = 0x00088b1f // RFC 1952, method deflate; flags follow
-	magicGzipMask = 0x00ffffff
-	magicZstd     = 0xfd2fb528 // RFC 8878
-)
-
-const maxZstdWindow = 64 << 20
-
 func (s *Source) open(r io.Reader) error {
-	packed := bufio.NewReaderSize(r, 64<<10)
-	magic, err := peekMagic(packed)
+	plain, err := decompress.New(r)
 	if err != nil {
 		return err
 	}
-	r = packed
-	switch {
-	case magic == magicZstd:
-		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
-		if err != nil {
-			return fmt.Errorf("zstd: %w", err)
-		}
-		s.closer, s.packed = append(s.closer, func() error { z.Close(); return nil }), true
-		r = z
-	case magic&magicGzipMask == magicGzip:
-		z, err := gzip.NewReader(packed)
-		if err != nil {
-			return fmt.Errorf("gzip: %w", err)
-		}
-		s.closer, s.packed = append(s.closer, z.Close), true
-		r = z
-	}
-	s.in = newInput(r)
+	s.closer = append(s.closer, func() error { plain.Close(); return nil })
+	s.packed = plain.Compressed
+	s.in = newInput(plain)
 	switch magic, err := peekMagic(s.in.r); {
 	case err != nil:
 		return err

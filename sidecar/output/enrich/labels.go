@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"serveflow/sidecar/decompress"
 	"serveflow/sidecar/output/jsonl"
 )
 
@@ -58,11 +59,11 @@ func (l *Labels) Broken() int64 { return l.broken }
 // community_id, score, margin, stage, packets, latency_us, model and reason.
 // Without the first two a line is no decision; the others may be missing.
 func Load(r io.Reader) (*Labels, error) {
-	plain, done, err := jsonl.Decompress(r)
+	plain, err := decompress.New(r)
 	if err != nil {
 		return nil, fmt.Errorf("read labels: %w", err)
 	}
-	defer done()
+	defer plain.Close()
 	l := &Labels{seed: maphash.MakeSeed()}
 	shared := map[string]uint32{}
 	in := jsonl.NewReader(plain)

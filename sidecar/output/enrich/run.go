@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"serveflow/sidecar/decompress"
 	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/zeeklog"
 )
@@ -30,11 +31,11 @@ func (s Stats) String() string {
 // Enrich copies the log in to out with the decisions added. The first line
 // determines the format. After an error the counters show how far it came.
 func (l *Labels) Enrich(in io.Reader, out io.Writer) (Stats, error) {
-	plain, done, err := jsonl.Decompress(in)
+	plain, err := decompress.New(in)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read log: %w", err)
 	}
-	defer done()
+	defer plain.Close()
 	e := enricher{labels: l, out: bufio.NewWriterSize(out, 256<<10), table: newTable()}
 	if err := e.copy(jsonl.NewReader(plain)); err != nil {
 		e.out.Flush() // what was done so far; the first error is the one that counts

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"serveflow/sidecar/decompress"
 	"serveflow/sidecar/output/jsonl"
 )
 
@@ -34,12 +35,12 @@ type Reader struct {
 
 // NewReader returns a reader of the named fields of a log.
 func NewReader(r io.Reader, fields ...string) (*Reader, error) {
-	plain, done, err := jsonl.Decompress(r)
+	plain, err := decompress.New(r)
 	if err != nil {
 		return nil, err
 	}
 	return &Reader{
-		lines: jsonl.NewReader(plain), done: done, header: NewHeader(),
+		lines: jsonl.NewReader(plain), done: plain.Close, header: NewHeader(),
 		fields: fields, at: slices.Repeat([]int{-1}, len(fields)), values: make([][]byte, len(fields)),
 	}, nil
 }

@@ -57,11 +57,11 @@ evaluation: ## print the shipped bundles' figures on networks that nobody traine
 	go test -count=1 -v -run '^TestForeign$$' ./test -foreign
 
 .PHONY: bench
-bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench
-	@mkdir -p build; manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
-	if [ -e "$$manifest" ]; then set -- --bundle iot-device --manifest "$$manifest" --label class_family --split test; \
-	else set -- test/captures/*.pcap; fi; \
-	bin/serveflow bench --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
+bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench, BENCH_BASE a revision to compare with
+	@mkdir -p build; $(if $(BENCH_BASE),test/bench/base.sh $(BENCH_BASE) build/bench-base &&) manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
+	if [ -e "$$manifest" ]; then set -- --bundle models/iot-device --manifest "$$manifest" --label class_family --split test; \
+	else set -- --bundle models/channel test/captures/*.pcap; fi; \
+	bin/serveflow bench $(if $(BENCH_BASE),--base build/bench-base) --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
 
 .PHONY: bench-peers
 bench-peers: build build/peers-venv/complete ## compare with other programs; PEERS is more flags of compare.py

@@ -28,6 +28,8 @@ type benchCmd struct {
 	Cores    int           `placeholder:"N" help:"Bind the sidecar to N processors and the generator to the others."`
 	Shards   int           `placeholder:"N" help:"As flow.shards: 0 is one per processor."`
 	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the sidecars to FILE.0, FILE.1 and so on."`
+	Base     string        `placeholder:"PROGRAM" help:"Measure this other serveflow too, in turn, and tell the ratio."`
+	Earlier  string        `placeholder:"FILE" help:"Compare with this report, made by --json on this machine."`
 	JSON     bool          `help:"Print the report as JSON."`
 	HTML     string        `placeholder:"FILE" help:"Also write an HTML report with plots."`
 }
@@ -93,6 +95,15 @@ func (b benchCmd) Run(ctx context.Context) error {
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		o.Progress = func(what string) { fmt.Fprintf(os.Stderr, "measuring: %s\n", what) }
 	}
+	if b.Base != "" {
+		o.Base = []string{b.Base, "bench-sidecar"}
+	}
+	var before *bench.Report
+	if b.Earlier != "" {
+		if before, err = readReport(b.Earlier); err != nil {
+			return err
+		}
+	}
 	report, err := bench.Run(ctx, o)
 	if err != nil {
 		return err
@@ -107,7 +118,23 @@ func (b benchCmd) Run(ctx context.Context) error {
 		out.SetIndent("", "  ")
 		return out.Encode(report)
 	}
-	return report.WriteText(os.Stdout)
+	if err := report.WriteText(os.Stdout); err != nil || before == nil {
+		return err
+	}
+	return report.WriteEarlier(os.Stdout, before)
+}
+
+func readReport(path string) (*bench.Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := bench.Earlier(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
 }
 
 func writeFile(path string, write func(io.Writer) error) error {

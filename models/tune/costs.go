@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"serveflow/models/dataset"
@@ -144,18 +142,4 @@ func (t *tuner) sample(ctx context.Context, s *scorer, list []dataset.Capture) (
 		return nil, errors.New("no flow to measure costs with")
 	}
 	return flows, nil
-}
-
-// machine names the processor, as far as it can be told.
-func machine() string {
-	name := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %s/%s, %s", name, runtime.GOOS, runtime.GOARCH, runtime.Version())
 }

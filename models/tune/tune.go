@@ -14,6 +14,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/drift"
 	"serveflow/sidecar/model/novelty"
+	"serveflow/sidecar/operate/machine"
 	"serveflow/sidecar/replay"
 )
 
@@ -147,7 +148,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := t.splits(); err != nil {
 		return nil, err
 	}
-	r := &Result{Candidates: c, Options: o, Unread: unread, Costs: &Costs{Machine: machine(), Candidates: map[string]float64{}}}
+	r := &Result{Candidates: c, Options: o, Unread: unread, Costs: &Costs{Machine: machine.Name(), Candidates: map[string]float64{}}}
 	if o.Costs != "" {
 		if r.Costs, err = ReadCosts(o.Costs, c); err != nil {
 			return nil, err

@@ -6,17 +6,20 @@ import (
 	"time"
 
 	"serveflow/models/evaluate"
+	"serveflow/sidecar/operate/machine"
 )
 
 // Report is what a bench found.
 type Report struct {
 	Bundle   string    `json:"bundle"`
+	Machine  string    `json:"machine"`
 	Captures int       `json:"captures"`
 	Cores    int       `json:"cores"`  // 0: neither process was bound
 	Shards   int       `json:"shards"` // 0: one for each processor
 	Modes    []Summary `json:"modes"`
 	Ratios   []Ratio   `json:"ratios"`
-	Passes   []*Pass   `json:"passes"` // in the order in which they were measured
+	Base     []Base    `json:"base,omitempty"` // the other program, by mode
+	Passes   []*Pass   `json:"passes"`         // in the order in which they were measured
 }
 
 // Summary is all passes of a mode.
@@ -67,6 +70,14 @@ type Ratio struct {
 	Ratio Spread `json:"ratio"`
 }
 
+// Base is another program in a mode: its flows per CPU second, and this program's over
+// those, each pair of passes that stood next to each other.
+type Base struct {
+	Mode        Mode   `json:"mode"`
+	FlowsPerCPU Spread `json:"flows_per_cpu_s"`
+	Ratio       Spread `json:"ratio"`
+}
+
 // Quantiles are of latencies, in ms.
 type Quantiles struct {
 	P50  float64 `json:"p50"`
@@ -79,6 +90,7 @@ type Quantiles struct {
 // sample and the last; flows are those that a model was asked about.
 type Pass struct {
 	Mode            Mode      `json:"mode"`
+	Base            bool      `json:"base,omitempty"`      // of the other program
 	Offered         float64   `json:"offered_flows_per_s"` // 0: flat out
 	Seconds         float64   `json:"seconds"`
 	CPU             float64   `json:"cpu_s"`
@@ -110,7 +122,7 @@ type Pass struct {
 }
 
 func newReport(o Options) *Report {
-	return &Report{Bundle: o.Bundle, Captures: len(o.Captures), Cores: o.Cores, Shards: o.Shards}
+	return &Report{Bundle: o.Bundle, Machine: machine.Name(), Captures: len(o.Captures), Cores: o.Cores, Shards: o.Shards}
 }
 
 func newPass(mode Mode, g *generator, idle *Sample, samples []*Sample) *Pass {
@@ -212,9 +224,11 @@ func (r *Report) sustained(m Mode) float64 {
 }
 
 // of is the passes of a mode, those at a given rate or those flat out.
-func (r *Report) of(m Mode, open bool) (passes []*Pass) {
+func (r *Report) of(m Mode, open bool) []*Pass { return r.passes(m, open, false) }
+
+func (r *Report) passes(m Mode, open, base bool) (passes []*Pass) {
 	for _, p := range r.Passes {
-		if p.Mode == m && (p.Offered > 0) == open {
+		if p.Mode == m && (p.Offered > 0) == open && p.Base == base {
 			passes = append(passes, p)
 		}
 	}
@@ -227,10 +241,7 @@ func (r *Report) sum() {
 		if slices.ContainsFunc(r.Modes, func(s Summary) bool { return s.Mode == p.Mode }) {
 			continue
 		}
-		open, passes := r.of(p.Mode, true), r.of(p.Mode, false)
-		if len(passes) == 0 {
-			passes = open
-		}
+		open, passes := r.of(p.Mode, true), r.main(p.Mode, false)
 		s := Summary{
 			Mode:            p.Mode,
 			FlowsPerCPU:     spread(passes, func(p *Pass) float64 { return p.FlowsPerCPU }),
@@ -248,24 +259,36 @@ func (r *Report) sum() {
 			}
 		}
 		r.Modes = append(r.Modes, s)
+		if base := r.main(p.Mode, true); len(base) > 0 {
+			r.Base = append(r.Base, Base{
+				Mode: p.Mode, FlowsPerCPU: spread(base, func(p *Pass) float64 { return p.FlowsPerCPU }), Ratio: ratios(passes, base),
+			})
+		}
 	}
 	for i := 1; i < len(r.Modes); i++ {
 		r.Ratios = append(r.Ratios, r.ratio(r.Modes[0].Mode, r.Modes[i].Mode))
 	}
 }
 
-func (r *Report) ratio(a, b Mode) Ratio {
-	var over []float64
-	for _, open := range []bool{false, true} {
-		one, other := r.of(a, open), r.of(b, open)
-		for i := range min(len(one), len(other)) {
-			over = append(over, ratio(one[i].FlowsPerCPU, other[i].FlowsPerCPU))
-		}
-		if len(over) > 0 {
-			break
-		}
+// main is the passes of a mode by which it is judged: flat out, or at the given rate.
+func (r *Report) main(m Mode, base bool) []*Pass {
+	if passes := r.passes(m, false, base); len(passes) > 0 {
+		return passes
 	}
-	return Ratio{a, b, spread(over, func(f float64) float64 { return f })}
+	return r.passes(m, true, base)
+}
+
+func (r *Report) ratio(a, b Mode) Ratio {
+	return Ratio{a, b, ratios(r.main(a, false), r.main(b, false))}
+}
+
+// ratios are those of flows per CPU second, of passes that stood next to each other.
+func ratios(passes, over []*Pass) Spread {
+	var all []float64
+	for i := range min(len(passes), len(over)) {
+		all = append(all, ratio(passes[i].FlowsPerCPU, over[i].FlowsPerCPU))
+	}
+	return spread(all, func(f float64) float64 { return f })
 }
 
 func spread[T any](all []T, of func(T) float64) Spread {

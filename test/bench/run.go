@@ -25,8 +25,9 @@ type Options struct {
 	Cores       int    // bind the sidecar to so many processors, the generator to the others; 0: bind neither
 	Shards      int    // as flow.shards
 	Profile     string // write a CPU profile of each sidecar to this name and a number
-	// Command starts a process that calls Serve.
-	Command []string
+	// Command starts a process that calls Serve; Base, if set, one of another program,
+	// which is measured in turn with it.
+	Command, Base []string
 	// Progress, if set, is told what is under way.
 	Progress func(string)
 }
@@ -43,16 +44,23 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r := newReport(o)
-	schedules := map[Mode]*schedule{}
+	schedules := map[string]*schedule{}
+	programs := [][]string{o.Command}
+	if len(o.Base) > 0 {
+		programs = [][]string{o.Base, o.Command}
+	}
 	round := func(rate func(Mode) float64) error {
 		for range o.Repeat {
 			for _, mode := range o.Modes {
-				o.Progress(fmt.Sprintf("%s, measurement %d", mode, len(r.Passes)+1))
-				p, err := o.pass(ctx, mode, schedules, rate(mode), own, len(r.Passes))
-				if err != nil {
-					return fmt.Errorf("%s: %w", mode, err)
+				for i, command := range programs {
+					o.Progress(fmt.Sprintf("%s, measurement %d", mode, len(r.Passes)+1))
+					p, err := o.pass(ctx, command, mode, schedules, rate(mode), own, len(r.Passes))
+					if err != nil {
+						return fmt.Errorf("%s, %s: %w", command[0], mode, err)
+					}
+					p.Base = i < len(programs)-1
+					r.Passes = append(r.Passes, p)
 				}
-				r.Passes = append(r.Passes, p)
 			}
 		}
 		return nil
@@ -88,12 +96,12 @@ func (o Options) share() (own, others []int, err error) {
 const sampleEvery = 500 * time.Millisecond
 
 // pass measures one sidecar.
-func (o Options) pass(ctx context.Context, mode Mode, schedules map[Mode]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
+func (o Options) pass(ctx context.Context, command []string, mode Mode, schedules map[string]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
 	told := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards}
 	if o.Profile != "" {
 		told.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
 	}
-	p, err := start(ctx, o.Command, told, cpus)
+	p, err := start(ctx, command, told, cpus)
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +111,13 @@ func (o Options) pass(ctx context.Context, mode Mode, schedules map[Mode]*schedu
 		return nil, err
 	}
 	defer conn.Close()
-	s := schedules[mode]
+	key := fmt.Sprint(mode, need) // which programs may not ask for alike
+	s := schedules[key]
 	if s == nil {
 		if s, err = newSchedule(o.Captures, o.Replay, need); err != nil {
 			return nil, err
 		}
-		schedules[mode] = s
+		schedules[key] = s
 	}
 	g := newGenerator(s, conn, rate)
 	stop, played := make(chan struct{}), make(chan error, 1)

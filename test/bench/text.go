@@ -10,7 +10,7 @@ import (
 // says it all.
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s, %d captures, %s\n\n", r.Bundle, r.Captures, r.bound())
+	fmt.Fprintf(t, "%s, %d captures, %s\n%s\n\n", r.Bundle, r.Captures, r.bound(), r.Machine)
 	fmt.Fprint(t, "mode\tflows/CPU s\t(min, max)\tflows/s\tevents/s\tGC\tallocs/flow\tRSS MiB\ttracked\tB/tracked\tF1 macro\tF1 weighted\n")
 	for i := range r.Modes {
 		m := &r.Modes[i]
@@ -35,6 +35,13 @@ func (r *Report) WriteText(w io.Writer) error {
 		if p.Missing != 0 || p.Twice > 0 || p.Differing > 0 {
 			fmt.Fprintf(w, "\nWRONG: %s: of all flows, labels missing %d, twice %d, differing %d\n", p.Mode, p.Missing, p.Twice, p.Differing)
 		}
+	}
+	for i, b := range r.Base {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s: %.2f times (%.2f, %.2f) the base, which does %.0f (%.0f, %.0f)\n", b.Mode,
+			b.Ratio.Median, b.Ratio.Min, b.Ratio.Max, b.FlowsPerCPU.Median, b.FlowsPerCPU.Min, b.FlowsPerCPU.Max)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", r.headline())
 	return err
@@ -82,10 +89,7 @@ func (m Mode) title() string {
 
 // typical is the last pass of a mode flat out, or at a rate if there is none.
 func (r *Report) typical(m Mode) *Pass {
-	passes := r.of(m, false)
-	if len(passes) == 0 {
-		passes = r.of(m, true)
-	}
+	passes := r.main(m, false)
 	return passes[len(passes)-1]
 }
 

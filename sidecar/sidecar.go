@@ -25,6 +25,7 @@ import (
 	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/eve"
+	"serveflow/sidecar/output/kafka"
 	"serveflow/sidecar/output/labellog"
 	"serveflow/sidecar/tap/ingest"
 )
@@ -52,6 +53,7 @@ type Sidecar struct {
 	options      Options
 	labels       *labellog.Log // nil if Options.Decisions is set
 	eve          *eve.Sink     // nil if the configuration names no socket for EVE
+	kafka        *kafka.Stream // nil if the configuration names no broker
 	pool         *shard.Pool
 	server       *ingest.Server
 	driftMonitor *driftMonitor
@@ -91,6 +93,14 @@ func (s *Sidecar) start(o Options) error {
 			return err
 		}
 		decisions = s.labels
+	}
+	if len(c.Kafka.Brokers) > 0 {
+		var err error
+		if s.kafka, err = kafka.Open(KafkaOptions(c.Kafka, o.Log)); err != nil {
+			return err
+		}
+		s.Metrics.Register(s.kafka)
+		decisions = teeLog{s.kafka, decisions} // which is in its files before the other is
 	}
 	if c.EVE.Listen != "" {
 		var err error
@@ -150,7 +160,12 @@ func (s *Sidecar) start(o Options) error {
 
 func (s *Sidecar) eveOptions(o Options) eve.Options {
 	c := &o.Config.EVE
+	var labelled func(string, []byte)
+	if s.kafka != nil {
+		labelled = s.kafka.EVE
+	}
 	return eve.Options{
+		Labelled:   labelled,
 		Socket:     unixsocket.Socket{Path: c.Listen, Mode: c.Mode, Owner: c.Owner, Group: c.Group},
 		Sensor:     c.Sensor,
 		Output:     c.Output,
@@ -265,6 +280,9 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 		}
 		if s.labels != nil {
 			errs = append(errs, s.labels.Close())
+		}
+		if s.kafka != nil {
+			errs = append(errs, s.kafka.Close(ctx))
 		}
 		if s.server != nil {
 			s.server.Close(ctx)

@@ -2,15 +2,22 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/decide/cascade"
+	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/terminal"
+	"serveflow/sidecar/output/kafka"
 )
 
 type checkCmd struct {
@@ -21,10 +28,11 @@ type checkCmd struct {
 func (checkCmd) Help() string {
 	return `Reads the configuration and loads the bundle as "run" would: it checks digests, the
 manifest, the models and their golden rows, also of what the bundle carries for taps
-that may send no payload. Nothing is started.`
+that may send no payload. With kafka.brokers it connects to a broker and looks for the
+topics, which "run" does not wait for. Nothing is started.`
 }
 
-func (r checkCmd) Run() error {
+func (r checkCmd) Run(ctx context.Context) error {
 	c, b, err := r.load()
 	if err != nil {
 		return err
@@ -56,7 +64,24 @@ func (r checkCmd) Run() error {
 	m := sidecar.DivideMemory(&c, b)
 	m.Print(t)
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
-	return closing(b, t.Flush())
+	err = checkKafka(ctx, t, c.Kafka)
+	return closing(b, errors.Join(err, t.Flush()))
+}
+
+// kafkaTime is how long brokers may take to answer.
+const kafkaTime = 15 * time.Second
+
+func checkKafka(ctx context.Context, w io.Writer, c config.Kafka) error {
+	if len(c.Brokers) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
+	defer cancel()
+	topics, err := kafka.Check(ctx, sidecar.KafkaOptions(c, zerolog.Nop()))
+	for _, t := range topics {
+		fmt.Fprintf(w, "kafka\ttopic %s: partitions %d\n", t.Name, t.Partitions)
+	}
+	return err
 }
 
 func stages(w io.Writer, flows string, c *cascade.Cascade) {

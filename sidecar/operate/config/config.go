@@ -36,6 +36,7 @@ type Config struct {
 	Limits      Limits
 	Labels      Labels
 	EVE         EVE
+	Kafka       Kafka
 	Privacy     Privacy
 	Telemetry   Telemetry
 	Log         Log
@@ -88,6 +89,25 @@ type EVE struct {
 	Keep       int           // rotated files that are kept
 	Wait       time.Duration // how long a flow record waits for its label; 0: not at all
 	MaxWaiting int           // flow records that wait at a time
+}
+
+// Kafka is where decisions are streamed to.
+type Kafka struct {
+	Brokers      []string // host:port; none: no stream
+	Topic        string   // of decisions
+	EVETopic     string   // of EVE records with labels; empty: they are not sent
+	Host         string   // name of this machine in every record; empty: the system's
+	Compression  string   // none, gzip, snappy, lz4 or zstd
+	TLS          bool
+	CA           string // file of authorities; empty: the system's
+	Cert         string // files of the client's certificate and key; empty: none
+	Key          string
+	SASL         string // plain, scram-sha-256, scram-sha-512; empty: nobody signs in
+	User         string
+	PasswordFile string
+	Queue        string // directory of what is not sent yet
+	QueueSize    int64  // bytes of its files
+	Memory       int64  // bytes of records in memory
 }
 
 // Privacy limits what is read of packets.
@@ -145,6 +165,13 @@ func Default() Config {
 			Wait:       2 * time.Second,
 			MaxWaiting: 20_000,
 		},
+		Kafka: Kafka{
+			Topic:       "serveflow-labels",
+			Compression: "lz4",
+			Queue:       "/var/lib/serveflow/kafka",
+			QueueSize:   1 << 30,
+			Memory:      32 << 20,
+		},
 		Privacy:   Privacy{Payload: true},
 		Telemetry: Telemetry{Listen: "127.0.0.1:9477"},
 		Log:       Log{Level: "info", Format: "auto"},
@@ -157,6 +184,7 @@ func Default() Config {
 func (c *Config) Differs(other Config) (names []string) {
 	for i, pair := range [][2]any{
 		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Limits, other.Limits}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
+		{c.Kafka, other.Kafka},
 		{c.Privacy, other.Privacy}, {c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

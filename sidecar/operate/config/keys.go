@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; other keys are at its top level.
-var tables = []string{"listen", "flow", "limits", "labels", "eve", "privacy", "telemetry", "log", "onnx"}
+var tables = []string{"listen", "flow", "limits", "labels", "eve", "kafka", "privacy", "telemetry", "log", "onnx"}
 
 // setter stores one decoded TOML value, or returns what it expects instead.
 type setter func(v any) error
@@ -43,6 +43,22 @@ func (c *Config) keys() map[string]setter {
 		"eve.keep":        number(&c.EVE.Keep),
 		"eve.wait":        duration(&c.EVE.Wait),
 		"eve.max_waiting": number(&c.EVE.MaxWaiting),
+
+		"kafka.brokers":       texts(&c.Kafka.Brokers),
+		"kafka.topic":         text(&c.Kafka.Topic),
+		"kafka.eve_topic":     text(&c.Kafka.EVETopic),
+		"kafka.host":          text(&c.Kafka.Host),
+		"kafka.compression":   text(&c.Kafka.Compression),
+		"kafka.tls":           truth(&c.Kafka.TLS),
+		"kafka.ca":            text(&c.Kafka.CA),
+		"kafka.cert":          text(&c.Kafka.Cert),
+		"kafka.key":           text(&c.Kafka.Key),
+		"kafka.sasl":          text(&c.Kafka.SASL),
+		"kafka.user":          text(&c.Kafka.User),
+		"kafka.password_file": text(&c.Kafka.PasswordFile),
+		"kafka.queue":         text(&c.Kafka.Queue),
+		"kafka.queue_size":    size(&c.Kafka.QueueSize),
+		"kafka.memory":        size(&c.Kafka.Memory),
 
 		"telemetry.listen":       text(&c.Telemetry.Listen),
 		"telemetry.allow_remote": truth(&c.Telemetry.AllowRemote),

@@ -85,6 +85,7 @@ func (c *Config) mistakes() []*KeyError {
 	}
 	ck.number("eve.max_waiting", e.MaxWaiting, 1, 1_000_000)
 
+	ck.kafka(&c.Kafka)
 	ck.listen("telemetry.listen", c.Telemetry)
 	ck.word("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	ck.word("log.format", c.Log.Format, "auto", "console", "json")

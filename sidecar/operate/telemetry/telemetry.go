@@ -77,6 +77,9 @@ func (m *Metrics) NewShard() *Shard {
 	return s
 }
 
+// Register adds the metrics of a part that collects its own. It is called once for each.
+func (m *Metrics) Register(c prometheus.Collector) { m.registry.MustRegister(c) }
+
 // Gather implements prometheus.Gatherer.
 func (m *Metrics) Gather() ([]*dto.MetricFamily, error) { return m.registry.Gather() }
 

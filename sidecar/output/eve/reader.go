@@ -131,7 +131,9 @@ func (r *reader) handleRecord(body, end []byte) {
 		r.out = append(r.out, body...)
 		r.endLine(end, telemetry.EVENoLabel)
 	default:
+		began := len(r.out)
 		r.out = rec.splice(r.out, body, &l, words)
+		r.sink.labelled(r.out[began:])
 		r.endLine(end, telemetry.EVEEnriched)
 	}
 }

@@ -163,7 +163,9 @@ func (s *Sink) write(ready []*held) {
 	lines := int64(0)
 	for _, h := range ready {
 		if h.words != nil {
+			began := len(out)
 			out = h.splice(out, h.line, &h.label, h.words)
+			s.labelled(out[began:])
 			s.options.Metrics.Count(telemetry.EVEEnriched, 1)
 		} else {
 			out = append(out, h.line...)

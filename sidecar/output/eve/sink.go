@@ -28,8 +28,11 @@ type Options struct {
 	MaxWaiting int           // most flow records that wait at a time, at least 1
 	MaxLabels  int           // most labels kept, at least 1
 	Memory     int64         // bytes that records may take, 0: 192 MiB
-	Log        zerolog.Logger
-	Metrics    *telemetry.Metrics
+	// Labelled, if set, gets each record that got a label, and keeps nothing of it. It
+	// does not wait.
+	Labelled func(sensor string, record []byte)
+	Log      zerolog.Logger
+	Metrics  *telemetry.Metrics
 }
 
 // Flows is where the sensor's flows are decided: a *shard.Pool.
@@ -158,6 +161,13 @@ func (s *Sink) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.waiting.queue.Len()
+}
+
+// labelled passes on a record that got a label.
+func (s *Sink) labelled(record []byte) {
+	if s.options.Labelled != nil {
+		s.options.Labelled(s.options.Sensor, record)
+	}
 }
 
 // Connections is the number of connections that records come over.

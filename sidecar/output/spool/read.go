@@ -1,0 +1,110 @@
+package spool
+
+import "fmt"
+
+// read gives chunks to the receiver.
+func (q *Queue) read() {
+	defer close(q.out)
+	for {
+		c := q.nextChunk()
+		if c == nil {
+			return
+		}
+		q.mu.Lock()
+		q.taken = append(q.taken, c)
+		q.mu.Unlock()
+		select {
+		case q.out <- c:
+		case <-q.stop:
+			return
+		}
+	}
+}
+
+// nextChunk waits for the chunk that follows; nil: there will be none.
+func (q *Queue) nextChunk() *Chunk {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		q.readAt = q.normal(q.readAt)
+		until := q.tail
+		if len(q.fresh) > 0 {
+			until = q.fresh[0].at
+		}
+		switch {
+		case len(q.fresh) > 0 && !q.readAt.before(until):
+			c := q.fresh[0]
+			q.fresh[0] = nil
+			q.fresh = q.fresh[1:]
+			q.readAt = c.next
+			q.memory.Add(-int64(cap(c.buf)))
+			q.missing(c.First)
+			q.expect = c.First + uint64(c.Count)
+			return c
+		case q.readAt.before(until):
+			if q.stopped && q.over() {
+				return nil
+			}
+			if c := q.readBack(until); c != nil {
+				return c
+			}
+		case q.stopped:
+			return nil
+		default:
+			q.changed.Wait()
+		}
+	}
+}
+
+// over says whether the queue was abandoned.
+func (q *Queue) over() bool {
+	select {
+	case <-q.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// readBack reads the chunk at readAt from its file. What is damaged is passed over,
+// up to the next segment or to what memory holds: then it returns nil.
+func (q *Queue) readBack(until position) *Chunk {
+	at := q.readAt
+	q.mu.Unlock()
+	c, err := q.load(at)
+	q.mu.Lock()
+	if err != nil {
+		q.options.OnError(fmt.Errorf("queue: %s: %w at byte %d: the rest of it is passed over", q.path(at.segment), err, at.offset))
+		q.readAt = until
+		for _, s := range q.segments {
+			if s.id > at.segment && (position{segment: s.id}).before(until) {
+				q.readAt = position{segment: s.id}
+				break
+			}
+		}
+		if q.readAt == until { // the numbers end here
+			next := q.number
+			if len(q.fresh) > 0 {
+				next = q.fresh[0].First
+			}
+			q.missing(next)
+		}
+		return nil
+	}
+	q.readAt = c.next
+	if c.First+uint64(c.Count) <= q.expect {
+		return nil // done before: the cursor was lost
+	}
+	q.missing(c.First)
+	q.expect = c.First + uint64(c.Count)
+	q.spilled.Add(uint64(c.Count))
+	return c
+}
+
+// missing counts the items between what was expected and what there is.
+func (q *Queue) missing(first uint64) {
+	if first > q.expect {
+		q.dropped[DropDamaged].Add(first - q.expect)
+		q.expect = first
+	}
+}

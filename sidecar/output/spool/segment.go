@@ -1,0 +1,224 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// position is a place in the files.
+type position struct {
+	segment uint64
+	offset  int64
+}
+
+func (p position) before(q position) bool {
+	return p.segment < q.segment || p.segment == q.segment && p.offset < q.offset
+}
+
+// segment is one file.
+type segment struct {
+	id   uint64
+	size int64
+}
+
+// segmentBytes is the size past which another segment is begun.
+const segmentBytes = 16 << 20
+
+const (
+	suffix     = ".spool"
+	cursorFile = "cursor"
+	lockFile   = "lock"
+)
+
+func (q *Queue) path(id uint64) string {
+	return filepath.Join(q.options.Dir, fmt.Sprintf("%016x%s", id, suffix))
+}
+
+// lock sees to it that one process alone uses the directory.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s is used by another process: give each a directory of its own", dir)
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// list finds the segments of earlier runs, in order.
+func list(dir string) ([]segment, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []segment
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		id, err := strconv.ParseUint(name, 16, 64)
+		if !ok || err != nil || len(name) != 16 || !e.Type().IsRegular() {
+			continue // not ours
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, segment{id, info.Size()})
+	}
+	slices.SortFunc(found, func(a, b segment) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return found, nil
+}
+
+// recover finds out what earlier runs have left.
+func (q *Queue) recover() error {
+	segments, err := list(q.options.Dir)
+	if err != nil {
+		return err
+	}
+	q.number, q.doneTo = 1, 1
+	var from position
+	number, at, known := readCursor(q.options.Dir)
+	if known {
+		q.number, q.doneTo, from = number, number, at
+	}
+	for _, s := range segments {
+		if s.id < from.segment {
+			if err := os.Remove(q.path(s.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			continue
+		}
+		q.segments = append(q.segments, s)
+		q.onDisk += s.size
+	}
+	// A new segment is begun in any case, so that nothing is appended to what a
+	// crash may have cut.
+	q.tail = position{segment: from.segment + 1}
+	if n := len(q.segments); n > 0 {
+		q.tail.segment = q.segments[n-1].id + 1
+		q.number = max(q.number, q.lastNumber()+1)
+		if q.segments[0].id != from.segment {
+			from = position{segment: q.segments[0].id}
+		}
+		if !known {
+			q.doneTo = q.firstNumber()
+		}
+		q.closeReading()
+	} else {
+		from = q.tail
+	}
+	q.readAt, q.expect = from, q.doneTo
+	return nil
+}
+
+// lastNumber is the number of the last whole item on disk, 0 if there is none.
+func (q *Queue) lastNumber() (last uint64) {
+	for i := len(q.segments) - 1; i >= 0 && last == 0; i-- {
+		s := q.segments[i]
+		for at := (position{segment: s.id}); at.offset < s.size; {
+			c, err := q.load(at)
+			if err != nil {
+				break
+			}
+			last = max(last, c.First+uint64(c.Count)-1)
+			at = c.next
+		}
+	}
+	return last
+}
+
+// firstNumber is the number of the first item on disk, that of the next one if the
+// first chunk is damaged.
+func (q *Queue) firstNumber() uint64 {
+	if c, err := q.load(position{segment: q.segments[0].id}); err == nil {
+		return c.First
+	}
+	return q.number
+}
+
+// load reads the chunk at a position.
+func (q *Queue) load(at position) (*Chunk, error) {
+	if q.reading == nil || q.readingID != at.segment {
+		q.closeReading()
+		f, err := os.Open(q.path(at.segment))
+		if err != nil {
+			return nil, err
+		}
+		q.reading, q.readingID = f, at.segment
+	}
+	var header [headerSize]byte
+	if err := readAt(q.reading, header[:], at.offset); err != nil {
+		return nil, err
+	}
+	n, err := length(header[:])
+	if err != nil {
+		return nil, err
+	}
+	c := &Chunk{buf: make([]byte, n), at: at, next: position{at.segment, at.offset + int64(n)}, onDisk: true}
+	if err := readAt(q.reading, c.buf, at.offset); err != nil {
+		return nil, err
+	}
+	return c, c.parse()
+}
+
+func readAt(f *os.File, b []byte, offset int64) error {
+	if _, err := f.ReadAt(b, offset); err == io.EOF {
+		return errCut
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (q *Queue) closeReading() {
+	if q.reading != nil {
+		q.reading.Close()
+		q.reading = nil
+	}
+}
+
+// cursorSize is the number of the first item that is not done, its place, and a
+// CRC-32C of these.
+const cursorSize = 8 + 8 + 8 + 4
+
+func writeCursor(f *os.File, number uint64, at position) error {
+	var b [cursorSize]byte
+	binary.LittleEndian.PutUint64(b[0:], number)
+	binary.LittleEndian.PutUint64(b[8:], at.segment)
+	binary.LittleEndian.PutUint64(b[16:], uint64(at.offset))
+	binary.LittleEndian.PutUint32(b[24:], crc32.Checksum(b[:24], castagnoli))
+	_, err := f.WriteAt(b[:], 0)
+	return err
+}
+
+// readCursor returns false if there is none that can be trusted: then everything
+// that is there is given again.
+func readCursor(dir string) (number uint64, at position, ok bool) {
+	b, err := os.ReadFile(filepath.Join(dir, cursorFile))
+	if err != nil || len(b) != cursorSize || binary.LittleEndian.Uint32(b[24:]) != crc32.Checksum(b[:24], castagnoli) {
+		return 0, position{}, false
+	}
+	at = position{binary.LittleEndian.Uint64(b[8:]), int64(binary.LittleEndian.Uint64(b[16:]))}
+	number = binary.LittleEndian.Uint64(b[0:])
+	return number, at, number > 0 && at.offset >= 0
+}

@@ -1,0 +1,157 @@
+package kafka
+
+import (
+	"encoding/binary"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/tap/wire"
+)
+
+// ends is how many pairs of ends the flows have: each is the key of many flows, whose ids
+// grow.
+const ends = 500
+
+// tap is a live tap that sends flows at a steady rate, whatever becomes of them, and
+// comes back after its sidecar was killed.
+type tap struct {
+	t      *testing.T
+	socket string
+	sensor string
+	next   uint64
+	stop   chan struct{}
+	ended  chan struct{}
+
+	mu      sync.Mutex
+	due     map[uint64]time.Time
+	latency []time.Duration // of flows that the first stage accepted
+	sent    int
+}
+
+// run begins to send so many flows a second.
+func (s *sidecar) run(sensor string, rate int) *tap {
+	p := &tap{t: s.t, socket: s.socket(), sensor: sensor, next: 1, stop: make(chan struct{}), ended: make(chan struct{}), due: map[uint64]time.Time{}}
+	go p.send(rate)
+	return p
+}
+
+// end ends the tap and waits until its last flows are decided.
+func (p *tap) end() {
+	close(p.stop)
+	<-p.ended
+}
+
+func (p *tap) send(rate int) {
+	defer close(p.ended)
+	const step = 5 * time.Millisecond
+	var conn net.Conn
+	owed := 0.0
+	for due := time.Now(); ; due = due.Add(step) {
+		time.Sleep(time.Until(due))
+		select {
+		case <-p.stop:
+			if conn != nil {
+				time.Sleep(500 * time.Millisecond) // labels come
+				conn.Close()
+			}
+			return
+		default:
+		}
+		if conn == nil {
+			if conn = p.connect(); conn == nil {
+				owed = 0
+				continue
+			}
+		}
+		e := wire.NewEncoder(conn)
+		for owed += float64(rate) * step.Seconds(); owed >= 1; owed-- {
+			if err := p.flow(e, due); err != nil {
+				conn.Close()
+				conn = nil
+				break
+			}
+		}
+	}
+}
+
+func (p *tap) connect() net.Conn {
+	conn, err := net.Dial("unix", p.socket)
+	if err != nil {
+		return nil
+	}
+	if wire.NewEncoder(conn).Hello(&wire.Hello{Version: wire.Version, Engine: "test", Sensor: p.sensor, Reply: true}) != nil {
+		conn.Close()
+		return nil
+	}
+	go p.listen(conn)
+	return conn
+}
+
+func (p *tap) listen(conn net.Conn) {
+	var m wire.Message
+	for in := wire.NewDecoder(conn); in.Next(&m) == nil; {
+		if m.Kind != wire.KindLabel {
+			continue
+		}
+		now := time.Now()
+		p.mu.Lock()
+		id := m.Label.Flow.Uint()
+		if due, ok := p.due[id]; ok && m.Label.Stage == "fast" && m.Label.Reason == "accepted" {
+			p.latency = append(p.latency, now.Sub(due))
+		}
+		delete(p.due, id)
+		p.mu.Unlock()
+	}
+}
+
+// flow sends a flow: every other one is decided at its first packet, the rest at the third.
+func (p *tap) flow(e *wire.Encoder, due time.Time) error {
+	id := p.next
+	p.next++
+	port, packets := uint16(53), uint64(1)
+	if id%2 == 0 {
+		port, packets = 80, 3
+	}
+	p.mu.Lock()
+	p.due[id] = due
+	p.sent++
+	p.mu.Unlock()
+	for i := range packets {
+		if err := e.Packet(&wire.Message{
+			Flow: wire.UintID(id), Time: due.UnixMicro() + int64(i), OrigPkts: i + 1,
+			WireLen: 40, Link: uint32(packet.RawIP), Raw: udp(uint32(id%ends), port),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// udp is an IPv4 packet with a UDP header from 10.x to 192.0.2.1.
+func udp(host uint32, port uint16) []byte {
+	b := make([]byte, 28)
+	b[0], b[3], b[8], b[9], b[12] = 0x45, 40, 64, packet.UDP, 10
+	b[13], b[14], b[15] = byte(host>>16), byte(host>>8), byte(host)
+	b[16], b[18], b[19] = 192, 2, 1
+	binary.BigEndian.PutUint16(b[20:], 40000)
+	binary.BigEndian.PutUint16(b[22:], port)
+	binary.BigEndian.PutUint16(b[24:], 20)
+	return b
+}
+
+// quantile is one of the latencies since the last call.
+func (p *tap) quantile(share float64) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.latency
+	p.latency = nil
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[int(share*float64(len(all)-1))].Round(10 * time.Microsecond)
+}

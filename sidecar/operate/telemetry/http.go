@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
 
 // Limits of the HTTP listener: a scrape is small and quick, and a slow client must
@@ -20,7 +19,7 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 5 * time.Second
 	maxHeader    = 8 << 10
-	maxConns     = 32 // at a time; others wait in the backlog, and hold no descriptor
+	maxConns     = 32 // at a time
 	maxScrapes   = 4  // at a time
 	stopTimeout  = 2 * time.Second
 )
@@ -57,8 +56,11 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 // Serve answers on ln until ctx is done, and closes it. It returns nil then, else
 // the error that ended it.
 func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() error) error {
+	limited := limitConns(ln, maxConns)
 	server := &http.Server{
-		Handler:        m.Handler(health),
+		Handler:        limited.handler(m.Handler(health)),
+		ConnState:      limited.state,
+		ConnContext:    limited.context,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
@@ -67,7 +69,7 @@ func (m *Metrics) Serve(ctx context.Context, ln net.Listener, health func() erro
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(ln, maxConns)) }()
+	go func() { failed <- server.Serve(limited) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving metrics: %w", err)

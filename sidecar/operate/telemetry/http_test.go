@@ -94,37 +94,69 @@ func TestServeFails(t *testing.T) {
 	}
 }
 
-// Connections that do nothing hold few descriptors and no reader of metrics for
-// long.
+// Connections that do nothing, or never end what they ask, hold few descriptors and
+// keep nobody from reading metrics, however many there are.
 func TestIdleConnections(t *testing.T) {
-	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(options)
-	go m.Serve(t.Context(), ln, healthy)
+	go New(options).Serve(t.Context(), ln, healthy)
 	before := descriptors(t)
-	const n = 60
-	for range n {
+	const n = 400
+	for i := range n {
 		conn, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		// Answered, and kept alive.
-		io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		// Answered, and kept alive; or not asked to the end.
+		io.WriteString(conn, []string{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "GET /healthz HT"}[i%2])
 	}
 	time.Sleep(200 * time.Millisecond)
 	if held := descriptors(t) - before - n; held > maxConns+5 {
 		t.Errorf("the server holds %d descriptors", held)
 	}
-	client := http.Client{Timeout: 4 * idleTimeout}
+	client := http.Client{Timeout: idleTimeout}
 	resp, err := client.Get("http://" + ln.Addr().String() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
+	if body, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(body), "serveflow_flows_total") {
+		t.Errorf("the page is %d bytes long: %v", len(body), err)
+	}
 	resp.Body.Close()
+}
+
+// While all connections have a request, one that comes waits and is served then.
+func TestBusyConnections(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan struct{})
+	go New(options).Serve(t.Context(), ln, func() error { <-answer; return nil })
+	codes := make(chan int, maxConns+1)
+	get := func() {
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + ln.Addr().String() + "/healthz")
+		if err != nil {
+			t.Error(err)
+			codes <- 0
+			return
+		}
+		resp.Body.Close()
+		codes <- resp.StatusCode
+	}
+	for range maxConns + 1 {
+		go get()
+	}
+	time.Sleep(200 * time.Millisecond)
+	close(answer)
+	for range maxConns + 1 {
+		if code := <-codes; code != 200 {
+			t.Errorf("answered %d", code)
+		}
+	}
 }
 
 func descriptors(t *testing.T) int {

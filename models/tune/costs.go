@@ -15,6 +15,7 @@ import (
 	"serveflow/models/extract"
 	"serveflow/models/tune/search"
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/model"
 )
 
 // CostsFile is the name under which a bundle keeps the costs it was chosen by.
@@ -63,7 +64,7 @@ func (c *Costs) encode() []byte {
 const (
 	costFlows  = 200
 	costPasses = 15
-	costBlock  = 10
+	costBlock  = 16
 )
 
 // measure measures the candidates for a kind of events on flows of these
@@ -107,13 +108,34 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 	return nil
 }
 
-// time is how long it takes to ask candidate i about flows.
+// time is how long it takes to ask candidate i about flows: as many at once as a sidecar
+// asks about.
 func (s *scorer) time(i int, flows [][]packet.Packet) (time.Duration, error) {
 	n := len(flows)
 	said := search.Answers{Class: make([]int16, 0, n), Score: make([]float32, 0, n), Strange: make([]float32, 0, n)}
+	m := s.candidates[i].of(-1)
+	batch := 1
+	if sc, err := s.scorer(i, -1); err != nil {
+		return 0, err
+	} else if b, ok := sc.(model.Batched); ok && m.profile == nil {
+		batch = b.BatchSize()
+	}
+	width, classes := m.plan.Width(), len(s.probs)
+	rows, probs := make([]float32, batch*width), make([]float32, batch*classes)
 	start := time.Now()
-	for _, packets := range flows {
-		if err := s.ask(&said, i, -1, packets); err != nil {
+	for len(flows) > 0 {
+		some := flows[:min(batch, len(flows))]
+		flows = flows[len(some):]
+		if batch == 1 {
+			if err := s.ask(&said, i, -1, some[0]); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		for k, packets := range some {
+			m.plan.Encode(rows[k*width:], packets[:min(len(packets), s.candidates[i].Packets)])
+		}
+		if err := s.scorers[i][-1].Score(probs[:len(some)*classes], rows[:len(some)*width], len(some)); err != nil {
 			return 0, err
 		}
 	}

@@ -129,18 +129,26 @@ func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) er
 // score has candidate i, without a fold or whole, score a flow's first packets. The
 // row and its probabilities stay with s.
 func (s *scorer) score(i, fold int, packets []packet.Packet) (model.Scorer, error) {
+	sc, err := s.scorer(i, fold)
+	if err != nil {
+		return nil, err
+	}
 	m := s.candidates[i].of(fold)
-	sc := s.scorers[i][fold]
-	if sc == nil {
-		var err error
-		if sc, err = m.model.NewScorer(); err != nil {
+	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
+	m.plan.Encode(s.row, packets[:min(len(packets), s.candidates[i].Packets)])
+	return sc, sc.Score(s.probs, s.row, 1)
+}
+
+// scorer is the scorer of candidate i, without a fold or whole.
+func (s *scorer) scorer(i, fold int) (model.Scorer, error) {
+	if s.scorers[i][fold] == nil {
+		sc, err := s.candidates[i].of(fold).model.NewScorer()
+		if err != nil {
 			return nil, err
 		}
 		s.scorers[i][fold] = sc
 	}
-	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
-	m.plan.Encode(s.row, packets[:min(len(packets), s.candidates[i].Packets)])
-	return sc, sc.Score(s.probs, s.row, 1)
+	return s.scorers[i][fold], nil
 }
 
 func (s *scorer) close() error {

@@ -132,7 +132,7 @@ func TestLinkCaptureGivesUp(t *testing.T) {
 	}()
 	begin := time.Now()
 	c, said := link(t, socket, "capture", 20_000, 3, 0, 1000)
-	if took := time.Since(begin); c.Synced > 0 || took > 20*time.Second || !strings.Contains(said, "did not answer in time") {
+	if took := time.Since(begin); c.Synced > 0 || took > 20*time.Second || !strings.Contains(said, "no answer in time") {
 		t.Errorf("%+v in %v:\n%s", c, took, said)
 	}
 	// What a socket took nobody can say of whether it was read.
@@ -142,7 +142,7 @@ func TestLinkCaptureGivesUp(t *testing.T) {
 }
 
 // TestLinkStalled: live, nothing waits for a sidecar that does not read; what goes
-// beyond the buffer is dropped whole, counted, and told.
+// beyond the buffer is dropped whole, counted, and reported.
 func TestLinkStalled(t *testing.T) {
 	l, socket := listen(t)
 	read := make(chan uint64)

@@ -3,11 +3,11 @@
 module ServeFlow;
 
 export {
-	## What the sidecar says of a flow. There is one decision a flow, and it is
-	## final. It is a row of serveflow.log, written when it comes: of a connection
-	## that goes on for days, days before its row in conn.log.
+	## The one, final decision on a flow, and its row of serveflow.log. The row is
+	## written when the label arrives: for a connection that lasts for days, days before
+	## its row of conn.log.
 	type Info: record {
-		## When the connection began.
+		## Start of the connection.
 		ts: time &log;
 		uid: string &log;
 		id: conn_id &log;
@@ -17,7 +17,7 @@ export {
 		score: double &log;
 		## The stage that decided, if one did.
 		stage: string &log &optional;
-		## How many packets the decision rests on.
+		## The number of packets that the decision used.
 		pkts: count &log;
 		## Time from the flow's first packet to the decision.
 		latency: interval &log;
@@ -27,29 +27,29 @@ export {
 		## relaxed, shed, partial, unparsed, evicted, silent or
 		## unserved.
 		reason: string &log;
-		## Whether what Zeek calls the protocol (service in conn.log) goes together
-		## with the label; unset where either is not known. The row of serveflow.log
-		## says what was known when the label came. Later it is brought up to date
-		## once, when the connection is over.
+		## Whether the protocol that Zeek detected (service in conn.log) fits the label;
+		## unset where Zeek detected none or the bundle has no list. The row of
+		## serveflow.log has the value of when the label arrived; the record is updated
+		## once, at the end of the connection.
 		agrees: bool &log &optional;
-		## The names that go together with the label, separated by commas, if the
-		## bundle has a list.
+		## The services that fit the label, separated by commas, if the bundle lists
+		## them.
 		services: string &optional;
 	};
 
-	## What the plugin counts, since it was started.
+	## Counters of the plugin since its start.
 	type Counters: record {
 		## Messages sent to the sidecar.
 		sent: count;
-		## Messages that it could not be given.
+		## Messages dropped before they reached the sidecar.
 		dropped: count;
-		## Labels that came.
+		## Labels received.
 		labels: count;
-		## Labels that came when conn.log's row was written.
+		## Labels received after their row of conn.log was written.
 		late: count;
-		## Labels that were to come and did not.
+		## Labels owed by the sidecar that were not received.
 		lost: count;
-		## Connections to a sidecar that answered.
+		## Connections that the sidecar welcomed.
 		connects: count;
 	};
 }

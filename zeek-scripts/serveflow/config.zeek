@@ -1,5 +1,5 @@
-##! What can be set. Options can change while Zeek runs; those about the
-##! connection to the sidecar hold from the next connection on.
+##! The settings. Options can change while Zeek runs; those of the connection to the
+##! sidecar apply from the next connection on.
 
 module ServeFlow;
 
@@ -11,33 +11,33 @@ export {
 	## name of the cluster node, or "zeek" without a cluster.
 	option sensor: string = "";
 
-	## Whether conn.log has the columns ml_label and so on filled in.
+	## Whether the columns ml_label and so on of conn.log are filled in.
 	option conn_log: bool = T;
 
-	## Whether serveflow.log is written: a row a flow, when its label comes.
+	## Whether serveflow.log is written: one row per flow, when its label arrives.
 	option log: bool = T;
 
-	## How long conn.log's row of a live flow is held for a label that is
-	## still to come. 0 sec: not at all. It can be lowered while Zeek runs, but
-	## raised beyond its first value only by a restart.
+	## How long the row of conn.log of a live flow is held for a label that has not
+	## arrived. 0 sec: not at all. It can be lowered while Zeek runs, but raised
+	## beyond its initial value only by a restart.
 	option hold: interval = 1 sec;
 
-	## How many rows are held at most; beyond it, the oldest is written.
+	## The maximum number of held rows; beyond it, the oldest is written.
 	option max_held: count = 10000;
 
 	## Whether zeek -r waits for labels, so that every run is the same.
 	option wait: bool = T;
 
-	## How long such a wait takes at most, once: a sidecar that was waited for in
-	## vain is given up for the rest of the run.
+	## The time limit of such a wait. If the sidecar does not answer in time, the rest
+	## of the run goes on without it.
 	option patience: interval = 30 sec;
 
-	## Bytes that may wait for a sidecar that is slow or away. What goes beyond is
-	## dropped and counted.
+	## Size of the buffer of messages for a slow or absent sidecar, in bytes. Messages
+	## that do not fit are dropped and counted.
 	option buffer_bytes: count = 1048576;
 
-	## A batch is written when it has so many bytes, or when its oldest message
-	## has waited for so long.
+	## A batch of messages is written when it has this many bytes, or when its oldest
+	## message is this old.
 	option batch_bytes: count = 32768;
 	option batch_interval: interval = 10 msec;
 }

@@ -1,6 +1,6 @@
-##! The label in conn.log. The plugin puts it there when it comes. The row of a
-##! connection that owes its label when it is over is held for a while, live, or
-##! written when it came, in captures and at the end.
+##! The label in conn.log. The plugin fills in the columns when the label arrives. If a
+##! connection is over before its label has arrived, a live Zeek holds the row for at most
+##! ServeFlow::hold; in captures, and when Zeek terminates, it waits for the label.
 
 @load ./main
 
@@ -14,7 +14,7 @@ export {
 		ml_score: double &log &optional;
 		## The stage that decided.
 		ml_stage: string &log &optional;
-		## How many packets the decision rests on.
+		## The number of packets that the decision used.
 		ml_pkts: count &log &optional;
 		## Time from the connection's first packet to the decision.
 		ml_latency: interval &log &optional;
@@ -22,13 +22,13 @@ export {
 		ml_model: string &log &optional;
 		## What triggered the decision.
 		ml_reason: string &log &optional;
-		## Whether the service goes together with the label.
+		## Whether the service fits the label.
 		ml_agrees: bool &log &optional;
 	};
 }
 
-# Before conn.log's row is written, at priority -5. The plugin switches this off
-# while no label is owed.
+# The row of conn.log is written at priority -5. The plugin disables this handler while
+# no label is owed.
 event connection_state_remove(c: connection) &priority=3 &group="ServeFlow::asking"
 	{
 	ServeFlow::__settle(c$uid);
@@ -43,7 +43,7 @@ event zeek_init() &priority=-5
 	Log::set_max_delay_queue_size(Conn::LOG, max_held);
 	}
 
-# Rows that are held now are written before the last connections are over.
+# Held rows are written before the last connections end.
 event net_done(t: time)
 	{
 	ServeFlow::__drain();

@@ -1,4 +1,4 @@
-##! Starts the tap, takes the labels, and writes serveflow.log.
+##! Starts the tap, and defines serveflow.log and the hook for labels.
 
 @load base/frameworks/cluster
 @load base/protocols/conn
@@ -14,16 +14,16 @@ export {
 	## Raised for each row of serveflow.log.
 	global log_serveflow: event(rec: Info);
 
-	## For sites to act on a label: a notice, NetControl, an own log.
+	## Called for each label. Sites act on it here: a notice, NetControl, a log.
 	global labelled: hook(c: connection, info: Info);
 }
 
 redef record connection += {
-	## What the sidecar says of the connection, once it did.
+	## The label of the connection, once it has arrived.
 	serveflow: Info &optional;
 };
 
-# Connections are seen by workers, and by a Zeek without a cluster.
+# Workers see connections, and so does a Zeek without a cluster.
 function sees_traffic(): bool
 	{
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
@@ -40,8 +40,8 @@ event zeek_init() &priority=5
 	ServeFlow::__start(name, wait && reading_traces());
 	}
 
-# The label may have come before the service was known. Here both are known for good:
-# conn.log's row is written at priority -5, and a label is waited for at 3.
+# The label may have arrived before the service was known. Here both are final: labels
+# are waited for at priority 3, and the row of conn.log is written at -5.
 event connection_state_remove(c: connection) &priority=2
 	{
 	if ( c?$serveflow && c$serveflow?$services )

@@ -1,5 +1,5 @@
-##! An example of acting on a label: a notice for some of them, and another where
-##! Zeek's own detection of protocols says something else. It is not loaded by itself:
+##! An example of acting on labels: a notice for some of them, and another where Zeek's
+##! protocol detection contradicts the label. It has to be loaded explicitly:
 ##!
 ##!     @load serveflow/notice
 ##!     redef ServeFlow::notice_labels += { "openvpn", "tls-relay" };
@@ -13,15 +13,15 @@ export {
 	redef enum Notice::Type += {
 		## A connection has a label of ServeFlow::notice_labels.
 		Label_Seen,
-		## A connection has such a label, and a service that does not go together
-		## with it: an openvpn that speaks like TLS, say.
+		## A connection has such a label, and a service that does not fit it: openvpn
+		## that Zeek detects as TLS, for example.
 		Label_Disputed
 	};
 
-	## The labels that a notice is raised for.
+	## The labels that raise a notice.
 	option notice_labels: set[string] = {};
 
-	## The least score that such a label needs.
+	## The minimum score of such a label.
 	option notice_min_score: double = 0.9;
 }
 

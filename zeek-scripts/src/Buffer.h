@@ -1,5 +1,5 @@
-// Bytes that grow at their end. Room at the end is written to as it is: a string would
-// fill it with zeros first, which costs as much as a message.
+// A growing buffer of bytes. It does not initialise new space, as std::string does: that
+// costs as much as a message.
 
 #pragma once
 
@@ -18,14 +18,14 @@ public:
     bool Empty() const { return size == 0; }
     void Clear() { size = 0; }
 
-    // Room is where the next bytes go; there is room for as many as are asked for.
+    // Room returns space for n more bytes.
     char* Room(size_t n) {
         if ( capacity - size < n )
             Grow(n);
         return bytes.get() + size;
     }
 
-    // Take takes what was written, up to its end.
+    // Take extends the content to the end of what was written there.
     void Take(const char* end) { size = static_cast<size_t>(end - bytes.get()); }
 
     void Add(const Buffer& other) {

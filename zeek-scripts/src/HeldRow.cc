@@ -9,7 +9,7 @@ namespace serveflow {
 
 namespace {
 
-// The hook that HeldRow::Hold calls is not to be held again.
+// Set while HeldRow::Hold calls the hook, which must not be intercepted again.
 bool held = false;
 
 const zeek::EnumValPtr& ConnLog() {

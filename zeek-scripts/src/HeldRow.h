@@ -1,7 +1,7 @@
-// A row of conn.log that waits for its label, by what is behind Log::delay. That
-// can be called from Log::log_stream_policy alone. A handler of this hook in a
-// script, even one that is switched off, costs a call for every row of every log;
-// the plugin sees the hook's call instead, and only while a row is expected.
+// A row of conn.log that is held for its label by Zeek's Log::delay. Log::delay may be
+// called from the hook Log::log_stream_policy only. A handler in a script would be
+// called for every row of every log; the plugin intercepts the call of the hook
+// instead, and only while such a row is expected: docs/adr/006-held-rows.md.
 
 #pragma once
 
@@ -14,20 +14,20 @@ namespace serveflow {
 
 class HeldRow {
 public:
-    // Uid is that of the connection whose row of conn.log is about to be written
-    // when func is called; "": it is not.
+    // Uid returns the uid of the row of conn.log that a call of func is about to write;
+    // "" if it is another call.
     static std::string_view Uid(const zeek::Func* func, const zeek::Args& args);
 
-    // Hold stands for that call, and holds the row if it lets the row pass. When
-    // Zeek waited too long, expired is called with the row and its log.
+    // Hold makes that call, and holds the row if no handler vetoes it. Zeek calls expired
+    // with the row and its log where it stops waiting for Release.
     zeek::ValPtr Hold(const zeek::Func* func, zeek::Args* args, const zeek::FuncPtr& expired);
 
     bool Held() const { return token != nullptr; }
 
-    // Release has the row written.
+    // Release lets Zeek write the row.
     void Release();
 
-    // Expired says that it has been.
+    // Expired is called when Zeek has written the row without waiting further.
     void Expired() { token = nullptr; }
 
 private:

@@ -13,12 +13,12 @@ namespace serveflow {
 
 namespace {
 
-constexpr double longest_pause = 5;        // seconds between attempts to connect
-constexpr double fault_pause = 300;        // after a fault that connecting again does not mend
-constexpr double full_pause = 0.01;        // before a full socket is tried again
-constexpr size_t max_inbox = 1 << 18;      // no message is that long
+constexpr double max_backoff = 5;          // seconds between attempts to connect
+constexpr double fault_backoff = 300;      // seconds after an error that a new connection does not solve
+constexpr double full_backoff = 0.01;      // seconds until a full socket is tried again
+constexpr size_t max_inbuf = 1 << 18;      // longer than any message
 constexpr int64_t stats_every = 1'000'000; // microseconds
-constexpr size_t stats_room = 64;          // of the buffer, so that a full one is told of
+constexpr size_t stats_room = 64;          // reserved for STATS, which report a full buffer
 
 Clock::duration Seconds(double s) {
     return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
@@ -33,7 +33,7 @@ Link::~Link() {
         close(fd);
 }
 
-bool Link::Room(size_t bytes) {
+bool Link::Reserve(size_t bytes) {
     if ( stopped ) {
         counters.dropped++;
         return false;
@@ -44,10 +44,10 @@ bool Link::Room(size_t bytes) {
     if ( Buffered() + bytes <= settings.buffer_bytes && ! stopped )
         return true;
     if ( fd < 0 ) {
-        // Of what waits for a sidecar to come, the newest is worth most.
-        counters.dropped += waiting;
+        // Without a connection the newest messages are kept.
+        counters.dropped += batch_messages;
         batch.Clear();
-        waiting = 0;
+        batch_messages = 0;
         return bytes <= settings.buffer_bytes && ! stopped;
     }
     counters.dropped++;
@@ -55,18 +55,18 @@ bool Link::Room(size_t bytes) {
 }
 
 bool Link::Packet(const PacketInfo& p) {
-    if ( ! Room(p.raw.size() + max_flow + stats_room) )
+    if ( ! Reserve(p.raw.size() + max_flow + stats_room) )
         return false;
     PackPacket(batch, p);
-    Added(1, p.ts_us);
+    Queued(1, p.ts_us);
     return true;
 }
 
 bool Link::End(const FlowName& flow, int64_t ts_us) {
-    if ( ! Room(max_flow + stats_room) )
+    if ( ! Reserve(max_flow + stats_room) )
         return false;
     PackEnd(batch, flow, ts_us);
-    Added(1, ts_us);
+    Queued(1, ts_us);
     return true;
 }
 
@@ -79,28 +79,28 @@ bool Link::Adopt(Buffer& messages, uint64_t count, int64_t ts_us) {
     if ( Buffered() + messages.Size() + stats_room > settings.buffer_bytes ) {
         if ( fd >= 0 )
             return false;
-        counters.dropped += waiting; // the newest is worth most
+        counters.dropped += batch_messages; // the newest are kept
         batch.Clear();
-        waiting = 0;
+        batch_messages = 0;
     }
     if ( batch.Empty() )
         batch.Swap(messages);
     else
         batch.Add(messages);
     messages.Clear();
-    Added(count, ts_us);
+    Queued(count, ts_us);
     return true;
 }
 
-// Added counts the messages just added, and writes the batch if it is large enough.
-void Link::Added(uint64_t count, int64_t ts_us) {
-    if ( waiting == 0 )
-        since = Clock::now();
-    waiting += count;
+// Queued counts the messages just added, and writes the batch if it is full.
+void Link::Queued(uint64_t count, int64_t ts_us) {
+    if ( batch_messages == 0 )
+        batch_start = Clock::now();
+    batch_messages += count;
     if ( ts_us >= stats_due || ts_us < stats_due - 2 * stats_every ) {
         stats_due = ts_us + stats_every;
-        PackStats(batch, ts_us, counters.sent + waiting, counters.dropped);
-        waiting++;
+        PackStats(batch, ts_us, counters.sent + batch_messages, counters.dropped);
+        batch_messages++;
     }
     if ( batch.Size() >= settings.batch_bytes )
         Flush();
@@ -110,45 +110,46 @@ double Link::Due() const {
     if ( ! Pending() || stopped )
         return -1;
     auto now = Clock::now();
-    auto at = std::max(idle_until, since + settings.batch_interval);
+    auto at = std::max(retry_at, batch_start + settings.batch_interval);
     return std::max(0.0, std::chrono::duration<double>(at - now).count());
 }
 
-// Lose gives up the connection: what was being written is lost and counted, what
-// waits is kept for the next one.
-void Link::Lose(const std::string& why, double wait) {
+// Disconnect closes the connection: the messages in outbuf are counted as dropped, the
+// batch is kept for the next connection.
+void Link::Disconnect(const std::string& why, double wait) {
     if ( fd >= 0 ) {
         owner.OnSocket(-1);
         close(fd);
         fd = -1;
-        owner.OnReport("the connection to the sidecar is over: " + why);
+        owner.OnReport("the connection to the sidecar is closed: " + why);
     }
-    counters.sent -= aboard;
-    counters.dropped += aboard;
-    flight.Clear();
-    flown = 0;
-    aboard = 0;
-    inbox.clear();
+    counters.sent -= outbuf_messages;
+    counters.dropped += outbuf_messages;
+    outbuf.Clear();
+    written = 0;
+    outbuf_messages = 0;
+    inbuf.clear();
     welcomed = false;
-    idle_until = Clock::now() + Seconds(wait > 0 ? wait : pause);
-    pause = std::min(pause * 2, longest_pause);
+    retry_at = Clock::now() + Seconds(wait > 0 ? wait : backoff);
+    backoff = std::min(backoff * 2, max_backoff);
 }
 
-// GiveUp ends a capture's patience: once, not again for every flow.
-void Link::GiveUp(const std::string& why) {
+// TimeOut closes the connection for good, so that a capture waits once and not for
+// every flow.
+void Link::TimeOut(const std::string& why) {
     stopped = true;
     if ( fd < 0 )
         owner.OnReport(why);
-    Lose(why);
-    counters.dropped += waiting;
+    Disconnect(why);
+    counters.dropped += batch_messages;
     batch.Clear();
-    waiting = 0;
+    batch_messages = 0;
 }
 
 bool Link::Connect() {
     if ( fd >= 0 )
         return true;
-    if ( stopped || Clock::now() < idle_until )
+    if ( stopped || Clock::now() < retry_at )
         return false;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -165,82 +166,82 @@ bool Link::Connect() {
     if ( error != 0 ) {
         if ( s >= 0 )
             close(s);
-        if ( ! absent )
+        if ( ! absence_reported )
             owner.OnReport("no sidecar at " + settings.socket + " (" + Why(error) + "): trying again");
-        absent = true; // say it once
-        Lose(Why(error));
+        absence_reported = true;
+        Disconnect(Why(error));
         return false;
     }
     fd = s;
     owner.OnSocket(fd);
-    PackHello(flight, settings.hello);
+    PackHello(outbuf, settings.hello);
     if ( ! settings.hello.capture )
         return true;
-    // A capture can wait for what is wanted, and so send the same each time.
+    // A capture waits for WELCOME, so that every run sends the same.
     auto deadline = Clock::now() + Seconds(settings.patience);
     return Write(deadline) && Await([this] { return welcomed; }, deadline);
 }
 
 void Link::Flush() {
-    if ( ! Pending() || Clock::now() < idle_until || ! Connect() )
+    if ( ! Pending() || Clock::now() < retry_at || ! Connect() )
         return;
     bool capture = settings.hello.capture;
     Write(capture ? Clock::now() + Seconds(settings.patience) : Clock::time_point{});
 }
 
-// Write writes what is in flight, and then what waits, and says whether the
-// connection goes on. Without a deadline it leaves what the socket does not take.
+// Write writes outbuf and then the batch, and returns false if the connection was
+// closed. Without a deadline it returns when the socket is full.
 bool Link::Write(Clock::time_point deadline) {
     while ( Pending() ) {
-        if ( flown == flight.Size() ) {
-            flight.Clear();
-            flight.Swap(batch);
-            flown = 0;
-            aboard = waiting;
-            counters.sent += waiting;
-            waiting = 0;
+        if ( written == outbuf.Size() ) {
+            outbuf.Clear();
+            outbuf.Swap(batch);
+            written = 0;
+            outbuf_messages = batch_messages;
+            counters.sent += batch_messages;
+            batch_messages = 0;
         }
-        auto n = send(fd, flight.Data() + flown, flight.Size() - flown, MSG_NOSIGNAL);
+        auto n = send(fd, outbuf.Data() + written, outbuf.Size() - written, MSG_NOSIGNAL);
         if ( n >= 0 ) {
-            flown += static_cast<size_t>(n);
+            written += static_cast<size_t>(n);
             continue;
         }
         if ( errno == EINTR )
             continue;
         if ( errno != EAGAIN && errno != EWOULDBLOCK ) {
             auto why = Why(errno);
-            // The reason may have been said before the connection was closed.
+            // The sidecar may have sent an ERROR before it closed the connection.
             if ( Receive() )
-                Lose(why);
+                Disconnect(why);
             return false;
         }
         if ( deadline == Clock::time_point{} ) {
-            idle_until = Clock::now() + Seconds(full_pause);
+            retry_at = Clock::now() + Seconds(full_backoff);
             return true;
         }
         if ( ! Wait(POLLIN | POLLOUT, deadline) )
             return false;
     }
-    flight.Clear();
-    flown = 0;
-    aboard = 0;
+    outbuf.Clear();
+    written = 0;
+    outbuf_messages = 0;
     return true;
 }
 
-// Wait waits until one of the events comes, and reads what does: if both ends
-// only wrote, both would stand still.
+// Wait waits for one of the events and reads what has arrived: if both ends only
+// wrote, both would block.
 bool Link::Wait(short events, Clock::time_point deadline) {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd p{fd, events, 0};
     int n = left < 0 ? 0 : poll(&p, 1, static_cast<int>(std::min<int64_t>(left + 1, 1000)));
     if ( n < 0 && errno != EINTR ) {
-        Lose(Why(errno));
+        Disconnect(Why(errno));
         return false;
     }
     if ( n > 0 && (p.revents & ~POLLOUT) != 0 )
         return Receive();
     if ( n <= 0 && Clock::now() >= deadline ) {
-        GiveUp("it did not answer in time");
+        TimeOut("no answer in time");
         return false;
     }
     return true;
@@ -258,7 +259,7 @@ void Link::Read() {
         Receive();
 }
 
-// Receive takes all that has come, and says whether the connection goes on.
+// Receive handles all messages received, and returns false if the connection was closed.
 bool Link::Receive() {
     for ( ;; ) {
         char chunk[16384];
@@ -268,33 +269,33 @@ bool Link::Receive() {
         if ( n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) )
             return true;
         if ( n <= 0 ) {
-            Lose(n < 0 ? Why(errno) : "it closed it");
+            Disconnect(n < 0 ? Why(errno) : "closed by the sidecar");
             return false;
         }
-        inbox.append(chunk, static_cast<size_t>(n));
+        inbuf.append(chunk, static_cast<size_t>(n));
         bool more = static_cast<size_t>(n) == sizeof chunk;
 
-        std::string_view left = inbox;
+        std::string_view left = inbuf;
         Message m;
         size_t size = 0;
         Outcome outcome;
         while ( (outcome = Unpack(left, m, size)) == Outcome::Whole ) {
             left.remove_prefix(size);
-            if ( ! Hear(m) )
+            if ( ! Handle(m) )
                 return false;
         }
-        if ( outcome == Outcome::Bad || left.size() > max_inbox ) {
-            Lose("it does not speak the protocol", fault_pause);
+        if ( outcome == Outcome::Bad || left.size() > max_inbuf ) {
+            Disconnect("the sidecar does not speak the protocol", fault_backoff);
             return false;
         }
-        inbox.erase(0, inbox.size() - left.size());
+        inbuf.erase(0, inbuf.size() - left.size());
         if ( ! more )
             return true;
     }
 }
 
-// Hear takes one message, and says whether the connection goes on.
-bool Link::Hear(const Message& m) {
+// Handle handles one message, and returns false if the connection was closed.
+bool Link::Handle(const Message& m) {
     switch ( m.kind ) {
         case Message::LabelKind:
             counters.labels++;
@@ -304,19 +305,19 @@ bool Link::Hear(const Message& m) {
             need = m.need;
             if ( ! welcomed ) {
                 welcomed = true;
-                absent = false;
-                pause = 1;
+                absence_reported = false;
+                backoff = 1;
                 counters.connects++;
                 owner.OnReport("the sidecar wants " + std::to_string(need.packets) + " packets of a flow");
             }
             return true;
         case Message::SyncedKind: synced = m.token; return true;
         case Message::ErrorKind: {
-            // What an ERROR asks for: some are for ever, some for long.
-            bool mine = m.code == 1 || m.code == 3;
-            auto why = "it says: " + std::string(m.text);
+            // The code of an ERROR says whether to connect again, and when.
+            bool ours = m.code == 1 || m.code == 3;
+            auto why = "the sidecar reports: " + std::string(m.text);
             stopped = m.code == 2 || m.code == 4;
-            Lose(why, mine ? fault_pause : 0);
+            Disconnect(why, ours ? fault_backoff : 0);
             return false;
         }
         default: return true;
@@ -328,27 +329,27 @@ bool Link::Sync(bool final, double seconds) {
         return false;
     auto deadline = Clock::now() + Seconds(seconds);
     PackSync(batch, ++token, final);
-    waiting++;
+    batch_messages++;
     if ( ! Write(deadline) )
         return false;
     return Await([this] { return synced == token; }, deadline);
 }
 
 void Link::Close() {
-    Read(); // what is left unread when it closes would cost the sidecar our last messages
+    Read(); // closing with unread input would discard our last messages at the sidecar
     if ( fd >= 0 ) {
         owner.OnSocket(-1);
         close(fd);
         fd = -1;
     }
     stopped = true;
-    counters.sent -= aboard;
-    counters.dropped += waiting + aboard;
+    counters.sent -= outbuf_messages;
+    counters.dropped += batch_messages + outbuf_messages;
     batch.Clear();
-    flight.Clear();
-    flown = 0;
-    waiting = 0;
-    aboard = 0;
+    outbuf.Clear();
+    written = 0;
+    batch_messages = 0;
+    outbuf_messages = 0;
 }
 
 } // namespace serveflow

@@ -1,8 +1,7 @@
-// The connection to the sidecar, with its buffer. Live it never waits: what the
-// socket does not take stays in the buffer, and what the buffer does not take is
-// dropped and counted, whole messages at a time. Whoever reads a capture waits,
-// with a time limit. Nothing here knows of Zeek: Suricata's plugin is built from it,
-// too.
+// The buffered connection to the sidecar. A live tap never waits: bytes that the
+// socket does not accept stay in the buffer, and messages that do not fit there are
+// dropped and counted. A tap that reads a capture waits, with a time limit. This file
+// does not depend on Zeek: Suricata's plugin is built from it, too.
 
 #pragma once
 
@@ -18,8 +17,8 @@
 
 namespace serveflow {
 
-// A steady clock, read at every turn of an engine's loop. Where there is one, it is a
-// clock that is some milliseconds late and costs a fifth.
+// A monotonic clock, read in every iteration of an engine's loop. Where the system has
+// a coarse one, it is used: a few ms stale, about five times cheaper.
 struct Clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -42,17 +41,17 @@ struct Clock {
 struct Settings {
     std::string socket;
     Hello hello;
-    size_t buffer_bytes = 1 << 20;                    // that may wait for a slow or absent sidecar
-    size_t batch_bytes = 1 << 15;                     // that are written at once
-    std::chrono::microseconds batch_interval{10'000}; // after which less than that is written
+    size_t buffer_bytes = 1 << 20;                    // bound of all buffered messages
+    size_t batch_bytes = 1 << 15;                     // a batch of this size is written
+    std::chrono::microseconds batch_interval{10'000}; // a smaller batch is written after this time
     double patience = 30;                             // seconds that a capture waits for the sidecar
 };
 
-// What a Link counts, since it was made.
+// Counters of a Link since its construction.
 struct Counters {
-    uint64_t sent = 0;     // messages that went to the socket
-    uint64_t dropped = 0;  // messages that did not
-    uint64_t labels = 0;   // LABELs that came
+    uint64_t sent = 0;     // messages written to the socket
+    uint64_t dropped = 0;  // messages dropped
+    uint64_t labels = 0;   // LABELs received
     uint64_t connects = 0; // connections that the sidecar welcomed
 };
 
@@ -60,11 +59,11 @@ class Link {
 public:
     struct Owner {
         virtual ~Owner() = default;
-        // A LABEL came; its texts are gone when this returns.
+        // OnLabel is called for each LABEL; its texts are valid during the call only.
         virtual void OnLabel(const Label& label) = 0;
-        // The socket to watch for what comes, or -1 when there is none any more.
+        // OnSocket is called with the socket to poll for input, or -1 when it is closed.
         virtual void OnSocket(int fd) = 0;
-        // What a person should know.
+        // OnReport is called with a message for the engine's log.
         virtual void OnReport(const std::string& text) = 0;
     };
 
@@ -73,11 +72,11 @@ public:
     Link(const Link&) = delete;
     Link& operator=(const Link&) = delete;
 
-    // Settings hold from the next connection on; those of the buffer at once.
+    // Configure sets the settings of the next connection; those of the buffer apply at once.
     void Configure(Settings s) { settings = std::move(s); }
 
-    // What is wanted of each flow. It connects if that has not been done: the
-    // answer is to be known before the first flow is sent.
+    // Wanted returns how much of each flow the sidecar wants. It connects first, so that
+    // the answer is known before the first flow is sent.
     const Need& Wanted() {
         if ( fd < 0 )
             Connect();
@@ -85,56 +84,57 @@ public:
     }
     const Counters& Count() const { return counters; }
 
-    // Messages for the sidecar; ts_us is the packets' clock. False: dropped.
+    // Packet and End buffer a message; ts_us is packet time. They return false if the
+    // message was dropped.
     bool Packet(const PacketInfo& p);
     bool End(const FlowName& flow, int64_t ts_us);
 
-    // Adopt takes so many messages that somebody else has packed, and leaves the
-    // buffer empty. False: there is no room for them now.
+    // Adopt takes over count packed messages and clears the buffer, or returns false if
+    // they do not fit now.
     bool Adopt(Buffer& messages, uint64_t count, int64_t ts_us);
 
-    // Lost counts messages that were dropped before they came here.
+    // Lost counts messages that the caller dropped.
     void Lost(uint64_t count) { counters.dropped += count; }
 
-    // The socket, or -1.
+    // Socket returns the file descriptor, or -1.
     int Socket() const { return fd; }
 
-    // Stopped says whether the connection is over for good.
+    // Stopped reports whether the connection is closed for good.
     bool Stopped() const { return stopped; }
 
-    // Welcomed says whether there is a connection that answers.
+    // Welcomed reports whether the sidecar has answered on the present connection.
     bool Welcomed() const { return fd >= 0 && welcomed; }
 
-    // Seconds until Flush has something to do; -1: nothing waits.
+    // Due returns the seconds until Flush has something to write; -1: the buffer is empty.
     double Due() const;
 
-    // Flush writes what waits as far as the socket takes it, having connected
-    // if the time for that has come.
+    // Flush writes as much of the buffer as the socket accepts. It connects first where
+    // that is due.
     void Flush();
 
-    // Read takes what has come, without waiting.
+    // Read handles the messages received so far, without waiting.
     void Read();
 
-    // Sync waits for the labels due from all that was added, for at most so many
-    // seconds. A final one ends all flows. False: they did not come.
+    // Sync waits until all labels due from the messages so far have arrived, for at most
+    // the given seconds; it returns false if they have not. A final one ends all flows.
     bool Sync(bool final, double seconds);
 
-    // Close ends the connection for good; what still waits is counted dropped.
+    // Close closes the connection for good; buffered messages are counted as dropped.
     void Close();
 
 private:
-    bool Room(size_t bytes);
-    void Added(uint64_t count, int64_t ts_us);
+    bool Reserve(size_t bytes);
+    void Queued(uint64_t count, int64_t ts_us);
     bool Connect();
-    void Lose(const std::string& why, double pause = 0);
+    void Disconnect(const std::string& why, double backoff = 0);
     bool Write(Clock::time_point deadline);
     bool Receive();
-    bool Hear(const Message& m);
+    bool Handle(const Message& m);
     bool Wait(short events, Clock::time_point deadline);
     bool Await(const std::function<bool()>& done, Clock::time_point deadline);
-    void GiveUp(const std::string& why);
-    bool Pending() const { return ! batch.Empty() || flown < flight.Size(); }
-    size_t Buffered() const { return batch.Size() + flight.Size() - flown; }
+    void TimeOut(const std::string& why);
+    bool Pending() const { return ! batch.Empty() || written < outbuf.Size(); }
+    size_t Buffered() const { return batch.Size() + outbuf.Size() - written; }
 
     Owner& owner;
     Settings settings;
@@ -143,22 +143,22 @@ private:
 
     int fd = -1;
     bool welcomed = false;
-    bool stopped = false; // for good
-    bool absent = false;  // and this was said
+    bool stopped = false;          // closed for good
+    bool absence_reported = false; // since the last connection
 
-    Buffer batch;            // messages that wait
-    uint64_t waiting = 0;    // how many
-    Buffer flight;           // bytes being written,
-    size_t flown = 0;        // how many of them are,
-    uint64_t aboard = 0;     // and the messages in them
-    std::string inbox;       // bytes that are no whole message yet
-    Clock::time_point since; // when the batch got its first message
-    int64_t stats_due = 0;   // packets' clock
-    uint64_t token = 0;      // of the last SYNC,
-    uint64_t synced = 0;     // and of the last SYNCED
+    Buffer batch;                  // messages not yet in outbuf
+    uint64_t batch_messages = 0;   // their number
+    Clock::time_point batch_start; // when the first of them was added
+    Buffer outbuf;                 // messages being written
+    size_t written = 0;            // bytes of outbuf written so far
+    uint64_t outbuf_messages = 0;  // messages in outbuf
+    std::string inbuf;             // received bytes of an incomplete message
+    int64_t stats_due = 0;         // packet time of the next STATS
+    uint64_t token = 0;            // of the last SYNC sent
+    uint64_t synced = 0;           // of the last SYNCED received
 
-    double pause = 1;             // seconds before the next attempt to connect,
-    Clock::time_point idle_until; // which is not before this, nor is the next write
+    double backoff = 1;         // seconds until the next attempt to connect
+    Clock::time_point retry_at; // no attempt to connect or to write before
 };
 
 } // namespace serveflow

@@ -8,11 +8,11 @@ namespace serveflow {
 
 namespace {
 
-// Raw begins with the flow's own IP header (LINKTYPE_RAW).
+// The packet begins with the flow's own IP header (LINKTYPE_RAW).
 constexpr uint8_t link_ip = 101;
 constexpr size_t max_text = 256;
 
-// Writer puts values behind each other into room that is known to be enough.
+// Writer writes values one after the other into a buffer that is large enough.
 class Writer {
 public:
     explicit Writer(char* at) : at(at) {}
@@ -79,7 +79,7 @@ private:
     char* at;
 };
 
-// Appends what write puts down, which is at most so many bytes.
+// Append appends what write writes, at most so many bytes.
 template <typename F>
 void Append(Buffer& out, size_t most, F write) {
     Writer w(out.Room(most));

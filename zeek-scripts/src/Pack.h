@@ -1,6 +1,6 @@
-// Messages of a tap (docs/protocol.md), packed by hand: a PACKET costs a few
-// dozen instructions and one copy. Nothing here knows of Zeek: Suricata's plugin is
-// built from it, too.
+// Encodes the messages of a tap (docs/protocol.md) without a library: a PACKET costs a
+// few dozen instructions and one copy. This file does not depend on Zeek: Suricata's
+// plugin is built from it, too.
 
 #pragma once
 
@@ -13,21 +13,21 @@
 
 namespace serveflow {
 
-// What HELLO says of a tap.
+// The content of HELLO.
 struct Hello {
     std::string engine = "zeek";
     std::string engine_version;
     std::string sensor;
-    std::string run; // names one run over a capture; may be empty
+    std::string run; // unique name of one run over a capture; may be empty
     int pid = 0;
-    bool capture = false; // reads a capture, and may wait
+    bool capture = false; // reads a capture: may wait for labels
     bool reply = true;    // wants LABELs
 };
 
-// RunName returns a name for a run over a capture that no other run has.
+// RunName returns a unique name for a run over a capture.
 std::string RunName();
 
-// A flow's name: a text, or a number where the text is empty.
+// The id of a flow: a text, or a number where the text is empty.
 struct FlowName {
     std::string_view text;
     uint64_t number = 0;
@@ -38,7 +38,7 @@ struct FlowName {
     FlowName(uint64_t number) : number(number) {}
 };
 
-// One packet of a flow, as PACKET says it.
+// The content of PACKET: one packet of a flow.
 struct PacketInfo {
     FlowName flow;
     int64_t ts_us = 0;
@@ -49,15 +49,15 @@ struct PacketInfo {
     std::string_view raw; // from the flow's own IP header
 };
 
-// The most that the protocol lets a tap send of a packet.
+// The maximum bytes of a packet in the protocol.
 constexpr size_t max_raw = 2048;
-// The longest name of a flow.
+// The maximum length of a flow id.
 constexpr size_t max_flow = 32;
-// The most that PackPacket, PackEnd, PackSync and PackStats append.
+// The maximum bytes that PackPacket, PackEnd, PackSync and PackStats append.
 constexpr size_t max_message = max_raw + max_flow + 64;
 
-// Each appends one message to out. Text beyond 256 bytes, raw beyond max_raw and
-// flows beyond max_flow are cut.
+// Each function appends one message to out. Texts are truncated to 256 bytes, raw to
+// max_raw, flow ids to max_flow.
 void PackHello(Buffer& out, const Hello& h);
 void PackPacket(Buffer& out, const PacketInfo& p);
 void PackEnd(Buffer& out, const FlowName& flow, int64_t ts_us);

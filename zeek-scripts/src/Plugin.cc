@@ -11,12 +11,12 @@ namespace plugin::ServeFlow_Tap {
 Plugin plugin;
 
 zeek::plugin::Configuration Plugin::Configure() {
-    // Names the analyzer that a tap may be. Nothing but a tap makes one.
+    // Registers the tag of the analyzer of taps. Only taps instantiate it.
     AddComponent(new zeek::analyzer::Component("ServeFlow_Tap", nullptr));
 
     zeek::plugin::Configuration config;
     config.name = "ServeFlow::Tap";
-    config.description = "Sends the first packets of connections to the ServeFlow sidecar and takes their labels";
+    config.description = "Sends the first packets of connections to the ServeFlow sidecar and receives their labels";
     config.version.major = SERVEFLOW_MAJOR;
     config.version.minor = SERVEFLOW_MINOR;
     config.version.patch = SERVEFLOW_PATCH;
@@ -37,13 +37,14 @@ void Plugin::Begin(const std::string& sensor, bool capture) {
     };
     using Flows = serveflow::Flows;
     counter("serveflow_sent", "Messages sent to the sidecar", [](const Flows& f) { return f.Count().sent; });
-    counter("serveflow_dropped", "Messages that the sidecar could not be given",
+    counter("serveflow_dropped", "Messages dropped before they reached the sidecar",
             [](const Flows& f) { return f.Count().dropped; });
-    counter("serveflow_labels", "Labels that came", [](const Flows& f) { return f.Count().labels; });
-    counter("serveflow_late_labels", "Labels that came when conn.log's row was written",
+    counter("serveflow_labels", "Labels received", [](const Flows& f) { return f.Count().labels; });
+    counter("serveflow_late_labels", "Labels received after their row of conn.log was written",
             [](const Flows& f) { return f.Late(); });
-    counter("serveflow_lost_labels", "Labels that were to come and did not", [](const Flows& f) { return f.Lost(); });
-    counter("serveflow_connects", "Connections to a sidecar that answered",
+    counter("serveflow_lost_labels", "Labels owed by the sidecar that were not received",
+            [](const Flows& f) { return f.Lost(); });
+    counter("serveflow_connects", "Connections that the sidecar welcomed",
             [](const Flows& f) { return f.Count().connects; });
 }
 
@@ -53,7 +54,7 @@ void Plugin::HookSetupAnalyzerTree(zeek::Connection* conn) {
 }
 
 std::pair<bool, zeek::ValPtr> Plugin::HookFunctionCall(const zeek::Func* func, zeek::detail::Frame*, zeek::Args* args) {
-    auto returned = flows.Call(func, args);
+    auto returned = flows.Rows().Call(func, args);
     return {returned.has_value(), returned.value_or(nullptr)};
 }
 

@@ -1,4 +1,4 @@
-// The plugin ServeFlow::Tap. It does nothing until the scripts start it.
+// The plugin ServeFlow::Tap. It is idle until the scripts start it.
 
 #pragma once
 
@@ -17,7 +17,7 @@ public:
             DisableHook(zeek::plugin::HOOK_CALL_FUNCTION);
     }};
 
-    // Begin taps all connections from now on.
+    // Begin taps all new connections.
     void Begin(const std::string& sensor, bool capture);
 
     void HookSetupAnalyzerTree(zeek::Connection* conn) override;

@@ -16,7 +16,7 @@ namespace serveflow {
 
 namespace {
 
-// Texts that are kept: what a sidecar says beyond them is not of a bundle.
+// Bound on cached texts: a bundle has far fewer.
 constexpr size_t max_texts = 4096;
 
 // The columns of a label in a log.
@@ -62,14 +62,14 @@ void Copy(zeek::RecordVal& to, const Columns& at, const Verdict& v) {
     to.Assign(at.reason, v.reason);
 }
 
-// Row is the connection's of conn.log. Scripts make it when they are told that the
-// connection began, and write it when it is over.
+// Row returns the connection's row of conn.log. Scripts create it at the connection's
+// first event and write it at the end.
 zeek::RecordValPtr Row(const zeek::RecordVal& conn) {
     static const int at = zeek::id::connection->FieldOffset("conn");
     return conn.GetField<zeek::RecordVal>(at);
 }
 
-// Info is a ServeFlow::Info.
+// Info returns a new ServeFlow::Info.
 zeek::RecordValPtr Info(const zeek::RecordVal& conn, const Verdict& verdict) {
     static const auto type = zeek::id::find_type<zeek::RecordType>("ServeFlow::Info");
     static const int id = zeek::id::connection->FieldOffset("id");
@@ -85,7 +85,7 @@ zeek::RecordValPtr Info(const zeek::RecordVal& conn, const Verdict& verdict) {
     return info;
 }
 
-// Lists says whether a name of a service, in whatever case, is in a list.
+// Lists reports whether a list has the name of a service; case does not matter.
 bool Lists(std::string_view list, std::string_view name) {
     auto same = [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); };
     while ( ! list.empty() ) {
@@ -97,8 +97,8 @@ bool Lists(std::string_view list, std::string_view name) {
     return false;
 }
 
-// Agrees says whether one of a connection's services is in a list; nothing, if the
-// connection has none. A "-" before its name says that a service failed.
+// Agrees reports whether the list has one of a connection's services; nullopt if the
+// connection has none. Zeek prefixes the name of a service that failed with "-".
 std::optional<bool> Agrees(const zeek::RecordVal& conn, std::string_view list) {
     static const int at = zeek::id::connection->FieldOffset("service");
     std::optional<bool> agrees;
@@ -118,7 +118,7 @@ void Note(zeek::RecordVal& in, int at, std::optional<bool> agrees) {
         in.Remove(at);
 }
 
-// Hook is ServeFlow::labelled, if anybody handles it.
+// Hook returns ServeFlow::labelled if a script handles it, else null.
 const zeek::Func* Hook() {
     static auto id = zeek::id::find("ServeFlow::labelled");
     const auto& value = id->GetVal();
@@ -171,7 +171,7 @@ void Records::Compare(const zeek::RecordVal& conn) {
         Note(*row, InRow().agrees, agrees);
 }
 
-void Records::Tell(const zeek::RecordValPtr& conn, const Verdict& verdict) {
+void Records::Publish(const zeek::RecordValPtr& conn, const Verdict& verdict) {
     static auto log = zeek::id::find("ServeFlow::log");
     static auto conn_log = zeek::id::find("ServeFlow::conn_log");
     static const int at = zeek::id::connection->FieldOffset("serveflow");

@@ -1,5 +1,5 @@
-// What scripts and logs see of a label. Scripts could make the records themselves,
-// at several times the price, and every flow has a label.
+// The records of a label that scripts and logs see. Making them in C++ is several
+// times cheaper than in scripts.
 
 #pragma once
 
@@ -13,41 +13,41 @@
 
 namespace serveflow {
 
-// What a Label says, to be kept.
+// The content of a LABEL, as Zeek values.
 struct Verdict {
     zeek::StringValPtr label;
     double score;             // 0 to 1
-    zeek::StringValPtr stage; // none if no stage decided
+    zeek::StringValPtr stage; // null if no stage decided
     uint64_t packets;
     double latency; // seconds
     zeek::StringValPtr model;
     zeek::StringValPtr reason;
-    zeek::StringValPtr services; // none if the bundle has no list
+    zeek::StringValPtr services; // null if the bundle has no list for the label
 };
 
 class Records {
 public:
     Verdict Read(const Label& label);
 
-    // Tell puts a verdict into a connection's record and its row of conn.log, runs
+    // Publish puts a verdict into a connection's record and its row of conn.log, runs
     // the hook ServeFlow::labelled, writes serveflow.log and raises ServeFlow::label,
-    // each if it is wanted.
-    static void Tell(const zeek::RecordValPtr& conn, const Verdict& verdict);
+    // each where it is switched on or handled.
+    static void Publish(const zeek::RecordValPtr& conn, const Verdict& verdict);
 
-    // Compare compares the services of a connection that has its label with those
-    // that go together with the label, and puts what comes of it into both records.
+    // Compare compares the services of a labelled connection with those that fit the
+    // label, and stores the result in both records.
     static void Compare(const zeek::RecordVal& conn);
 
-    // Known says whether scripts were told of a connection.
+    // Known reports whether scripts have seen the connection's first event.
     static bool Known(const zeek::RecordVal& conn);
 
-    // Watched says whether a script acts on labels, and may look at the connection.
+    // Watched reports whether a script handles labels, and may read the connection's record.
     static bool Watched();
 
 private:
     zeek::StringValPtr Text(std::string_view s);
 
-    // Labels, stages, bundles and reasons are few: one value for each, by its own text.
+    // Labels, stages, bundles and reasons repeat: one value for each text.
     std::unordered_map<std::string_view, zeek::StringValPtr> texts;
 };
 

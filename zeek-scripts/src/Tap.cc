@@ -19,13 +19,13 @@ namespace {
 constexpr uint8_t tcp_syn = 0x02;
 constexpr uint8_t tcp_ack = 0x10;
 
-const u_char* Begins(const zeek::IP_Hdr& ip) {
+const u_char* HeaderStart(const zeek::IP_Hdr& ip) {
     if ( ip.IP4_Hdr() )
         return reinterpret_cast<const u_char*>(ip.IP4_Hdr());
     return reinterpret_cast<const u_char*>(ip.IP6_Hdr());
 }
 
-// Bytes of the headers, the transport's included.
+// HeaderBytes returns the length of all headers, the transport's included.
 size_t HeaderBytes(const zeek::IP_Hdr& ip, const u_char* end) {
     size_t size = ip.HdrLen();
     switch ( ip.NextProto() ) {
@@ -67,10 +67,10 @@ void Tap::Packet(const zeek::IP_Hdr& ip, const u_char* end, bool is_orig, int64_
         return;
 
     if ( ! flow )
-        flow = flows.Open(this);
+        flow = &flows.Open(this);
 
-    const u_char* from = Begins(ip);
-    size_t total = ip.TotalLen(); // 0 where the network card was to fill it in
+    const u_char* from = HeaderStart(ip);
+    size_t total = ip.TotalLen(); // 0 with segmentation offload
     auto captured = static_cast<size_t>(std::max<ptrdiff_t>(end - from, 0));
     size_t size = total > 0 ? std::min(captured, total) : captured;
     size = std::min({size, static_cast<size_t>(need.raw_bytes), max_raw,
@@ -84,27 +84,27 @@ void Tap::Packet(const zeek::IP_Hdr& ip, const u_char* end, bool is_orig, int64_
     p.resp_pkts = pkts[1];
     p.wire_len = static_cast<uint32_t>(total > 0 ? total : captured);
     p.raw = {reinterpret_cast<const char*>(from), size};
-    if ( ! flows.Send(*flow, p) && index == 1 )
-        done = true; // without its first packet no model can tell
+    if ( ! flows.Send(p) && index == 1 )
+        done = true; // no model labels a flow without its first packet
 }
 
-void Tap::Over() {
+void Tap::End() {
     done = true;
     if ( flow )
-        flows.Over(*flow);
+        flows.End(*flow);
     flow = nullptr;
 }
 
 namespace {
 
-// AnalyzerTap is the tap where Zeek has none of its own.
+// AnalyzerTap is a tap as an ordinary analyzer.
 class AnalyzerTap final : public zeek::analyzer::Analyzer {
 public:
     AnalyzerTap(Flows& flows, zeek::Connection* conn) : Analyzer(flows.AnalyzerTag(), conn), tap(flows, conn) {}
 
     void DeliverPacket(int len, const u_char* data, bool is_orig, uint64_t, const zeek::IP_Hdr* ip, int) override {
-        // What data points to lies behind the headers, in the same memory. The
-        // frame itself is not at hand for a packet that another one was in.
+        // data points to the bytes that follow the headers, in the same memory. The frame
+        // is not available for a packet inside a tunnel.
         if ( ip )
             tap.Packet(*ip, data + std::max(len, 0), is_orig,
                        std::llround(zeek::run_state::processing_start_time * 1e6));
@@ -113,7 +113,7 @@ public:
     }
 
     void Done() override {
-        tap.Over();
+        tap.End();
         Analyzer::Done();
     }
 
@@ -133,8 +133,8 @@ public:
 
     void TapPacket(const zeek::Packet& pkt, zeek::packet_analysis::PacketAction action,
                    zeek::packet_analysis::SkipReason reason) override {
-        // Packets that Zeek does not count are not the flow's: bad checksums
-        // and broken headers. One that is skipped on a script's wish is.
+        // Packets that Zeek does not count are ignored: those with bad checksums or broken
+        // headers. Packets that a script asked Zeek to skip are counted.
         if ( tap.Done() || (action == zeek::packet_analysis::PacketAction::Skip &&
                             reason != zeek::packet_analysis::SkipReason::SkipProcessing) )
             return;
@@ -143,7 +143,7 @@ public:
         tap.Packet(ip, end, pkt.is_orig, int64_t{pkt.ts.tv_sec} * 1'000'000 + pkt.ts.tv_usec);
     }
 
-    void Done() override { tap.Over(); }
+    void Done() override { tap.End(); }
 
 private:
     Tap tap;
@@ -153,7 +153,7 @@ private:
 
 void Attach(Flows& flows, zeek::Connection* conn) {
     auto* session = conn->GetSessionAdapter();
-    // Transports that Zeek does not know have sessions that are not tapped.
+    // Zeek calls no TapAnalyzer for transports that it does not know.
     if ( conn->ConnTransport() == TRANSPORT_UNKNOWN )
         session->AddChildAnalyzer(new AnalyzerTap(flows, conn));
     else
@@ -169,7 +169,7 @@ void Attach(Flows& flows, zeek::Connection* conn) {
         session->AddChildAnalyzer(tap);
         return;
     }
-    // TCP hands packets without payload to these children alone.
+    // In TCP only these children see packets without payload.
     static_cast<zeek::packet_analysis::TCP::TCPSessionAdapter*>(session)->AddChildPacketAnalyzer(tap);
     tap->Init();
 }

@@ -8,15 +8,15 @@ namespace serveflow {
 
 namespace {
 
-// Bounds on what a message may make us do: its elements, the depth of what is
-// passed over, and a text.
+// Bounds on the elements of a message, the depth and number of skipped values, and the
+// length of a text.
 constexpr uint64_t max_elements = 64;
 constexpr int max_depth = 8;
 constexpr uint64_t max_text = 256;
 constexpr uint64_t max_skipped = 65536;
 
-// Reader takes values one after the other. When one cannot be taken it says why
-// in outcome, and all that follow fail, too.
+// Reader reads values one after the other. At the first that cannot be read it sets
+// outcome, and all further reads fail, too.
 class Reader {
 public:
     explicit Reader(std::string_view in) : in(in) {}
@@ -48,7 +48,7 @@ public:
         return n <= max_text ? Take(n, s) : Bad();
     }
 
-    // Flow takes a name that is a text or a number.
+    // Flow reads a flow id, a text or a number.
     bool Flow(std::string_view& text, uint64_t& number) {
         uint8_t first = 0;
         if ( ! Peek(first) )
@@ -91,7 +91,7 @@ public:
         }
     }
 
-    // Skip passes over one value, whatever it is.
+    // Skip skips one value of any type.
     bool Skip(int depth = 0) {
         uint8_t first = 0;
         if ( ! Peek(first) )
@@ -148,7 +148,7 @@ private:
         return false;
     }
 
-    // Fail makes a value of another type an error, unless the bytes just ended.
+    // Fail sets the outcome of a value of the wrong type: Bad, or Cut at the end of input.
     bool Fail() { return outcome == Outcome::Whole ? Bad() : false; }
 
     bool Peek(uint8_t& b) {
@@ -174,7 +174,7 @@ private:
         return true;
     }
 
-    // Big takes a number of so many bytes, the most significant first.
+    // Big reads a big-endian number of the given bytes.
     bool Big(size_t bytes, uint64_t& n) {
         std::string_view s;
         if ( ! Take(bytes, s) )
@@ -185,8 +185,8 @@ private:
         return true;
     }
 
-    // Head takes the head of an array or map: a byte with the number in it, or
-    // one of two longer formats. It leaves anything else where it is.
+    // Head reads the header of an array or map: a byte that holds the number, or one of
+    // two longer formats. It does not consume anything else.
     bool Head(uint8_t fixed, uint8_t mask, uint8_t longer, uint64_t& n) {
         uint8_t first = 0;
         if ( ! Peek(first) )
@@ -256,7 +256,7 @@ private:
 };
 
 bool UnpackNeed(Reader& r, Need& need) {
-    need = {0, 0, 0}; // a key that is missing means 0
+    need = {0, 0, 0}; // a missing key means 0
     uint64_t keys = 0;
     if ( ! r.Map(keys) )
         return false;
@@ -274,7 +274,7 @@ bool UnpackNeed(Reader& r, Need& need) {
     return true;
 }
 
-// Which kind of message a type is, and how many fields it has.
+// The kind of a message type, and its number of fields.
 struct Type {
     uint64_t number;
     Message::Kind kind;
@@ -288,8 +288,8 @@ constexpr Type types[] = {
     {19, Message::ErrorKind, 2},
 };
 
-// UnpackFields reads the fields of a message, and of those that a label may lack as
-// many as it has.
+// UnpackFields reads the fields of a message, and so many of the optional fields of a
+// label.
 bool UnpackFields(Reader& r, Message& m, uint64_t more) {
     auto& l = m.label;
     uint64_t version = 0;
@@ -325,7 +325,7 @@ Outcome Unpack(std::string_view in, Message& message, size_t& size) {
             read += t.fields;
         }
     if ( elements < read )
-        return Outcome::Bad; // what follows is another message
+        return Outcome::Bad; // the rest is another message
     auto more = message.kind == Message::LabelKind ? std::min<uint64_t>(elements - read, 2) : 0;
     message.label.services = {};
     message.label.margin = 0;

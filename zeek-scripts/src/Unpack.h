@@ -1,5 +1,5 @@
-// Messages of the sidecar (docs/protocol.md), read out of bytes that may be cut
-// anywhere and that nobody vouches for. Nothing here knows of Zeek.
+// Decodes the messages of the sidecar (docs/protocol.md) from untrusted bytes that may
+// be truncated anywhere. This file does not depend on Zeek.
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace serveflow {
 
-// LABEL: the one decision of a flow. The texts point into what was read.
+// LABEL: the one decision on a flow. The texts point into the input.
 struct Label {
     std::string_view flow; // empty where a number names the flow
     uint64_t number = 0;
@@ -20,18 +20,18 @@ struct Label {
     int64_t latency_us = 0;
     std::string_view model;
     std::string_view reason;
-    std::string_view services; // names of protocols that go together with the label, separated by commas
+    std::string_view services; // protocols that fit the label, separated by commas
     double margin = 0;         // the score minus that of the next class
 };
 
-// WELCOME: what is wanted of each flow. Until it came, what the protocol allows.
+// WELCOME: how much of each flow the sidecar wants. The defaults apply before it.
 struct Need {
     uint64_t packets = 10;
     uint64_t raw_bytes = 192;
     uint64_t payload_bytes = 0;
 };
 
-// One message of the sidecar; kind says which fields count.
+// One message of the sidecar; kind says which fields are set.
 struct Message {
     enum Kind : uint8_t { Other, LabelKind, WelcomeKind, SyncedKind, ErrorKind };
 
@@ -45,13 +45,12 @@ struct Message {
 
 enum class Outcome : uint8_t {
     Whole, // a message was read
-    Cut,   // the bytes end before it does
-    Bad,   // this is not the protocol
+    Cut,   // the input ends before the message does
+    Bad,   // the input is not the protocol
 };
 
-// Unpack reads the first message of in and says how many bytes it has. Messages
-// of a kind it does not know are Other; fields behind the last one it knows are
-// passed over.
+// Unpack reads the first message of in and sets size to its length in bytes. Messages of
+// unknown types are Other; unknown trailing fields are skipped.
 Outcome Unpack(std::string_view in, Message& message, size_t& size);
 
 } // namespace serveflow

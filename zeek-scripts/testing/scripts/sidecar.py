@@ -98,7 +98,7 @@ def serve(conn, events, mode):
         proto = raw[9] if raw[0] >> 4 == 4 else raw[6]
         name = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}.get(proto, "other")
         fields = [16, flow, name, 0.5 + seen[flow] / 8, stage, seen[flow], 1000, "test@1", reason]
-        conn.sendall(pack(fields + [SERVICES[name]] if name in SERVICES else fields))
+        conn.sendall(pack([*fields, SERVICES[name]] if name in SERVICES else fields))
 
     try:
         while True:

@@ -1,10 +1,11 @@
-# "make" alone lists what there is.
+# "make" alone lists the targets.
 
 SHELL      := /bin/bash
-# How long each fuzz target runs in "make fuzz".
+# Duration of each fuzz target in "make fuzz".
 FUZZTIME   ?= 30s
 SCRIPTS     = .ci/run $(wildcard suricata-lua/plugin/*.sh packaging/*.sh packaging/scripts/* test/*.sh test/*/*.sh)
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CXXFILES    = $(wildcard $(foreach dir,zeek-scripts/src zeek-scripts/testing/unit suricata-lua/plugin/src suricata-lua/plugin/test,$(dir)/*.cc $(dir)/*.h))
+GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
 
@@ -17,7 +18,7 @@ build: ## build bin/serveflow
 	go build -trimpath -o bin/serveflow ./cmd/serveflow
 
 .PHONY: demo
-demo: build ## label real captures and compare with the truth
+demo: build ## label real captures and compare the labels with the truth
 	test/demo.sh
 
 .PHONY: test
@@ -25,26 +26,38 @@ test: ## run all tests, with the race detector
 	go test -race ./...
 
 .PHONY: faults
-faults: ## treat the sidecar badly, at full length
+faults: ## run all fault tests of the sidecar at full length
 	go test -count=1 -v -timeout 60m ./test/faults -full
 
-# How long "make soak" lasts.
+# Duration of "make soak".
 SOAK       ?= 30m
 
 .PHONY: soak
-soak: ## let the sidecar work for SOAK at half of what it can, and watch what it uses
+soak: ## run the sidecar at half its capacity for SOAK, and watch its resources
 	go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./test/faults -soak $(SOAK)
 
 .PHONY: check
-check: ## gofmt, go vet, staticcheck, and shellcheck where it is installed
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
-	go vet ./...
-	go run $(STATICCHECK) ./...
+check: build/lint-venv/complete ## lint Go, Python and, where their linters are installed, C++, Lua and shell
+	go run $(GOLANGCI) run ./...
+	build/lint-venv/bin/ruff check --quiet .
+	build/lint-venv/bin/ruff format --quiet --check .
+	cd models/train && ../../build/lint-venv/bin/mypy .
+	@if command -v clang-format >/dev/null; then clang-format --dry-run --Werror $(CXXFILES); fi
+	@if command -v luacheck >/dev/null; then luacheck --quiet suricata-lua; fi
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
 
-# Go reports the end of the time as a failure now and then; a finding has its input.
+build/lint-venv/complete: test/lint.txt
+	python3 -m venv build/lint-venv
+	build/lint-venv/bin/pip install --quiet --requirement test/lint.txt
+	touch $@
+
+.PHONY: short
+short: ## run the quick tests
+	go test -short ./...
+
+# Go sometimes reports the end of FUZZTIME as a failure; a real finding has an input.
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME, one on each processor at a time
+fuzz: ## run each fuzz target for FUZZTIME, one per processor at a time
 	@set -o pipefail; go test -list '^Fuzz' ./... | awk '/^Fuzz/ { targets = targets " " $$1 } \
 		/^ok/ { n = split(targets, t); for (i = 1; i <= n; i++) print $$2, t[i]; targets = "" }' | \
 	xargs --max-lines=1 --max-procs="$$(nproc)" bash -c 'out=$$(go test -run "^\$$" -fuzz "^$$1\$$" \
@@ -53,18 +66,18 @@ fuzz: ## run each fuzz target for FUZZTIME, one on each processor at a time
 		grep "^fuzz: " <<<"$$out" | tail -1 | sed "s|^fuzz|$$0 $$1|"'
 
 .PHONY: evaluation
-evaluation: ## print the shipped bundles' figures on networks that nobody trained on (SERVEFLOW_DATA)
+evaluation: ## evaluate the shipped bundles on networks unseen in training (SERVEFLOW_DATA)
 	go test -count=1 -v -run '^TestForeign$$' ./test -foreign
 
 .PHONY: bench
-bench: build ## measure what a sidecar can take; BENCH is more flags of serveflow bench, BENCH_BASE a revision to compare with
+bench: build ## measure capacity and latency of a sidecar; BENCH: further flags of serveflow bench, BENCH_BASE: a revision to compare with
 	@mkdir -p build; $(if $(BENCH_BASE),test/bench/base.sh $(BENCH_BASE) build/bench-base &&) manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
 	if [ -e "$$manifest" ]; then set -- --bundle models/iot-device --manifest "$$manifest" --label class_family --split test; \
 	else set -- --bundle models/channel test/captures/*.pcap; fi; \
 	bin/serveflow bench $(if $(BENCH_BASE),--base build/bench-base) --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
 
 .PHONY: bench-peers
-bench-peers: build build/peers-venv/complete ## compare with other programs; PEERS is more flags of compare.py
+bench-peers: build build/peers-venv/complete ## compare with other programs; PEERS: further flags of compare.py
 	@data=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \
 	if [ -e "$$data" ]; then set -- --bundle iot-device --manifest "$$data" --label class_family; \
 	else set -- --bundle channel --manifest test/captures/lab/manifest.csv --label label; fi; \
@@ -80,7 +93,7 @@ microbench: ## run the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: deps
-deps: ## bring libonnxruntime into build/onnxruntime
+deps: ## install libonnxruntime into build/onnxruntime
 	packaging/onnxruntime.sh
 
 .PHONY: packages test-packages
@@ -100,7 +113,7 @@ test-lua: ## lint the Lua scripts and test them outside Suricata
 	lua5.4 suricata-lua/test/run.lua
 
 .PHONY: suricata-plugin
-suricata-plugin: ## build the plugin for Suricata 7 and 8, or for the source tree SURICATA
+suricata-plugin: ## build the Suricata plugin, for 7 and 8 or for the source tree SURICATA
 	$(MAKE) --no-print-directory -C suricata-lua/plugin $(if $(SURICATA),SURICATA=$(abspath $(SURICATA)))
 
 .PHONY: e2e-suricata7 e2e-suricata8
@@ -109,21 +122,21 @@ e2e-suricata7: build suricata-plugin ## run captures through Suricata 7 and the 
 e2e-suricata8: build suricata-plugin ## run captures through Suricata 8 and the sidecar
 	SERVEFLOW_E2E=1 go test -count=1 -v -run '^TestSuricata8' ./test/suricata
 
-# How often each run of "make cost-suricata" and "make cost-zeek" is made.
+# Repetitions of each run in "make cost-suricata" and "make cost-zeek".
 COSTRUNS   ?= 5
 
 .PHONY: cost-suricata
-cost-suricata: build suricata-plugin ## measure the processor time that the taps add to Suricata (root)
+cost-suricata: build suricata-plugin ## measure the CPU time that the taps add to Suricata (root)
 	SERVEFLOW_COST=$(COSTRUNS) SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 3h -run '^TestCost(Live)?$$' ./test/suricata
 
 .PHONY: live-suricata7 live-suricata8
-live-suricata7: build suricata-plugin ## do harm to the sidecar beside a live Suricata 7 (root)
+live-suricata7: build suricata-plugin ## test faults of the sidecar beside a live Suricata 7 (root)
 	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive7' ./test/suricata
-live-suricata8: build suricata-plugin ## do harm to the sidecar beside a live Suricata 8 (root)
+live-suricata8: build suricata-plugin ## test faults of the sidecar beside a live Suricata 8 (root)
 	SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestLive8' ./test/suricata
 
 .PHONY: flows
-flows: ## compare the flows of replay with those of Suricata 7 and Zeek on all captures (SERVEFLOW_DATA)
+flows: ## compare replay with Suricata 7 and Zeek, flow by flow, on all captures (SERVEFLOW_DATA)
 	SERVEFLOW_FLOWS=1 go test -count=1 -v -timeout 5h ./test/flows
 
 .PHONY: e2e-zeek
@@ -134,12 +147,12 @@ e2e-zeek: build ## run captures through Zeek 8 and the sidecar
 	fi
 
 .PHONY: cost-zeek live-zeek
-cost-zeek: build ## measure the processor time that the package adds to Zeek (root)
+cost-zeek: build ## measure the CPU time that the package adds to Zeek (root)
 	@if ! command -v zeek >/dev/null; then echo 'SKIP cost-zeek: no zeek on PATH'; else \
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
 		SERVEFLOW_COST=$(COSTRUNS) SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 1h -run '^TestCost(Live)?$$' ./test/zeek; \
 	fi
-live-zeek: build ## do harm to the sidecar beside a live Zeek, and run a cluster (root)
+live-zeek: build ## test faults of the sidecar beside a live Zeek, and a cluster (root)
 	@if ! command -v zeek >/dev/null; then echo 'SKIP live-zeek: no zeek on PATH'; else \
 		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
 		SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^Test(Live|Cluster)$$' ./test/zeek; \
@@ -157,17 +170,17 @@ build/kafka/complete: test/kafka/pom.xml
 	touch $@
 
 .PHONY: lab
-lab: ## record ten sessions of each label of models/lab, to build/lab (needs root)
+lab: ## record ten sessions of each label of models/lab into build/lab (root)
 	go run ./models/lab -output build/lab -sessions 10 -limit 8m
 
 .PHONY: train-deps
-train-deps: .venv/complete ## make .venv with what models/train needs
+train-deps: .venv/complete ## install what models/train needs into .venv
 
 .venv/complete: models/train/requirements.txt
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet --requirement models/train/requirements.txt
+	.venv/bin/pip install --quiet --require-hashes --requirement models/train/requirements.txt
 	touch $@
 
 .PHONY: clean
-clean: ## remove what make has built or brought in
+clean: ## remove everything that make built or installed
 	rm -rf bin build .venv suricata-lua/plugin/build

@@ -16,18 +16,19 @@ import argparse
 import csv
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 COLUMNS = ["file", "split", "source"]
 FLOW_COLUMNS = ["label", "community_id", "start"]
 
 
-def rows(path):
+def rows(path: Path) -> Iterator[dict[str, str]]:
     with open(path, newline="") as f:
         yield from csv.DictReader(f)
 
 
-def captures_of(manifest, without):
+def captures_of(manifest: Path, without: list[str]) -> Iterator[dict[str, str]]:
     """The captures of a manifest, by absolute paths, but for those of some sources."""
     for row in rows(manifest):
         if row.get("source") in without:
@@ -36,16 +37,16 @@ def captures_of(manifest, without):
         yield {"file": str(path), "split": row["split"], "source": row.get("source", "")}
 
 
-def called(names, label, detail):
+def called(names: dict[str, str], label: str, detail: str | None) -> str:
     """What a label is called in the bundle, by its detail before itself."""
     of_detail = f"{label}/{detail}"
     for pattern, name in names.items():
-        if of_detail == pattern or pattern.endswith("*") and "/" in pattern and of_detail.startswith(pattern[:-1]):
+        if of_detail == pattern or (pattern.endswith("*") and "/" in pattern and of_detail.startswith(pattern[:-1])):
             return name
     return names.get(label, label)
 
 
-def flows_of(program, manifest, column, names):
+def flows_of(program: str, manifest: Path, column: str, names: dict[str, str]) -> Iterator[dict[str, str]]:
     """The flows of captures that have one label each, as they are called in the bundle."""
     said = subprocess.run(
         [program, "replay", "--bundle", "channel", "--json", "--manifest", manifest, "--label", column],
@@ -58,15 +59,30 @@ def flows_of(program, manifest, column, names):
         yield {"label": label, "community_id": flow["community_id"], "start": flow["ts"]}
 
 
-def main():
-    args = argparse.ArgumentParser(description="Joins data sets into one manifest and one list of flows.")
-    args.add_argument("--captures", nargs=2, action="append", default=[], metavar=("MANIFEST", "COLUMN"), help="a data set whose captures have one label, and its column")
-    args.add_argument("--flows", type=Path, nargs=2, action="append", default=[], metavar=("MANIFEST", "FLOWS"), help="a data set whose flows are listed")
-    args.add_argument("--rename", action="append", default=[], metavar="LABEL=OTHER", help="what a label is called in the bundle")
-    args.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave the captures of a source out")
-    args.add_argument("--program", default="bin/serveflow", help="serveflow (default %(default)s)")
-    args.add_argument("--output", type=Path, required=True, help="directory to write to")
-    args = args.parse_args()
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Joins data sets into one manifest and one list of flows.")
+    parser.add_argument(
+        "--captures",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MANIFEST", "COLUMN"),
+        help="a data set whose captures have one label, and its column",
+    )
+    parser.add_argument(
+        "--flows",
+        type=Path,
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MANIFEST", "FLOWS"),
+        help="a data set whose flows are listed",
+    )
+    parser.add_argument("--rename", action="append", default=[], metavar="LABEL=OTHER", help="name of a label in the bundle")
+    parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave the captures of a source out")
+    parser.add_argument("--program", default="bin/serveflow", help="serveflow (default %(default)s)")
+    parser.add_argument("--output", type=Path, required=True, help="directory to write to")
+    args = parser.parse_args()
     names = dict(pair.split("=", 1) for pair in args.rename)
     args.output.mkdir(parents=True, exist_ok=True)
     with (

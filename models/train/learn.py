@@ -10,9 +10,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 import lighttext
 import network
+from table import Table
 
-# Flows of one session that are trained on: a few devices have sessions of
-# hundreds of flows that are all alike.
+# Limit on training flows of one session: a few devices have sessions of hundreds of
+# similar flows.
 SESSION_FLOWS = 200
 THREADS = 1  # on a busy machine more threads wait for each other
 
@@ -27,16 +28,15 @@ BOOSTING = {
     "lambda_l2": 1.0,
 }
 
-# How finely boosting looks. Sessions of a device differ in details that fine
-# bins and small leaves learn; but where sizes are all there is to see, telling
-# them apart exactly is worth more.
+# Resolution of boosting. Fine bins and small leaves learn the details of single sessions;
+# where a table has sizes only, telling them apart exactly is worth more.
 DETAIL = {
     "coarse": {"max_bin": 63, "min_data_in_leaf": 20},
     "fine": {"max_bin": 1023, "min_data_in_bin": 1, "min_data_in_leaf": 5},
 }
 
 
-def tree(table, packets, power, min_leaf, seed=1):
+def tree(table: Table, packets: int, power: float, min_leaf: int, seed: int = 1) -> lighttext.Ensemble:
     """A decision tree on the first packets, as an Ensemble."""
     rows = table.capped(table.asked(table.rows("train"), packets), SESSION_FLOWS, seed)
     columns = table.upto(packets)
@@ -44,8 +44,8 @@ def tree(table, packets, power, min_leaf, seed=1):
     weight = table.weights(rows, power)
     fitted = DecisionTreeClassifier(max_depth=20, min_samples_leaf=min_leaf, random_state=seed)
     fitted.fit(x, y, sample_weight=weight)
-    # Leaves of few flows must not look as sure as leaves of many: their
-    # counts are smoothed with one flow's worth of the classes' shares.
+    # Leaves of few flows must not get as high a probability as leaves of many: one flow,
+    # spread over the classes by their shares, is added to the counts of each leaf.
     classes = len(table.labels)
     count = np.zeros((fitted.tree_.node_count, classes))
     np.add.at(count, (fitted.apply(x), y), weight)
@@ -56,8 +56,18 @@ def tree(table, packets, power, min_leaf, seed=1):
 
 
 def boosted(
-    table, packets, rounds, leaves, rate, detail, power, columns_share=0.3, no_payload=0.0, session_flows=SESSION_FLOWS, seed=1
-):
+    table: Table,
+    packets: int,
+    rounds: int,
+    leaves: int,
+    rate: float,
+    detail: str,
+    power: float,
+    columns_share: float = 0.3,
+    no_payload: float = 0.0,
+    session_flows: int = SESSION_FLOWS,
+    seed: int = 1,
+) -> lighttext.Ensemble:
     """Gradient boosting on the first packets, as an Ensemble.
 
     Each tree chooses from a share columns_share of the columns, drawn at random.
@@ -86,7 +96,7 @@ def boosted(
     return lighttext.from_booster(lgb.train(BOOSTING | DETAIL[detail] | params, data, num_boost_round=rounds))
 
 
-def net(table, names, hidden, power, seed=1):
+def net(table: Table, names: list[str], hidden: list[int], power: float, seed: int = 1) -> network.Network:
     """A network on the named columns."""
     rows = table.capped(table.rows("train"), SESSION_FLOWS, seed)
     columns = [table.columns.index(name) for name in names]
@@ -99,7 +109,7 @@ def net(table, names, hidden, power, seed=1):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the choice here
         fitted.fit((x - mean) / scale, table.y[rows], sample_weight=table.weights(rows, power))
-    # A class that no row has gets no output; here it gets one that never wins.
+    # A class without training rows has no output of scikit-learn; here it gets one that never wins.
     weights, biases = [*fitted.coefs_], [*fitted.intercepts_]
     last, bias = weights[-1], biases[-1]
     weights[-1] = np.zeros((last.shape[0], len(table.labels)))

@@ -12,7 +12,9 @@ LightGBM itself reads the result, and what it then predicts goes into the
 golden rows.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,22 +25,22 @@ TINY = 2.0**-100
 class Tree:
     """Nodes as LightGBM numbers them: a child below zero is the leaf ~child."""
 
-    feature: list
-    threshold: list
-    left: list
-    right: list
-    leaf: list
+    feature: list[int]
+    threshold: list[float]
+    left: list[int]
+    right: list[int]
+    leaf: list[float]
 
 
 @dataclass
 class Ensemble:
-    columns: list
-    infos: list  # "[min:max]" of each column in training
+    columns: list[str]
+    infos: list[str]  # "[min:max]" of each column in training
     classes: int
-    trees: list
+    trees: list[Tree]
 
 
-def from_booster(booster):
+def from_booster(booster: Any) -> Ensemble:
     """Parses the text of a multiclass booster without categorical splits."""
     head, *sections = booster.model_to_string().split("\nend of trees\n")[0].split("\nTree=")
     header = _fields(head)
@@ -67,11 +69,11 @@ def from_booster(booster):
     )
 
 
-def _fields(section):
+def _fields(section: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in section.splitlines() if "=" in line)
 
 
-def from_tree(tree, probs, columns, infos):
+def from_tree(tree: Any, probs: np.ndarray, columns: Iterable[str], infos: Iterable[str]) -> Ensemble:
     """Turns a fitted sklearn tree (its `tree_`) into one tree a class.
 
     probs holds class probabilities of every node; those of leaves are used.
@@ -84,8 +86,8 @@ def from_tree(tree, probs, columns, infos):
     return Ensemble(columns=list(columns), infos=list(infos), classes=probs.shape[1], trees=trees)
 
 
-def _tree_of_class(tree, score):
-    def merged(node):
+def _tree_of_class(tree: Any, score: np.ndarray) -> Tree:
+    def merged(node: int) -> Any:
         """The subtree as a value, or as (node, left, right)."""
         left, right = tree.children_left[node], tree.children_right[node]
         if left < 0:
@@ -97,7 +99,7 @@ def _tree_of_class(tree, score):
 
     out = Tree([], [], [], [], [])
 
-    def number(subtree):
+    def number(subtree: Any) -> int:
         if isinstance(subtree, float):
             out.leaf.append(subtree)
             return ~(len(out.leaf) - 1)
@@ -105,8 +107,8 @@ def _tree_of_class(tree, score):
         index = len(out.feature)
         out.feature.append(int(tree.feature[node]))
         out.threshold.append(float(tree.threshold[node]))
-        out.left.append(None)
-        out.right.append(None)
+        out.left.append(0)
+        out.right.append(0)
         out.left[index] = number(left)
         out.right[index] = number(right)
         return index
@@ -115,7 +117,7 @@ def _tree_of_class(tree, score):
     return out
 
 
-def write(ensemble):
+def write(ensemble: Ensemble) -> str:
     """Returns the canonical text."""
     used = sorted({f for t in ensemble.trees for f in t.feature})
     # LightGBM cannot read a model without features.
@@ -141,8 +143,8 @@ def write(ensemble):
     )
 
 
-def _section(i, tree, place):
-    def line(name, values):
+def _section(i: int, tree: Tree, place: dict[int, int]) -> str:
+    def line(name: str, values: Iterable) -> str:
         return name + "=" + " ".join(str(v) for v in values)
 
     nodes = len(tree.feature)
@@ -165,7 +167,7 @@ def _section(i, tree, place):
     )
 
 
-def shortest(threshold):
+def shortest(threshold: float) -> str:
     """The shortest decimal t with (x <= t) == (x <= threshold) for all float32 x."""
     low = floor32(threshold)
     high = float(np.nextafter(np.float32(low), np.float32(np.inf)))
@@ -176,13 +178,13 @@ def shortest(threshold):
     raise ValueError(f"no decimal for the threshold {threshold!r}")
 
 
-def floor32(value):
+def floor32(value: float) -> float:
     """The greatest float32 that is not above value."""
     v = np.float32(value)
     return float(v) if float(v) <= value else float(np.nextafter(v, np.float32(-np.inf)))
 
 
-def edges(ensemble, rng, rows):
+def edges(ensemble: Ensemble, rng: np.random.Generator, rows: int) -> np.ndarray:
     """Rows of values at the thresholds: as often the greatest that goes left as
     the least that goes right, which pins both `<=` and the width of floats.
 

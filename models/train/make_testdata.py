@@ -48,7 +48,7 @@ def lightgbm_model(name, x, y, rows, rounds, params):
     probs = booster.predict(rows)
     if probs.ndim == 1:
         probs = np.stack([1 - probs, probs], axis=1)
-    # The importances and parameters behind the trees are no part of the model.
+    # The importances and parameters after the trees are no part of the model.
     text = booster.model_to_string()
     end = "end of trees\n"
     out = MODEL / "lightgbm" / "testdata"

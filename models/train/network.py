@@ -20,19 +20,19 @@ IR_VERSION = 8
 
 @dataclass
 class Network:
-    columns: list
+    columns: list[str]
     mean: np.ndarray
     scale: np.ndarray
-    weights: list  # weights[i] has the shape (inputs, outputs)
-    biases: list
+    weights: list[np.ndarray]  # weights[i] has the shape (inputs, outputs)
+    biases: list[np.ndarray]
 
 
-def squash(rows):
+def squash(rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows, np.float64)
     return np.sign(rows) * np.log1p(np.abs(rows))
 
 
-def export(n):
+def export(n: Network) -> onnx.ModelProto:
     """Returns the ONNX model."""
     tensors = {"mean": n.mean, "scale": n.scale, "one": [1.0]}
     nodes = [
@@ -67,7 +67,7 @@ def export(n):
     return model
 
 
-def load(data):
+def load(data: bytes) -> Network:
     """The network in the bytes of a model that export made."""
     model = onnx.load_from_string(data)
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -82,7 +82,7 @@ def load(data):
     )
 
 
-def forward(n, rows):
+def forward(n: Network, rows: np.ndarray) -> np.ndarray:
     """What the graph computes, in float64."""
     layer = (squash(rows) - n.mean) / n.scale
     for i, (weight, bias) in enumerate(zip(n.weights, n.biases)):

@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,13 +18,13 @@ _PACKET = re.compile(r"(?:p|first)(\d+)_")
 _SHAPE = re.compile(r"s(\d+)_(at|dir|size|gap)?")
 
 
-def packet_of(column):
+def packet_of(column: str) -> int:
     """The highest packet of a flow that a feature column speaks of."""
     match = _PACKET.match(column)
     return int(match.group(1)) if match else 1
 
 
-def shape_of(column):
+def shape_of(column: str) -> tuple[int, bool]:
     """Which packet with payload a column of a shape speaks of, and whether of its bytes."""
     match = _SHAPE.match(column)
     return (int(match.group(1)), match.group(2) is None) if match else (0, False)
@@ -35,11 +38,11 @@ class Table:
     names them. labels are the classes in the order of y.
     """
 
-    about: dict  # packets, sections, masks, events
-    protocols: list
-    columns: list
+    about: dict[str, Any]  # packets, sections, masks, events
+    protocols: list[str]
+    columns: list[str]
     x: np.ndarray
-    labels: list
+    labels: list[str]
     y: np.ndarray
     split: np.ndarray
     session: np.ndarray
@@ -53,17 +56,17 @@ class Table:
     # differs between networks more than between classes.
     gain: np.ndarray
 
-    def rows(self, split):
+    def rows(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == split)
 
-    def asked(self, rows, packets):
+    def asked(self, rows: np.ndarray, packets: int) -> np.ndarray:
         """Those of rows that a stage of so many packets is asked about.
 
         The sidecar asks none about packets without payload, but for the last.
         """
         return rows[(self.speaks[rows] <= packets) | (packets >= self.about["packets"])]
 
-    def cells(self, rows, columns, packets):
+    def cells(self, rows: np.ndarray, columns: Sequence[int] | np.ndarray, packets: int) -> np.ndarray:
         """The features of rows as a stage of so many packets sees them.
 
         What the shapes speak of depends on how many packets there are.
@@ -75,17 +78,17 @@ class Table:
                 x[self.at[rows, j - 1] > packets, i] = MISSING
         return x
 
-    def without_payload(self, x, columns):
+    def without_payload(self, x: np.ndarray, columns: Sequence[int] | np.ndarray) -> np.ndarray:
         """x as a tap gives it that sends no bytes of payload."""
         x = x.copy()
         x[:, [i for i, c in enumerate(columns) if shape_of(self.columns[c])[1]]] = MISSING
         return x
 
-    def upto(self, packets):
+    def upto(self, packets: int) -> np.ndarray:
         """Indexes of the columns that speak of no later packet."""
         return np.array([i for i, c in enumerate(self.columns) if packet_of(c) <= packets])
 
-    def capped(self, rows, flows, seed):
+    def capped(self, rows: np.ndarray, flows: int, seed: int) -> np.ndarray:
         """rows, with at most so many flows of a session, chosen at random.
 
         One session of a chatty device must not outweigh ten of a quiet one.
@@ -99,14 +102,14 @@ class Table:
             kept.append(of_session)
         return np.concatenate(kept)
 
-    def weights(self, rows, power):
+    def weights(self, rows: np.ndarray, power: float) -> np.ndarray:
         """A weight for each of rows: (1 / flows of the class) ** power, mean 1."""
         count = np.bincount(self.y[rows], minlength=len(self.labels))
         weight = (1 / np.maximum(count, 1)) ** power
         return weight[self.y[rows]] / weight[self.y[rows]].mean()
 
 
-def read(path, recipe):
+def read(path: Path, recipe: dict[str, Any]) -> Table:
     """Reads the flows of the recipe's protocols as the sidecar would see them.
 
     Flows that carry no payload are left out, since no model is asked about them;
@@ -190,12 +193,14 @@ def read(path, recipe):
     )
 
 
-def _gain(column, gains):
-    """What the first pattern that matches the whole of a column's name says."""
+def _gain(column: str, gains: dict[str, float]) -> float:
+    """The value of the first pattern that matches the whole name of the column, else 1."""
     return next((gain for pattern, gain in gains.items() if re.fullmatch(pattern, column)), 1.0)
 
 
-def _payload(file, features, served, seen, proto):
+def _payload(
+    file: pq.ParquetFile, features: list[str], served: np.ndarray, seen: np.ndarray, proto: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the packets with payload are, and which is the first that may be one."""
     at = np.full((len(served), SHAPES), FAR)
     for j in range(SHAPES):
@@ -212,7 +217,7 @@ def _payload(file, features, served, seen, proto):
     return at, speaks
 
 
-def _cut(split, seen, share, seed=1):
+def _cut(split: np.ndarray, seen: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """The rows of a table and how many packets each has: all of them, and a
     share of those of training again with fewer."""
     rng = np.random.default_rng(seed)
@@ -221,17 +226,17 @@ def _cut(split, seen, share, seed=1):
     return np.concatenate([np.arange(len(seen)), again]), np.concatenate([seen, fewer])
 
 
-def _seen(waits, quiet):
+def _seen(waits: np.ndarray, quiet: int) -> np.ndarray:
     """How many of the first packets come before a flow is quiet; times in µs."""
     late = (waits[:, 1:] >= 0) & (np.diff(waits, axis=1) >= quiet)
     present = (waits >= 0).sum(axis=1)
     return np.where(late.any(axis=1), late.argmax(axis=1) + 1, present)
 
 
-def _sums(file, features, served, seen):
+def _sums(file: pq.ParquetFile, features: list[str], served: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
     """The columns over the first packets, first3_duration for example, which
     stop growing with the last packet seen."""
-    by_kind = {}
+    by_kind: dict[str, list[str]] = {}
     for name in features:
         if name.startswith("first"):
             by_kind.setdefault(name.partition("_")[2], []).append(name)  # in the order of packets

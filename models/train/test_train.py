@@ -1,6 +1,6 @@
 """Tests of the parts of training that bundles rest on.
 
-    .venv/bin/python -m unittest discover -s models/train
+.venv/bin/python -m unittest discover -s models/train
 """
 
 import json
@@ -41,9 +41,7 @@ class Text(unittest.TestCase):
         self.assertNotIn("c7", used)
         columns = [int(name[1:]) for name in used]
         probe = np.concatenate([x, sample(2)[0]])
-        np.testing.assert_array_equal(
-            booster.predict(probe, pred_leaf=True), again.predict(probe[:, columns], pred_leaf=True)
-        )
+        np.testing.assert_array_equal(booster.predict(probe, pred_leaf=True), again.predict(probe[:, columns], pred_leaf=True))
         np.testing.assert_allclose(booster.predict(probe), again.predict(probe[:, columns]), atol=1e-6)
 
     def test_tree(self):
@@ -97,9 +95,7 @@ class Flows(unittest.TestCase):
             "p3_dir": np.float32([1, -1, 0, 1, -1]),
             "first3_duration": np.float32([11, 1.5, 21, 31, 40]),
         }
-        schema = pa.table(columns).replace_schema_metadata(
-            {"serveflow.features": json.dumps({"packets": 3, "events": "packet"})}
-        )
+        schema = pa.table(columns).replace_schema_metadata({"serveflow.features": json.dumps({"packets": 3, "events": "packet"})})
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "flows.parquet"
             pq.write_table(schema, path)
@@ -123,7 +119,7 @@ class Flows(unittest.TestCase):
 
 
 class Shapes(unittest.TestCase):
-    """Four flows: one of UDP with payload in packets 1 and 3, one of TCP in packet 3, one silent, one of a label that is not listed."""
+    """Four flows: one of UDP with payload in packets 1 and 3, one of TCP in packet 3, one silent, one of an unlisted label."""
 
     def table(self, **recipe):
         columns = {
@@ -144,9 +140,22 @@ class Shapes(unittest.TestCase):
             "s2_at": np.array([3, -1, -1, 3], dtype=np.float32),
             "s2_ones": np.array([6, -1, -1, 7], dtype=np.float32),
         }
-        order = ["file", "split", "source", "label", "packets", "wait_1", "wait_2", "wait_3", "proto", *[n for n in columns if n[:2] in ("p1", "p2", "p3", "s1", "s2")]]
+        order = [
+            "file",
+            "split",
+            "source",
+            "label",
+            "packets",
+            "wait_1",
+            "wait_2",
+            "wait_3",
+            "proto",
+            *[n for n in columns if n[:2] in ("p1", "p2", "p3", "s1", "s2")],
+        ]
         about = {"packets": 3, "sections": ["seq", "shape"], "masks": [], "events": "meta"}
-        data = pa.table({name: columns[name] for name in order}).replace_schema_metadata({"serveflow.features": json.dumps(about)})
+        data = pa.table({name: columns[name] for name in order}).replace_schema_metadata(
+            {"serveflow.features": json.dumps(about)}
+        )
         with tempfile.TemporaryDirectory() as directory:
             pq.write_table(data, Path(directory) / "t.parquet")
             return table.read(Path(directory) / "t.parquet", {"protocols": ["tcp", "udp"], "quiet": 10} | recipe)
@@ -231,7 +240,7 @@ class Candidates(unittest.TestCase):
         t.source = np.array([s if s[0] == "a" else s[0] + str(int(s[1]) % 3) for s in t.session])
         fold = train.folds_of(t, 3)
         self.assertEqual(sorted(fold), sorted(set(t.session.tolist())))
-        of = {}
+        of: dict = {}
         for session, source in zip(t.session.tolist(), t.source.tolist()):
             self.assertEqual(of.setdefault(source, fold[session]), fold[session])
         self.assertEqual({of[s] for s in of if s[0] == "b"}, {0, 1, 2})

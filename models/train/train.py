@@ -21,8 +21,10 @@ import sys
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -41,7 +43,7 @@ HELD = "held"  # the split of the fold that is left out
 START = time.monotonic()
 
 
-def say(*what):
+def say(*what: object) -> None:
     print(f"{time.monotonic() - START:6.0f} s ", *what, file=sys.stderr, flush=True)
 
 
@@ -53,24 +55,24 @@ class Candidate:
     events: str  # "packet" or "meta"
     kind: str  # "tree", "boosted" or "network"
     packets: int
-    settings: dict
+    settings: dict[str, Any]
 
     @property
-    def file(self):
+    def file(self) -> str:
         return self.name + (".onnx" if self.kind == "network" else ".txt")
 
-    def fold_file(self, fold):
+    def fold_file(self, fold: int) -> str:
         stem, suffix = self.file.rsplit(".", 1)
         return f"{stem}.fold{fold}.{suffix}"
 
-    def about(self):
+    def about(self) -> str:
         return ", ".join(f"{k} {v}" for k, v in self.settings.items())
 
-    def like(self):
+    def like(self) -> tuple[str, int, str]:
         """What it is apart from the events: on one table it is the same model."""
         return (self.kind, self.packets, repr(self.settings))
 
-    def model(self, table):
+    def model(self, table: tables.Table) -> bytes:
         """The bytes of its model, trained on the training rows of table."""
         if self.kind == "network":
             names = columns_of(learn.boosted(table, self.packets, **self.settings["columns"]))
@@ -83,12 +85,12 @@ class Candidate:
         return text.encode()
 
 
-def columns_of(ensemble):
+def columns_of(ensemble: lighttext.Ensemble) -> list[str]:
     """The columns that trees use."""
     return lgb.Booster(model_str=lighttext.write(ensemble)).feature_name()
 
 
-def listed(recipe):
+def listed(recipe: dict[str, Any]) -> list[Candidate]:
     """The candidates of a recipe."""
     found = []
     for entry in recipe["candidate"]:
@@ -103,7 +105,7 @@ def listed(recipe):
     return found
 
 
-def folds_of(table, folds):
+def folds_of(table: tables.Table, folds: int) -> dict[str, int]:
     """A fold for each training session: those of a class are dealt out in turn.
 
     The sessions of a source stay together. A source with flows of several classes
@@ -114,7 +116,7 @@ def folds_of(table, folds):
     train = table.rows("train")
     pairs = sorted(set(zip(table.source[train].tolist(), table.y[train].tolist())))
     sources = Counter(k for _, k in pairs)
-    label = {}
+    label: dict[str, int] = {}
     for s, k in pairs:
         if s not in label or sources[k] < sources[label[s]]:
             label[s] = k
@@ -130,13 +132,15 @@ def folds_of(table, folds):
 class Folder:
     """Files of candidates, what each was made from, and their digests."""
 
-    def __init__(self, directory):
-        self.directory, self.digests, self.made = directory, {}, {}
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.digests: dict[str, str] = {}
+        self.made: dict[str, list[str]] = {}
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / MADE).exists():
             self.made = json.loads((directory / MADE).read_text())
 
-    def add(self, name, source, make):
+    def add(self, name: str, source: str, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file, made unless it is there, whole, from this source."""
         path = self.directory / name
         data = path.read_bytes() if path.exists() else b""
@@ -148,21 +152,23 @@ class Folder:
         self.digests[name] = _digest(data)
         return data
 
-    def _write(self, name, data):
+    def _write(self, name: str, data: bytes) -> None:
         part = self.directory / (name + ".part")
         part.write_bytes(data)
         part.rename(self.directory / name)
 
 
-def _digest(data):
+def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def train(folder, candidates, table, folds, source, models):
+def train(
+    folder: Folder, candidates: list[Candidate], table: tables.Table, folds: int, source: str, models: dict[tuple, bytes]
+) -> dict[str, int]:
     """Trains the candidates, unless models has them: those trained before, by what they are."""
     fold_of = folds_of(table, folds)
 
-    def model(c, table, fold):
+    def model(c: Candidate, table: tables.Table, fold: int | None) -> bytes:
         key = (source, c.like(), fold)
         if key not in models:
             models[key] = c.model(table)
@@ -182,8 +188,15 @@ def train(folder, candidates, table, folds, source, models):
     return fold_of
 
 
-def manifest(recipe, table, candidates, digests, fold_of, date):
-    def toml(value):
+def manifest(
+    recipe: dict[str, Any],
+    table: tables.Table,
+    candidates: list[Candidate],
+    digests: dict[str, str],
+    fold_of: dict[str, int],
+    date: str,
+) -> str:
+    def toml(value: object) -> str:
         """Strings, numbers and lists of them, as TOML and JSON write them alike."""
         return json.dumps(value, ensure_ascii=False)
 
@@ -226,34 +239,37 @@ def manifest(recipe, table, candidates, digests, fold_of, date):
     return "\n".join(lines) + "\n"
 
 
-def main():
-    args = argparse.ArgumentParser(description="Trains the candidates that `serveflow tune` chooses from.")
-    args.add_argument("--recipe", type=Path, required=True, help="TOML file with name, task, candidates, provenance and text")
-    args.add_argument("--packet", type=Path, help="Parquet of `serveflow extract`")
-    args.add_argument("--meta", type=Path, help="Parquet of `serveflow extract --events meta`")
-    args.add_argument("--output", type=Path, required=True, help="directory of the candidates")
-    args.add_argument("--date", default=datetime.date.today().isoformat(), help="date of training")
-    args = args.parse_args()
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Trains the candidates that `serveflow tune` chooses from.")
+    parser.add_argument("--recipe", type=Path, required=True, help="TOML file with name, task, candidates, provenance and text")
+    parser.add_argument("--packet", type=Path, help="Parquet of `serveflow extract`")
+    parser.add_argument("--meta", type=Path, help="Parquet of `serveflow extract --events meta`")
+    parser.add_argument("--output", type=Path, required=True, help="directory of the candidates")
+    parser.add_argument("--date", default=datetime.date.today().isoformat(), help="date of training")
+    args = parser.parse_args()
 
     recipe = tomllib.loads(args.recipe.read_text())
     if not recipe.get("candidate") or "folds" not in recipe:
         raise ValueError(f"{args.recipe}: no [[candidate]], or no folds: models/train/iot-device.toml has some")
     folder, every = Folder(args.output), listed(recipe)
-    table = fold_of = None
-    models = {}
+    table: tables.Table | None = None
+    fold_of: dict[str, int] = {}
+    models: dict[tuple, bytes] = {}
     for events, path in (("meta", args.meta), ("packet", args.packet)):
         candidates = [c for c in every if c.events == events]
         if path is None and candidates:
             raise ValueError(f"the recipe has candidates for {events} events: give --{events}")
         if not candidates:
             continue
-        labels = table and table.labels
+        labels = table.labels if table else None
         table = tables.read(path, recipe)
         if labels and labels != table.labels:
             raise ValueError("the two tables have other labels")
         say(f"{events}: {len(table.y)} flows, {len(table.columns)} columns, {len(candidates)} candidates")
-        source = _digest(path.read_bytes() + repr([recipe.get(k) for k in ("protocols", "quiet", "labels", "background", "hide", "cut", "gain")]).encode())
+        settings = [recipe.get(k) for k in ("protocols", "quiet", "labels", "background", "hide", "cut", "gain")]
+        source = _digest(path.read_bytes() + repr(settings).encode())
         fold_of = train(folder, candidates, table, recipe["folds"], source, models)
+    assert table is not None  # the recipe has a candidate
     (args.output / MANIFEST).write_text(manifest(recipe, table, every, folder.digests, fold_of, args.date))
     say(f"{args.output}: done")
 

@@ -43,8 +43,8 @@ def run(command, cpu=None):
     return done.stdout, measure.cpu(children) - before
 
 
-def told(command, cpu):
-    """What a peer tells, in the last line of its output: nfstream prints as it likes."""
+def last_line(command, cpu):
+    """The JSON in the last line of a peer's output: nfstream prints other lines, too."""
     return json.loads(run(command, cpu)[0].splitlines()[-1])
 
 
@@ -100,7 +100,7 @@ class Consumer:
 
     def run(self):
         for mode, flags in ("cascade", []), ("slow", ["--slow"]):
-            said = told([*self.command, *flags], self.cpu)
+            said = last_line([*self.command, *flags], self.cpu)
             found = {
                 "rate": said["done"] / said["cpu_s"],
                 "f1_macro": report.f1_macro([f.truth for f in self.flows], said["labels"]),
@@ -119,7 +119,7 @@ class NFStream:
         self.command = script("meter.py", "label", "--flows", s.test, "--dir", s.dir, "--copies", s.copies)
 
     def run(self):
-        said = told(self.command, self.cpu)
+        said = last_line(self.command, self.cpu)
         f1 = report.f1_macro(said["truth"], said["labels"])
         yield "nfstream with a model", {"rate": said["done"] / said["cpu_s"], "f1_macro": f1}
 
@@ -179,7 +179,7 @@ class Engines:
         for batch in BATCHES:
             for name, command in self.each(batch):
                 common = ["--rows", self.rows, "--batch", batch, "--probs", self.probs, "--seconds", self.seconds]
-                said = told([*command, *common], self.cpu)
+                said = last_line([*command, *common], self.cpu)
                 got = np.fromfile(self.probs, np.float32).reshape(self.right.shape)
                 difference = float(np.abs(got - self.right).max())
                 yield (name, batch), {"rate": said["done"] / said["cpu_s"], "difference": difference}

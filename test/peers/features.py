@@ -134,7 +134,7 @@ def _headers(p, data, seen, at):
     elif h.proto in (ICMP, ICMPV6):
         h.payload = max(rest, 8) - 8
         _put(data, seen, at + ICMP_AT, b[:8])
-        if h.proto == ICMP and b[0] in ICMP_QUERIES or h.proto == ICMPV6 and b[0] in (128, 129, 160, 161):
+        if (h.proto == ICMP and b[0] in ICMP_QUERIES) or (h.proto == ICMPV6 and b[0] in (128, 129, 160, 161)):
             seen[at + ICMP_AT + 4 : at + ICMP_AT + 8] = bytes(4)
     return h
 
@@ -146,9 +146,9 @@ def _put(data, seen, at, header):
 
 def _hide_ports(seen, at, ports, direction):
     source, destination = ports
-    if source >= EPHEMERAL or direction != 1 and source >= 1024 and source != destination:
+    if source >= EPHEMERAL or (direction != 1 and source >= 1024 and source != destination):
         seen[at : at + 2] = b"\0\0"
-    if destination >= EPHEMERAL or direction != 0 and destination >= 1024 and source != destination:
+    if destination >= EPHEMERAL or (direction != 0 and destination >= 1024 and source != destination):
         seen[at + 2 : at + 4] = b"\0\0"
 
 

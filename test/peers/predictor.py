@@ -1,6 +1,6 @@
 """LightGBM's own predictor, by the call that its C interface has for single rows.
 
-Booster.predict looks at its arguments anew for every row; this one is prepared
+Booster.predict checks its arguments again for every row; this one is prepared
 once and takes a tenth of the time or less.
 """
 

@@ -132,10 +132,10 @@ func TestShapeOfDNS(t *testing.T) {
 }
 
 func FuzzShape(f *testing.F) {
-	f.Add([]byte("GET / HTTP/1.1\r\n"), 16, uint8(TCP))
-	f.Add(message("\x01\x00", 0, "www.example.com", "\x00\x01"), 33, uint8(UDP))
-	f.Add(clientHello(16, "www.example.com", "h2"), 517, uint8(TCP))
-	f.Add([]byte("\x30\x84\x00\x00\x00\x08\x02\x01\x01\x60\x03\x02\x01\x03"), 14, uint8(TCP))
+	f.Add([]byte("GET / HTTP/1.1\r\n"), 16, TCP)
+	f.Add(message("\x01\x00", 0, "www.example.com", "\x00\x01"), 33, UDP)
+	f.Add(clientHello(16, "www.example.com", "h2"), 517, TCP)
+	f.Add([]byte("\x30\x84\x00\x00\x00\x08\x02\x01\x01\x60\x03\x02\x01\x03"), 14, TCP)
 	f.Fuzz(func(t *testing.T, b []byte, payload int, proto uint8) {
 		s := shapeOf(b, payload%70000, proto)
 		d, n := &s.DNS, s.Bytes

@@ -266,6 +266,8 @@ func (d *Decoder) text(field string) []byte {
 // UTF-8 without control characters. Labels of bundles follow the same rule.
 func IsText(s string) bool { return printable(s) }
 
+// printable reports whether b is UTF-8 without control characters (C0, DEL, C1), which
+// terminals and line-based logs would interpret.
 func printable[T []byte | string](b T) bool {
 	for i := 0; i < len(b); {
 		c := b[i]

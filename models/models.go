@@ -1,5 +1,5 @@
-// Package models holds the bundles that come with the program: each a
-// directory with a manifest, its models and a datasheet.
+// Package models embeds the bundles of the program. Each is a directory with a
+// manifest, models and a datasheet.
 package models
 
 import (

@@ -5,11 +5,11 @@
 -- whole packets there and the tap sends PACKET; Suricata 7 shows no headers and
 -- the tap sends META (serveflow-rule.lua is the way to headers in 7).
 --
--- What it must never do is to disturb Suricata, which runs it behind one lock
+-- It must never disturb Suricata, which runs it under one lock
 -- for all threads. A packet of which nothing is wanted is let go at once: the
 -- flow's own counters tell its place, and nothing is remembered of any flow.
 --
--- It sends no END. A flow's end is told to another script than its packets,
+-- It sends no END. Another script than that of packets sees a flow's end,
 -- with a connection of its own, and END could overtake them. The flow record in
 -- EVE ends the flow, or silence does.
 

@@ -35,6 +35,9 @@ var bounds = []struct {
 
 // TestShippedBundles holds the shipped bundles to their bounds.
 func TestShippedBundles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: evaluates both bundles")
+	}
 	for _, b := range bounds {
 		t.Run(b.bundle+" on "+b.captures, func(t *testing.T) {
 			args := []string{"--manifest", filepath.Join("captures", "lab", "manifest.csv"), "--label", "label"}
@@ -169,6 +172,9 @@ func alarms(t *testing.T, dir string) []string {
 // TestSameFigures compares serveflow eval with score.py, which shares no code with it:
 // it matches flows, weighs and judges by itself.
 func TestSameFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: evaluates both bundles")
+	}
 	world := worldFolder(t)
 	score := filepath.Join(world, "score.py")
 	python, err := exec.LookPath("python3")

@@ -1,12 +1,11 @@
 // Package dataset reads manifests: CSV files that list labelled captures.
 //
 // The first line names the columns. file is the path of a capture, absolute or
-// relative to the manifest's folder; split says what it may be used for (train,
-// calibration, test); a column that the caller names holds the label, which
-// every flow of the capture has, unless package groundtruth tells that of single flows.
-// source, where there is such a column, says whose captures they are: those of one
-// source are alike, so they are trained on together or not at all. Other columns are
-// kept as they are.
+// relative to the manifest's folder; split is train, calibration or test. A column
+// named by the caller holds the label of all flows of the capture, unless package
+// groundtruth has labels of single flows. The optional column source names the origin
+// of a capture: captures of one source are alike, so a fold has all of them or none.
+// Other columns are passed on unchanged.
 package dataset
 
 import (

@@ -1,14 +1,12 @@
 // Package evaluate measures a bundle on labelled captures: how often it is
 // right, and how soon.
 //
-// The captures go through a sidecar of its own, over the socket, as a tap would
-// send them: once with the cascade and once with its last stage alone, asked
-// about every flow, which is what the cascade is measured against.
+// The captures are replayed to a sidecar over the socket, as by a tap, twice: with the
+// cascade, and with its last stage alone on every flow, as the baseline.
 //
-// A flow's latency is the time that its packets took to come, from the first to
-// the last that its label rests on, by the capture's clock, and the time that
-// the deciding stage took to compute, as measured. A flow that ends or goes
-// quiet before a stage has all its packets counts to its last packet.
+// A flow's latency is the packet time from its first packet to the last that its label
+// used, plus the measured computing time of the deciding stage. A flow that ends or
+// times out before a stage has all its packets counts to its last packet.
 package evaluate
 
 import (

@@ -1,22 +1,15 @@
 // Package extract turns labelled captures into a table to train models on: the
 // work of "serveflow extract".
 //
-// Captures come with their splits and labels (see package captures). Flows are built by package replay and encoded by package feature, the
-// same code that serves, so that a model sees in training what it will see in
-// use. The result is one Parquet file with a row for every flow.
-//
-//	list, err := dataset.Read("captures/manifest.csv", "class", nil)
-//	stats, err := extract.Run(ctx, extract.Options{
-//		Captures: list,
-//		Spec:     feature.Spec{Packets: 10, Sections: []string{"ipv4", "tcp", "udp", "seq"}, Masks: feature.MaskAll},
-//		Output:   "flows.parquet",
-//	})
+// Captures have splits and labels (see package dataset). Flows are built by package
+// replay and encoded by package feature, the code that serves, so that a model has the
+// same input in training and in use. The result is one Parquet file with a row for every flow.
 //
 // # Rows
 //
 // Captures come in the order of the list and their flows in the order in which they
 // end: the same captures always give the same rows, on however many processors. A
-// flow whose label nobody knows has no row and is counted. The columns are
+// flow without a known label has no row and is counted. The columns are
 //
 //	file, split         of the capture
 //	label               of the flow
@@ -64,7 +57,7 @@ type Options struct {
 type Stats struct {
 	// Captures has one element for each capture, in their order.
 	Captures []CaptureStats
-	// Labels counts the flows of all captures by what told their label.
+	// Labels counts the flows of all captures by the source of their label.
 	Labels groundtruth.Tally
 	// Rows counts the flows that have a label.
 	Rows int

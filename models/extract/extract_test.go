@@ -279,7 +279,7 @@ func TestErrors(t *testing.T) {
 			}
 			left, err := os.ReadDir(dir)
 			if err != nil || len(left) != 0 {
-				t.Errorf("left behind: %v, %v", left, err)
+				t.Errorf("files left: %v, %v", left, err)
 			}
 		})
 	}
@@ -301,7 +301,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("files left: %v", left)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const groupRows = 4096
 
 // metadataKey is the key of the file's metadata under which the features are
-// described, so that what was trained on can be told later.
+// described, so that the training data can be identified later.
 const metadataKey = "serveflow.features"
 
 // description is the JSON text under metadataKey.

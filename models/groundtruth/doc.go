@@ -1,10 +1,6 @@
-// Package groundtruth tells the label of single flows from what a person has: Zeek's
-// logs of the same traffic and a few rules, or a list of flows. It serves the
+// Package groundtruth labels single flows, from Zeek's logs of the same traffic and a
+// few rules, or from a list of flows. It serves the
 // flag --labels of serveflow extract, tune and eval.
-//
-//	known, err := groundtruth.Open("labels.toml")
-//	answer := known.Of("office.pcap", tuple, start)
-//	if answer.Label == "" { … } // answer.By says why
 //
 // # The file
 //
@@ -22,44 +18,42 @@
 //	ssh = "ssh"
 //	"imap,ssl" = "mail"       # flows that are both
 //
-// The most specific rule counts: a whole name before a longer ending before a
-// shorter one; of services, the rule that names more of them.
+// The most specific rule applies: a whole name before a longer suffix before a shorter
+// one; of services, the rule that names most of them.
 //
 // # Flows and logs
 //
-// A flow is looked for by its Community ID, which is computed of the ends on both
-// sides, and by its start, within Tolerance; where one is used again, the nearest
-// start is taken. So logs may cover many captures, or be those of one each, and
-// may be rotated, packed, TSV or JSON. Of a folder, the logs conn, ssl, quic and
-// dns are read. conn.log says when flows began; ssl.log and quic.log name the
-// server by the flow's uid.
+// A flow is looked up by its Community ID and by its start, within Tolerance; if an id
+// recurs, the nearest start is taken. Logs may therefore cover one capture or many,
+// and may be rotated, compressed, TSV or JSON. Of a folder, the logs conn, ssl, quic
+// and dns are read: conn.log has the start of flows, ssl.log and quic.log the server's
+// name by the flow's uid.
 //
-// What is asked, in this order, until one knows a label:
+// Sources of a label, in this order, up to the first that has one:
 //
 //   - the lines of the lists of flows;
 //   - the server's name in TLS or QUIC;
-//   - if that has none, the name for which the flow's originator last learned the
-//     address of its responder, by a DNS answer that is no older than an hour, or
-//     its TTL if that is longer (as in Bermudez et al., "DNS to the Rescue", IMC
-//     2012); the question must have come from the address that the flow begins at,
-//     so IPv6 addresses that were asked for over IPv4 name nothing;
+//   - the name in the last DNS answer with the responder's address that the flow's
+//     originator received, at most an hour before, or its TTL if that is longer (as in
+//     Bermudez et al., "DNS to the Rescue", IMC 2012); the query must have come from the
+//     originator's address, so IPv6 addresses that were resolved over IPv4 have no name;
 //   - the service.
 //
-// Where one of these says two labels of a flow, it gets none, and is counted as a
-// conflict: for DNS, where answers of both may have led to the flow.
+// If one of these has two labels for a flow, the flow gets none and is counted as a
+// conflict: with DNS, where answers for both names may have led to the flow.
 //
 // # Lists of flows
 //
 // CSV; the first line names the columns: label, and community_id (version 1, seed
 // 0) or src, dst, proto and, where there are ports, sport and dport. start is
 // seconds since the epoch or a time as in RFC 3339; without it, all flows between
-// these ends have the label. A line whose column file names a capture is about that
-// one alone; its folder and the endings .gz and .zst do not count. detail is a finer
+// these ends have the label. A line whose column file names a capture applies to that
+// capture only; its folder and the suffixes .gz and .zst are ignored. detail is a finer
 // kind, for reports. Other columns are ignored.
 //
-// # What it promises
+// # Guarantees
 //
-// Lines of logs that cannot be read, such as torn ones, are passed over and
-// counted; a list of flows or a rule that is wrong is an error that names the line
-// or key. It holds some 32 bytes for each connection and DNS answer of the logs.
+// Unreadable lines of logs, such as torn ones, are skipped and counted; a mistake in a
+// list of flows or in a rule is an error that names the line or key. Memory is about
+// 32 bytes for each connection and DNS answer of the logs.
 package groundtruth

@@ -39,7 +39,7 @@ func FuzzLog(f *testing.F) {
 		r.answers.sort()
 		switch a := r.Of("a.pcap", tuple, t0); {
 		case a.By == NoLog, a.By == NoName:
-			t.Fatalf("%+v behind %q", a, log)
+			t.Fatalf("%+v after %q", a, log)
 		case a.Label != "" && a.Label != "shell" && a.Label != "named":
 			t.Fatalf("%+v", a)
 		}

@@ -188,7 +188,7 @@ func TestOf(t *testing.T) {
 			{"udp 2001:db8::1 50003 2001:db8::7 443", 401 * second, label("call", ByDNS)},
 			{"udp 192.0.2.3 50003 198.51.100.9 443", 601 * second, label("call", ByDNS)},
 		}},
-		{"JSON, rotated, packed and one behind the other", map[string]string{
+		{"JSON, rotated, packed and concatenated", map[string]string{
 			"logs/2023-11-14/conn.22:00:00-23:00:00.log.gz": gzipped(`{"ts":1700000000.000042,"uid":"Ca","id.orig_h":"192.0.2.1","id.orig_p":50000,"id.resp_h":"198.51.100.7","id.resp_p":443,"proto":"tcp","conn_state":"SF"}
 {"ts":"2023-11-14T22:13:21.500000Z","uid":"Cb","id.orig_h":"192.0.2.1","id.orig_p":50001,"id.resp_h":"198.51.100.7","id.resp_p":443,"proto":"tcp","service":"ssl","conn_state":"SF"}
 `),
@@ -393,7 +393,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestTrouble: what is torn is passed over, counted and told with file and line.
+// TestTrouble: torn lines are skipped, counted and reported with file and line.
 func TestTrouble(t *testing.T) {
 	conn := tsv("conn", connColumns,
 		"1700000000.000000 Ca 192.0.2.1 50000 198.51.100.7 22 tcp ssh 1.0 SF 6",

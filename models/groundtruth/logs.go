@@ -112,7 +112,7 @@ func (r *reading) log(path string) error {
 	return r.read(in, path)
 }
 
-// read reads a log; path stands in what is told.
+// read reads a log; messages name path.
 func (r *reading) read(in io.Reader, path string) error {
 	r.Read.Logs++
 	log, err := zeeklog.NewReader(in, fields...)

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 // A session records the flows of its program and no others, to the port that
 // was drawn for it, also where the wire changes it.
 func TestRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: records sessions in real time")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root")
 	}

@@ -165,7 +165,7 @@ func shadow(method, obfs string) func(*lab) error {
 			return args
 		}
 		common := []string{"-p", fmt.Sprint(l.Port), "-k", fmt.Sprint("secret", l.rng.Uint32()), "-m", method, "-t", "60"}
-		// The server leads to its own loopback, which it must be told to allow.
+		// The server connects to its own loopback, which has to be allowed.
 		if _, err := l.server.start("ss-server", append(append([]string{"-s", "0.0.0.0"}, common...), plugin("server")...)...); err != nil {
 			return err
 		}

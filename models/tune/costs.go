@@ -43,7 +43,7 @@ func ReadCosts(path string, c *Candidates) (*Costs, error) {
 	var errs []error
 	for _, one := range c.Candidate {
 		if us, ok := costs.Candidates[one.Name]; !ok || !(us >= 0) {
-			errs = append(errs, fmt.Errorf("costs %s: no cost of candidate %q: measure anew, without --costs", path, one.Name))
+			errs = append(errs, fmt.Errorf("costs %s: no cost of candidate %q: measure again, without --costs", path, one.Name))
 		}
 	}
 	return costs, errors.Join(errs...)

@@ -72,7 +72,7 @@ func (r *Result) words(c *Choice) string {
 		return fmt.Sprintf("None of %d settings of cascades accepts flows with fewer errors than promised and keeps macro F1\nwithin %g of %s on the training sessions.\nThe bundle has %s alone.", len(c.Searched), o.MaxLoss, slow, slow)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d of %d settings of cascades keep macro F1 within %g of %s on the training sessions,\njudged by models that have not seen them, also when the sessions are drawn anew.\n",
+	fmt.Fprintf(&b, "%d of %d settings of cascades keep macro F1 within %g of %s on the training sessions,\njudged by models that have not seen them, also when the sessions are resampled.\n",
 		len(c.Proofs), len(c.Searched), o.MaxLoss, slow)
 	held := 0
 	for _, p := range c.Proofs {

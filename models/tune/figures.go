@@ -9,7 +9,7 @@ import (
 // Figures are what a cascade, or the slow model alone, comes to on a set.
 type Figures struct {
 	Macro, Weighted float64 // F1 over all flows, unknown is wrong
-	Coverage        float64 // share of flows that are told a label
+	Coverage        float64 // share of flows that get a label
 	Median          float64 // serving latency in ms
 	P90, P99        float64
 	Under16         float64 // share of flows under 16 ms
@@ -33,7 +33,7 @@ type Measured struct {
 	LongSlow         float64 // medians of these, ms
 	Totals           []total
 	Alarms           []search.AlarmCount
-	Novel            float64 // share of flows that are told unknown since they are novel
+	Novel            float64 // share of flows that are unknown because they are novel
 	Lost             float64 // share that would be right if novelty were no matter
 	Accepted         float64 // share of flows that a stage before the last settles
 	Wrong            float64 // share of these that are wrong
@@ -80,7 +80,7 @@ func (c *Choice) on(split string, s *search.Set) *Measured {
 	return m
 }
 
-// novelty is the share of a set's flows that are told unknown since they are novel,
+// novelty is the share of a set's flows that are unknown because they are novel,
 // and the share of those that would be right were it not for that.
 func (c *Choice) novelty(s *search.Set, o *search.Outcome) (novel, lost float64) {
 	without := slices.Clone(c.Final)

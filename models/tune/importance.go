@@ -179,7 +179,7 @@ type total struct {
 	Share, Wrong float64
 }
 
-// totals are the flows that each stage settles; those that are told unknown are
+// totals are the flows that each stage settles; those that are unknown are
 // not counted as wrong.
 func totals(s *search.Set, o *search.Outcome, stages int) []total {
 	all := make([]total, stages)

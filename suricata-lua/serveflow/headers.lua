@@ -16,7 +16,7 @@ end
 local ETHERNET = { [0x0800] = 4, [0x86dd] = 6 }
 local VLAN = { [0x8100] = true, [0x88a8] = true, [0x9100] = true }
 
--- begins says whether an IP header of that version could begin behind so many
+-- begins reports whether an IP header of that version could begin after so many
 -- bytes, and fits whether the whole packet could follow.
 local function begins(raw, skip, version)
   local first = byte(raw, skip + 1)
@@ -77,7 +77,7 @@ local function error_message(proto, icmp_type)
 end
 
 -- The number of bytes of the IP header, its extensions and the transport header
--- of a packet whose IP header begins behind so many bytes; nil for an ICMP error.
+-- of a packet whose IP header begins after so many bytes; nil for an ICMP error.
 local function header_bytes(raw, skip, version)
   local size, proto, fragment
   if version == 4 then

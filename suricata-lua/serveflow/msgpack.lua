@@ -145,7 +145,7 @@ local function number_at(s, i, n)
   return value
 end
 
--- How long the length or the value behind a first byte is, and what it is.
+-- The size and type of the length or value after a first byte.
 local LONG = {
   [0xc4] = { "bytes", 1 }, [0xc5] = { "bytes", 2 }, [0xc6] = { "bytes", 4 },
   [0xc7] = { "ext", 1 }, [0xc8] = { "ext", 2 }, [0xc9] = { "ext", 4 },

@@ -35,7 +35,7 @@ end
 
 -- reads_capture says whether Suricata, started with the arguments in that file,
 -- reads captures; its own API does not tell. Before -r may stand what takes no
--- value, as in -vr. With --unix-socket it reads those that it is told to over its
+-- value, as in -vr. With --unix-socket it reads those that are named over its
 -- command socket.
 local function reads_capture(cmdline)
   for arg in contents(cmdline):gmatch("%Z+") do

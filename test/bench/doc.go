@@ -1,22 +1,19 @@
-// Package bench measures what a sidecar can take.
+// Package bench measures the capacity and latency of a sidecar.
 //
-// A generator, this process, replays captures over the Unix socket to a sidecar
-// in a process of its own. It reports what the sidecar did with its CPU time,
-// how soon labels came, and whether every flow got exactly one.
+// A generator, in this process, replays captures over the Unix socket to a sidecar in
+// another process. It reports flows per CPU time and label latency, and checks that
+// every flow gets exactly one label.
 //
-// The captures are laid out in a circle: each begins once a period, at its own
-// moment, and many periods overlap. First and later packets of flows come mixed
-// as a network mixes them, at a constant rate, for as long as one likes. Every
-// time round, flows have new ids; the packet times go on, so that gaps and time
-// limits are those of the captures however fast they are played. Packets are
-// encoded beforehand, so that the generator costs little beside the sidecar.
+// The captures repeat in a loop: each begins once per period, at its own offset, and
+// periods overlap. First and later packets of flows are thus mixed as in a network, at
+// a constant rate, for any duration. In each period flows have new ids, and packet times
+// continue, so that gaps and time limits are those of the captures at any speed.
+// Packets are encoded in advance, so that the generator costs little CPU.
 //
-// Flat out, the generator sends what the socket takes. At a given rate it is an
-// open loop: every packet has its moment, and a label's latency counts from the
-// moment that its packet was due, so that a sidecar that falls behind cannot
-// hide it ("coordinated omission").
+// At full speed, the generator sends as much as the socket accepts. At a given rate it
+// is an open loop: a label's latency counts from the moment that its packet was due, so
+// that a slow sidecar cannot hide latency ("coordinated omission").
 //
-// The tap says that it reads a capture, since packet time is not that of the
-// wall clock: nothing may be shed or dropped, and what does not fit the socket
-// waits.
+// The tap announces itself as one that reads a capture, because packet time is not the
+// wall clock: nothing is shed or dropped, and the generator waits for the socket.
 package bench

@@ -23,7 +23,7 @@ const (
 	left, right, up, down = 70, 20, 34, 30
 )
 
-// colours can be told apart by most people (Okabe and Ito).
+// colours that most people can distinguish (Okabe and Ito).
 var colours = []string{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"}
 
 func colour(i int) string { return colours[i%len(colours)] }

@@ -21,7 +21,7 @@ import (
 	"serveflow/sidecar/operate/config"
 )
 
-// setup is what the process of a sidecar is told first; after that, each line
+// setup is the first line to the process of a sidecar; after that, each line
 // asks for a Sample, and the end of its input stops it.
 type setup struct {
 	Bundle  string `json:"bundle"`
@@ -31,7 +31,7 @@ type setup struct {
 	Profile string `json:"profile"`
 }
 
-// Serve is the process of a sidecar: it is told what to do, and answers, in
+// Serve is the process of a sidecar: it reads commands, and answers, in
 // lines of JSON.
 func Serve(in io.Reader, out io.Writer) (err error) {
 	lines, answers := json.NewDecoder(in), json.NewEncoder(out)

@@ -235,7 +235,7 @@ func (r *Report) passes(m Mode, open, base bool) (passes []*Pass) {
 	return passes
 }
 
-// sum fills in what is told of the modes.
+// sum fills in the figures of the modes.
 func (r *Report) sum() {
 	for _, p := range r.Passes {
 		if slices.ContainsFunc(r.Modes, func(s Summary) bool { return s.Mode == p.Mode }) {

@@ -28,7 +28,7 @@ type Options struct {
 	// Command starts a process that calls Serve; Base, if set, one of another program,
 	// which is measured in turn with it.
 	Command, Base []string
-	// Progress, if set, is told what is under way.
+	// Progress, if set, is called with the step in progress.
 	Progress func(string)
 }
 
@@ -97,11 +97,11 @@ const sampleEvery = 500 * time.Millisecond
 
 // pass measures one sidecar.
 func (o Options) pass(ctx context.Context, command []string, mode Mode, schedules map[string]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
-	told := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards}
+	first := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards}
 	if o.Profile != "" {
-		told.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
+		first.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
 	}
-	p, err := start(ctx, command, told, cpus)
+	p, err := start(ctx, command, first, cpus)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 	"serveflow/sidecar/model/lightgbm"
 )
 
-var update = flag.Bool("update", false, "write toy's golden rows and digests anew")
+var update = flag.Bool("update", false, "rewrite toy's golden rows and digests")
 
 const (
 	toy = "toy"

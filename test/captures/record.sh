@@ -10,7 +10,7 @@
 #
 # Everything happens in namespaces of its own, of networks, processes and
 # mounts, that the kernel takes away with the last process: nothing is left
-# behind however the script ends, and it ends after four minutes at the latest.
+# however the script ends, and it ends after four minutes at the latest.
 set -euo pipefail
 
 if [ "${1-}" != inside ]; then

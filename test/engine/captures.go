@@ -1,5 +1,5 @@
-// Package engine is what the end-to-end tests with real engines share: captures, a
-// sidecar that runs beside the engine, and its decisions.
+// Package engine holds what the end-to-end tests with real engines share: captures, a
+// sidecar beside the engine, and its decisions.
 package engine
 
 import (

@@ -13,39 +13,39 @@ import (
 const (
 	PacketsPerSecond = 5000
 	RunSeconds       = 24
-	strikeAt         = 4 * time.Second
-	mendAt           = 14 * time.Second
+	injectAt         = 4 * time.Second
+	recoverAt        = 14 * time.Second
 )
 
-// Mishap is what happens to a sidecar while an engine runs.
-type Mishap struct {
-	Name         string
-	Absent       bool // the sidecar is not there when the engine starts
-	Forgets      bool // what it held in memory is lost: undecided flows, records
-	Stalls       bool // it answers nobody for a while
-	strike, mend func(*Sidecar, *testing.T)
+// Fault is a fault of the sidecar that a test injects while an engine runs.
+type Fault struct {
+	Name            string
+	Absent          bool // the sidecar does not run when the engine starts
+	Forgets         bool // undecided flows and records in its memory are lost
+	Stalls          bool // it stops answering for a while
+	inject, recover func(*Sidecar, *testing.T)
 }
 
-// Mishaps are all of them, none first.
-var Mishaps = []Mishap{
+// Faults are all faults; the first is none.
+var Faults = []Fault{
 	{Name: "none"},
-	{Name: "absent at start", Absent: true, mend: (*Sidecar).Start},
-	{Name: "killed", Forgets: true, strike: (*Sidecar).kill, mend: (*Sidecar).Start},
-	{Name: "stopped for 10 s", Stalls: true, strike: (*Sidecar).halt, mend: (*Sidecar).resume},
-	{Name: "restarted", strike: (*Sidecar).restart},
+	{Name: "absent at start", Absent: true, recover: (*Sidecar).Start},
+	{Name: "killed", Forgets: true, inject: (*Sidecar).kill, recover: (*Sidecar).Start},
+	{Name: "stopped for 10 s", Stalls: true, inject: (*Sidecar).halt, recover: (*Sidecar).resume},
+	{Name: "restarted", inject: (*Sidecar).restart},
 }
 
-// Strikes says whether anything happens.
-func (m *Mishap) Strikes() bool { return m.strike != nil || m.mend != nil }
+// Injects reports whether there is a fault.
+func (f *Fault) Injects() bool { return f.inject != nil || f.recover != nil }
 
-// Played is when what happened in a live run.
+// Played are the times of a live run.
 type Played struct {
-	Packets                      int // sent
-	Begun, Struck, Mended, Ended time.Time
+	Packets                           int // sent
+	Begun, Injected, Recovered, Ended time.Time
 }
 
-// Play plays traffic into the link while the mishap happens.
-func (m *Mishap) Play(t *testing.T, s *Sidecar) (p Played) {
+// Play plays traffic into the link and injects the fault.
+func (f *Fault) Play(t *testing.T, s *Sidecar) (p Played) {
 	t.Helper()
 	p.Begun = time.Now()
 	played := make(chan struct{})
@@ -53,26 +53,26 @@ func (m *Mishap) Play(t *testing.T, s *Sidecar) (p Played) {
 		defer close(played)
 		p.Packets = Traffic(t, PacketsPerSecond, RunSeconds)
 	}()
-	time.Sleep(time.Until(p.Begun.Add(strikeAt)))
-	p.Struck = time.Now()
-	if m.strike != nil {
-		m.strike(s, t)
+	time.Sleep(time.Until(p.Begun.Add(injectAt)))
+	p.Injected = time.Now()
+	if f.inject != nil {
+		f.inject(s, t)
 	}
-	if m.mend != nil {
-		time.Sleep(time.Until(p.Begun.Add(mendAt)))
-		m.mend(s, t)
+	if f.recover != nil {
+		time.Sleep(time.Until(p.Begun.Add(recoverAt)))
+		f.recover(s, t)
 	}
-	p.Mended = time.Now()
+	p.Recovered = time.Now()
 	<-played
 	p.Ended = time.Now()
 	return p
 }
 
-// Phases count the flows of a live run by when they began: before the mishap,
-// during it, and in the last 4 s.
+// Phases count the flows of a live run by their start: before the fault, during it,
+// and in the last 4 s.
 type Phases struct {
 	all [3]phase
-	// first is when the first flow began after the mishap that has a label.
+	// first is the start of the first labelled flow after the fault.
 	first time.Time
 	over  time.Time
 }
@@ -88,7 +88,7 @@ func (p phase) String() string {
 
 // Add counts a flow.
 func (p *Phases) Add(run *Played, start time.Time, labelled bool) {
-	p.over = run.Mended
+	p.over = run.Recovered
 	count := func(i int) {
 		p.all[i].flows++
 		if labelled {
@@ -96,20 +96,20 @@ func (p *Phases) Add(run *Played, start time.Time, labelled bool) {
 		}
 	}
 	switch {
-	case start.Before(run.Struck):
+	case start.Before(run.Injected):
 		count(0)
-	case start.Before(run.Mended):
+	case start.Before(run.Recovered):
 		count(1)
 	case start.After(run.Ended.Add(-4 * time.Second)):
 		count(2)
 	}
-	if !start.Before(run.Mended) && labelled && (p.first.IsZero() || start.Before(p.first)) {
+	if !start.Before(run.Recovered) && labelled && (p.first.IsZero() || start.Before(p.first)) {
 		p.first = start
 	}
 }
 
-// Columns are the shares of labelled flows, phase by phase, and how long it took
-// from the end of the mishap to the first flow with a label.
+// Columns are the shares of labelled flows of each phase, and the time from the end of
+// the fault to the first labelled flow.
 func (p *Phases) Columns() []string {
 	back := "-"
 	if !p.first.IsZero() {
@@ -118,9 +118,9 @@ func (p *Phases) Columns() []string {
 	return []string{p.all[0].String(), p.all[1].String(), p.all[2].String(), back}
 }
 
-// Check tells complain of phases in which too few flows are labelled: what is on
-// its way to a sidecar that stops is lost, and if spared none need be before the
-// mishap.
+// Check calls complain for each phase in which too few flows are labelled. Messages in
+// transit to a sidecar that stops are lost. If spared, no flow before the fault needs a
+// label.
 func (p *Phases) Check(spared bool, complain func(format string, args ...any)) {
 	for i, when := range []string{"before", "during", "at the end"} {
 		want := [...]float64{0.9, 0, 0.99}[i]

@@ -55,7 +55,7 @@ func Start(t *testing.T, bundle, extra string) *Sidecar {
 	return s
 }
 
-// Start starts the sidecar, also anew, and waits until it listens.
+// Start starts or restarts the sidecar, and waits until it listens.
 func (s *Sidecar) Start(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(s.program, "run", "-c", s.config())

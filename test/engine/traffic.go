@@ -102,7 +102,7 @@ func copies(t *testing.T, path string, frames []frame, packets int) {
 }
 
 // moveAddresses gives a frame's IP addresses another place in their networks.
-// Checksums are not made good: the engines are told not to look at them.
+// Checksums are not corrected: the engines do not check them.
 func moveAddresses(data []byte, by uint16) {
 	at := 12
 	for len(data) >= at+4 && binary.BigEndian.Uint16(data[at:]) == 0x8100 {

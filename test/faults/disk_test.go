@@ -93,7 +93,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestLogDirectoryGone removes the directory of the label log: it is made anew,
+// TestLogDirectoryGone removes the directory of the label log: it is created again,
 // and what is decided from then on can be read there.
 func TestLogDirectoryGone(t *testing.T) {
 	t.Parallel()

@@ -17,9 +17,6 @@ import (
 // is on the disk. It takes the whole machine and runs alone.
 func TestFlood(t *testing.T) {
 	flows := 10_000_000
-	if testing.Short() {
-		flows = 500_000
-	}
 	const tracked = 10_000
 	p := newPlace(t, "[flow]\nmax_flows = 10_000\n[labels]\nmax_size = \"4MiB\"\nkeep = 1")
 	s := p.start()
@@ -100,7 +97,7 @@ func newFlood() *flood {
 // next returns the messages of the next flows.
 func (f *flood) next() []byte {
 	for at := 0; at < len(f.b); at += f.size {
-		binary.BigEndian.PutUint64(f.b[at+3:], f.id) // behind array, type and the id's own type
+		binary.BigEndian.PutUint64(f.b[at+3:], f.id) // after array, type and the id's own type
 		f.id++
 	}
 	return f.b

@@ -110,9 +110,9 @@ type generator struct {
 	next    uint64 // flow, counted from 1
 	out     []byte
 
-	mu   sync.Mutex
-	due  map[uint64]time.Time
-	told measured
+	mu  sync.Mutex
+	due map[uint64]time.Time
+	got measured
 }
 
 // measured is what became of flows.
@@ -181,14 +181,14 @@ func (g *generator) listen() {
 			g.t.Errorf("a label for flow %d, which has one or was never sent: %+v", id, l)
 		}
 		delete(g.due, id)
-		g.told.labelled++
-		g.told.stages[l.Stage]++
-		g.told.reasons[l.Reason]++
+		g.got.labelled++
+		g.got.stages[l.Stage]++
+		g.got.reasons[l.Reason]++
 		if l.Stage == g.fast && l.Reason == "accepted" {
-			g.told.fast = append(g.told.fast, now.Sub(due))
+			g.got.fast = append(g.got.fast, now.Sub(due))
 		}
 		if truth := g.sample(id).truth; truth != "" {
-			g.told.truth, g.told.given = append(g.told.truth, truth), append(g.told.given, l.Label)
+			g.got.truth, g.got.given = append(g.got.truth, truth), append(g.got.given, l.Label)
 		}
 		g.mu.Unlock()
 	}
@@ -220,7 +220,7 @@ func (g *generator) send() {
 func (g *generator) begin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.told = measured{stages: map[string]int{}, reasons: map[string]int{}}
+	g.got = measured{stages: map[string]int{}, reasons: map[string]int{}}
 }
 
 // run sends so many flows a second for a while and waits for their labels.
@@ -262,7 +262,7 @@ func (g *generator) each(flows int) measured {
 func (g *generator) await(sent int) measured {
 	for until := time.Now().Add(3 * patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		g.mu.Lock()
-		done := g.told.labelled >= sent
+		done := g.got.labelled >= sent
 		g.mu.Unlock()
 		if done {
 			break
@@ -270,7 +270,7 @@ func (g *generator) await(sent int) measured {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	m := g.told
+	m := g.got
 	m.flows = sent
 	return m
 }

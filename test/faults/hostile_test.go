@@ -112,7 +112,7 @@ func speakNonsense(p *place, s *process) {
 		bad.UnixConn.Write(b) // part of it may find nobody left to read it
 		_, code, text := bad.rest()
 		if code != c.code || !strings.Contains(text, c.why) {
-			p.t.Errorf("%s: the tap was told %d, %q, want %d, %q", c.name, code, text, c.code, c.why)
+			p.t.Errorf("%s: the tap received %d, %q, want %d, %q", c.name, code, text, c.code, c.why)
 		}
 		s.awaitLog("tap disconnected", "level", "warn", "error", c.why)
 	}
@@ -121,7 +121,7 @@ func speakNonsense(p *place, s *process) {
 // staySilent connects and says nothing.
 func staySilent(p *place, s *process) {
 	if _, code, _ := p.dial().rest(); code != wire.CodeTimeout {
-		p.t.Errorf("a tap without HELLO was told %d", code)
+		p.t.Errorf("a tap without HELLO received %d", code)
 	}
 	s.awaitLog("tap disconnected", "level", "warn", "error", "i/o timeout")
 }
@@ -231,7 +231,7 @@ func TestTooManyTaps(t *testing.T) {
 		taps = append(taps, p.hello(wire.Hello{Sensor: "office"}))
 	}
 	if _, code, text := p.dial().rest(); code != wire.CodeLimit || !strings.Contains(text, "listen.max_connections") {
-		t.Errorf("one tap too many was told %d, %q", code, text)
+		t.Errorf("one tap too many received %d, %q", code, text)
 	}
 	s.awaitLog("connection refused", "level", "warn", "error", "5 connections are open: see listen.max_connections")
 	if n := s.sample()[`drops_total{reason="over_limit"}`]; n != 1 {

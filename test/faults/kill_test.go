@@ -83,7 +83,7 @@ func TestKill(t *testing.T) {
 	s.stop()
 
 	if report.Reconnects < uint64(kills) { // a dying process may still take a connection
-		t.Errorf("the tap connected anew %d times, want %d", report.Reconnects, kills)
+		t.Errorf("the tap reconnected %d times, want %d", report.Reconnects, kills)
 	}
 	flows := byFlow(t, readLabels(t, p.labels, true))
 	checkHeard(t, labels, lives, flows)
@@ -131,7 +131,7 @@ func checkRepair(t *testing.T, s *process, torn int) {
 	}
 }
 
-// checkHeard: what the tap was told in a process's life, but for its last
+// checkHeard: the labels that the tap received in a process's life, but for its last
 // moment, stands in the label log.
 func checkHeard(t *testing.T, labels []heard, lives []life, flows map[string]decision) {
 	t.Helper()
@@ -147,7 +147,7 @@ func checkHeard(t *testing.T, labels []heard, lives []life, flows map[string]dec
 				missing++
 				t.Logf("life %d: label of flow %v came %v before the kill and is not in the label log", i+1, l.Flow, life.to.Sub(l.at))
 			} else if d.Label != l.Label.Label || d.Stage != l.Stage || d.Reason != l.Reason || d.Packets != l.Packets {
-				t.Errorf("flow %v: the tap was told %+v, the label log has %+v", l.Flow, l.Label, d)
+				t.Errorf("flow %v: the tap received %+v, the label log has %+v", l.Flow, l.Label, d)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// TestDecidedBeforeTheKill: a tap that was never told goes on sending packets of
+// TestDecidedBeforeTheKill: a tap that never received a label goes on sending packets of
 // flows that a killed sidecar had decided, and the next sidecar does not decide
 // them again, be they in the label log or in one that was rotated.
 func TestDecidedBeforeTheKill(t *testing.T) {

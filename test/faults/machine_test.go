@@ -139,10 +139,10 @@ func TestSlowWriter(t *testing.T) {
 		}
 	}
 	if m := slow.next(); m.Kind != wire.KindLabel || m.Label.Label != "dns" {
-		t.Errorf("the slow tap was told %+v", m)
+		t.Errorf("the slow tap received %+v", m)
 	}
 	if _, code, _ := hello.rest(); code != wire.CodeTimeout {
-		t.Errorf("who never said HELLO was told %d", code)
+		t.Errorf("a tap without HELLO received %d", code)
 	}
 	s.stop()
 }
@@ -189,7 +189,7 @@ func TestNoFileDescriptors(t *testing.T) {
 func TestClockGoesBack(t *testing.T) {
 	t.Parallel()
 	if !*full {
-		t.Skip("it compiles the standard library anew: make faults")
+		t.Skip("it recompiles the standard library: make faults")
 	}
 	clocked := clockedServeflow(t)
 	p := newPlace(t, "[flow]\nquiet = \"500ms\"")
@@ -219,9 +219,9 @@ func TestClockGoesBack(t *testing.T) {
 			t.Errorf("/healthz says %q", got)
 		}
 	}
-	first, last := logTime(t, s.awaitLog("ready")), time.Time{}
+	first := logTime(t, s.awaitLog("ready"))
 	s.stop()
-	last = logTime(t, s.awaitLog("stopped"))
+	last := logTime(t, s.awaitLog("stopped"))
 	if ahead := last.Sub(first); ahead < 50*time.Minute || ahead > 70*time.Minute {
 		t.Errorf("by its own log the process ran for %v: its clock did not jump", ahead)
 	}
@@ -230,7 +230,7 @@ func TestClockGoesBack(t *testing.T) {
 	}
 }
 
-// clockedServeflow builds the program with a wall clock that is an hour behind
+// clockedServeflow builds the program with a wall clock that is an hour slow
 // from 3 s after its start on, and an hour ahead from 6 s on.
 func clockedServeflow(t *testing.T) string {
 	t.Helper()

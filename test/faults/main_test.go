@@ -1,10 +1,10 @@
-// Package faults runs the sidecar as people do, as a process, and treats it badly:
-// it is killed, told to stop while it works, has its log taken away, and is
-// talked to by taps that break every rule.
+// Package faults runs the sidecar as a process and injects faults: it is killed and
+// stopped under load, its log disappears, and taps break every rule of the protocol.
 package faults
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -20,13 +20,18 @@ const (
 // full asks for every fault as often and as long as "make faults" does.
 var full = flag.Bool("full", false, "kill a hundred times, not four, and so on: for make faults")
 
-// soak is how long TestSoak works, with the time after which flows are forgotten
-// as people have it; 0: for a short while, with a short one.
-var soak = flag.Duration("soak", 0, "how long TestSoak works: for make soak")
+// soak is the duration of TestSoak, with the default flow.retention; 0: a short run, with
+// a short one.
+var soak = flag.Duration("soak", 0, "duration of TestSoak: for make soak")
 
 // serveflow is the program, built for the tests.
 var serveflow string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("-short: SKIPPED: faults of the whole program, which take minutes")
+		os.Exit(0)
+	}
 	os.Exit(program.Main(m, root, &serveflow))
 }

@@ -106,7 +106,7 @@ func newFlows(t *testing.T, port uint16, packets int) *flows {
 	c := tap{t: t, Encoder: wire.NewEncoder(&b)}
 	for i := range uint64(floodFlows) {
 		for index := range packets {
-			f.at = append(f.at, b.Len()+3) // behind array, type and the id's own type
+			f.at = append(f.at, b.Len()+3) // after array, type and the id's own type
 			c.do(c.packet(f.id+i, uint64(index+1), port))
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// TestReloadLatency has flows come while a bundle that is in use is loaded anew
+// TestReloadLatency has flows come while a bundle that is in use is reloaded
 // and taken over, and while it is not, in turn: the fast stage answers about as
 // soon, and memory does not grow.
 func TestReloadLatency(t *testing.T) {

@@ -32,7 +32,7 @@ func TestReload(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if before, twice := labels[l.Flow]; twice {
-				t.Errorf("flow %v was told %+v, then %+v", l.Flow, before, l)
+				t.Errorf("flow %v received %+v, then %+v", l.Flow, before, l)
 			}
 			labels[l.Flow] = l
 		},
@@ -49,7 +49,7 @@ func TestReload(t *testing.T) {
 	}()
 
 	applied := `reloads_total{result="applied"}`
-	version, early, told := "1.0.0", 0, 0
+	version, early, labelled := "1.0.0", 0, 0
 	for i := 1; i <= reloads; i++ {
 		next := fmt.Sprintf("2.0.%d", i)
 		await(t, func() error { // one that came too soon would be refused, or serve nothing
@@ -58,10 +58,10 @@ func TestReload(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if len(labels) == told && told < capture.flows {
-				return fmt.Errorf("%d flows were told, and none by the bundle served", told)
+			if len(labels) == labelled && labelled < capture.flows {
+				return fmt.Errorf("%d flows were labelled, none by the bundle served", labelled)
 			}
-			told = len(labels)
+			labelled = len(labels)
 			return nil
 		})
 		c.edit(c.path("manifest.toml"), version, next)
@@ -88,14 +88,14 @@ func TestReload(t *testing.T) {
 
 	logged := byFlow(t, readLabels(t, c.labels, true))
 	if len(logged) != capture.flows || len(labels) != capture.flows {
-		t.Errorf("%d flows in the label log and %d told, want %d", len(logged), len(labels), capture.flows)
+		t.Errorf("%d flows in the label log and %d labelled, want %d", len(logged), len(labels), capture.flows)
 	}
 	models := map[string]int{}
 	for _, l := range labels {
 		models[l.Model]++
 		d := logged["office "+l.Flow.String()]
 		if d.Model != l.Model || d.Label != l.Label {
-			t.Fatalf("the tap was told %+v, the label log has %+v", l, d)
+			t.Fatalf("the tap received %+v, the label log has %+v", l, d)
 		}
 		if l.Reason == "partial" || l.Reason == "evicted" {
 			t.Fatalf("flow %v: %+v", l.Flow, l)
@@ -215,7 +215,7 @@ func readText(t testing.TB, path string) string {
 	return string(data)
 }
 
-// TestReloadNeeds: taps are told what a new bundle needs: more before it is
+// TestReloadNeeds: taps learn what a new bundle needs: more before it is
 // served, less when no flow uses the old one any more.
 func TestReloadNeeds(t *testing.T) {
 	t.Parallel()
@@ -225,7 +225,7 @@ func TestReloadNeeds(t *testing.T) {
 	needs := func(want int) {
 		t.Helper()
 		if m := tap.next(); m.Kind != wire.KindWelcome || m.Welcome.Packets != want {
-			t.Fatalf("the tap was told %+v, want WELCOME with %d packets", m, want)
+			t.Fatalf("the tap received %+v, want WELCOME with %d packets", m, want)
 		}
 	}
 	manifest := c.path("manifest.toml")

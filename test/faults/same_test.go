@@ -21,7 +21,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// TestSameEveryTime: what the flows of a capture are told depends on nothing
+// TestSameEveryTime: the labels of a capture's flows depend on nothing
 // but the capture: not on the run, the number of shards, or how many
 // connections its flows come over.
 func TestSameEveryTime(t *testing.T) {

@@ -38,7 +38,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// TestSoakTells: what grows is told. Flows that are never forgotten stand for a
+// TestSoakTells: growth is reported. Flows that are never removed stand for a
 // leak of memory, connections that nobody closes for one of goroutines and
 // descriptors.
 func TestSoakTells(t *testing.T) {
@@ -47,10 +47,10 @@ func TestSoakTells(t *testing.T) {
 	w.leave = func(*tap) {}
 	usage := w.run(16 * time.Second)
 	w.process.stop()
-	told := fmt.Sprint(usage.grown(briefly))
+	grown := fmt.Sprint(usage.grown(briefly))
 	for _, name := range []string{"goroutines", "file descriptors", "remembered"} {
-		if !strings.Contains(told, name) {
-			t.Errorf("nothing is said of %s: %s", name, told)
+		if !strings.Contains(grown, name) {
+			t.Errorf("nothing is said of %s: %s", name, grown)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // TestStop tells the sidecar to stop while taps have sent what it has not read
-// yet: all of it is decided, told and logged first.
+// yet: all of it is decided, sent and logged first.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for _, capture := range []bool{false, true} {
@@ -35,7 +35,7 @@ func TestStop(t *testing.T) {
 		took := s.stop()
 		<-read
 		if code != wire.CodeShutdown {
-			t.Errorf("capture %v: the tap was told %d, %q", capture, code, text)
+			t.Errorf("capture %v: the tap received %d, %q", capture, code, text)
 		}
 		logged := byFlow(t, readLabels(t, p.labels, true))
 		if len(labels) != flows || len(logged) != flows {
@@ -49,7 +49,7 @@ func TestStop(t *testing.T) {
 			}
 			d := logged["office "+l.Flow.String()]
 			if l.Label != label || l.Reason != reason || d.Label != label || d.Reason != reason {
-				t.Fatalf("capture %v: the tap was told %+v, the label log has %+v", capture, l, d)
+				t.Fatalf("capture %v: the tap received %+v, the label log has %+v", capture, l, d)
 			}
 		}
 		if took > 5*time.Second {

@@ -13,7 +13,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// tap is a tap that does as it is told.
+// tap is a tap under the control of a test.
 type tap struct {
 	t testing.TB
 	*net.UnixConn

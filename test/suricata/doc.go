@@ -1,15 +1,13 @@
-// Package suricata runs captures through Suricata 7 and 8 with a sidecar beside
-// them, and compares what comes out with what "serveflow replay" says of the
-// same captures.
+// Package suricata runs captures through Suricata 7 and 8 with a sidecar, and compares
+// the labels with those of "serveflow replay" for the same captures.
 //
 // The tests need bin/serveflow ("make build") and the engines ("make engines").
 // They run when SERVEFLOW_E2E is set, as "make e2e-suricata7" and the like do.
-// With the folder of labelled captures (SERVEFLOW_DATA) they run some of those
-// as well. Where SERVEFLOW_EVE_SCHEMA names the file etc/schema.json of the
-// Suricata that is tested, all records with labels are held against it and our
-// patch of it, else against the patch alone.
+// With the folder of labelled captures (SERVEFLOW_DATA) they include some of those.
+// Labelled records are validated against our patch of EVE's schema, and against the
+// schema itself if SERVEFLOW_EVE_SCHEMA names etc/schema.json of the tested Suricata.
 //
 // The live tests (SERVEFLOW_LIVE) play traffic to Suricata over a link in a
-// network namespace of their own and do harm to the sidecar meanwhile. They need
+// network namespace of their own and inject faults into the sidecar. They need
 // root.
 package suricata

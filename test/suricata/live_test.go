@@ -61,11 +61,11 @@ func live(t *testing.T, e suricata) {
 	}
 	without := e
 	without.tap = "none"
-	control := without.live(t, &engine.Mishap{}, false)
+	control := without.live(t, &engine.Fault{}, false)
 	results := []result{control}
 	for _, records := range e.recordWays() {
-		for i := range engine.Mishaps {
-			f := &engine.Mishaps[i]
+		for i := range engine.Faults {
+			f := &engine.Faults[i]
 			r := e.live(t, f, records)
 			if r.drops > 0 {
 				// A busy machine drops too: the same again.
@@ -123,7 +123,7 @@ var (
 )
 
 // live runs Suricata on the link while a fault happens.
-func (e suricata) live(t *testing.T, f *engine.Mishap, records bool) result {
+func (e suricata) live(t *testing.T, f *engine.Fault, records bool) result {
 	t.Helper()
 	r := result{name: f.Name, tapped: e.tap != "none", native: e.tap == "plugin" && e.version == "8", records: records, lost: "0"}
 	if !r.tapped {
@@ -320,7 +320,7 @@ func (r *result) row() string {
 }
 
 // check holds a run against one without the script.
-func (r *result) check(t *testing.T, f *engine.Mishap, control *result) {
+func (r *result) check(t *testing.T, f *engine.Fault, control *result) {
 	t.Helper()
 	complain := func(format string, args ...any) {
 		t.Errorf("%s, eve.sock %v: %s", r.name, r.records, fmt.Sprintf(format, args...))
@@ -338,7 +338,7 @@ func (r *result) check(t *testing.T, f *engine.Mishap, control *result) {
 		complain("records in eve.json %v, without the script %v", r.types, control.types)
 	}
 	r.phases.Check(f.Absent || f.Forgets, complain)
-	if r.native && !f.Strikes() && float64(r.withLabel) < 0.98*float64(r.decided) {
+	if r.native && !f.Injects() && float64(r.withLabel) < 0.98*float64(r.decided) {
 		complain("%d flows decided, %d have their label in eve.json", r.decided, r.withLabel)
 	}
 	if !r.records {
@@ -351,7 +351,7 @@ func (r *result) check(t *testing.T, f *engine.Mishap, control *result) {
 	if !f.Forgets && r.missing != r.refused {
 		complain("%d records missing, Suricata says %d", r.missing, r.refused)
 	}
-	if !f.Strikes() && float64(r.labelled) < 0.99*float64(r.flowsOut) {
+	if !f.Injects() && float64(r.labelled) < 0.99*float64(r.flowsOut) {
 		complain("%d of %d flow records with a label", r.labelled, r.flowsOut)
 	}
 }

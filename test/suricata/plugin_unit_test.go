@@ -23,6 +23,9 @@ import (
 // plugin that know nothing of Suricata, with sanitizers.
 func compile(t testing.TB, root, name string, flags ...string) (program string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: compiles with sanitizers")
+	}
 	if _, err := exec.LookPath("g++"); err != nil {
 		t.Skip("SKIPPED: no g++ here")
 	}

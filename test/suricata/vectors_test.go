@@ -12,7 +12,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-var update = flag.Bool("update", false, "write the vectors of the Lua tests anew")
+var update = flag.Bool("update", false, "rewrite the vectors of the Lua tests")
 
 const vectorFile = "../../suricata-lua/test/vectors"
 
@@ -113,6 +113,6 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the codec makes; -update writes it anew", vectorFile)
+		t.Errorf("%s is not what the codec makes; -update rewrites it", vectorFile)
 	}
 }

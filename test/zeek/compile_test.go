@@ -23,10 +23,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// compile makes a program out of a file in zeek-scripts/testing/unit and the parts
-// of the plugin that know nothing of Zeek, with sanitizers where they are there.
+// compile builds a file of zeek-scripts/testing/unit with the parts of the plugin that
+// do not depend on Zeek, with sanitizers where g++ has them.
 func compile(t *testing.T, name string) (program string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: compiles with sanitizers")
+	}
 	compiler, err := exec.LookPath("g++")
 	if err != nil {
 		t.Skip("SKIPPED: no g++ here")

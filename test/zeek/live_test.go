@@ -34,7 +34,7 @@ func TestLive(t *testing.T) {
 		return
 	}
 	var results []*outcome
-	try := func(m *engine.Mishap, without bool) {
+	try := func(m *engine.Fault, without bool) {
 		r := live(t, m, without)
 		if r.dropped > 0 {
 			// A busy machine drops too: the same again.
@@ -45,9 +45,9 @@ func TestLive(t *testing.T) {
 		results = append(results, r)
 		r.check(t, m, results[0])
 	}
-	try(&engine.Mishap{Name: "without the package"}, true)
-	for i := range engine.Mishaps {
-		try(&engine.Mishaps[i], false)
+	try(&engine.Fault{Name: "without the package"}, true)
+	for i := range engine.Faults {
+		try(&engine.Faults[i], false)
 	}
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
@@ -79,7 +79,7 @@ var (
 )
 
 // live runs Zeek on the link, with the package or without, while a fault happens.
-func live(t *testing.T, m *engine.Mishap, without bool) *outcome {
+func live(t *testing.T, m *engine.Fault, without bool) *outcome {
 	t.Helper()
 	r := &outcome{name: m.Name, without: without, lost: "-", decided: "-"}
 	dir, err := os.MkdirTemp("", "live")
@@ -199,7 +199,7 @@ func (r *outcome) String() string {
 }
 
 // check holds a run against one without the package.
-func (r *outcome) check(t *testing.T, m *engine.Mishap, control *outcome) {
+func (r *outcome) check(t *testing.T, m *engine.Fault, control *outcome) {
 	t.Helper()
 	complain := func(format string, args ...any) {
 		t.Errorf("%s: %s", r.name, fmt.Sprintf(format, args...))

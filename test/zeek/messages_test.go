@@ -140,7 +140,7 @@ func answers(t *testing.T) (messages [][]byte, read []string) {
 // grown are messages as a later version of the protocol might send them.
 var grown = map[string]string{
 	"92630a":                                           "other;end",         // an unknown type
-	"94122a93a178c0cb3ff0000000000000c3":               "synced 42;end",     // fields behind the last
+	"94122a93a178c0cb3ff0000000000000c3":               "synced 42;end",     // fields after the last
 	"93110182a161c0a77061636b65747305":                 "welcome 5 0 0;end", // an unknown key
 	"93110180956301020391":                             "welcome 0 0 0;cut",
 	"9910a143a161ca3f000000a00000a0a0":                 "label C 61 0.5 - 0 0 - - - 0;end", // of an earlier version

@@ -1,15 +1,14 @@
-// Package bound says what a number of sessions proves about the errors of
-// accepted flows.
+// Package bound bounds the error of accepted flows, with a given confidence, from a
+// number of sessions.
 //
-// Flows of one session are alike: a thousand flows of one chatty device are not a
-// thousand pieces of evidence, and a bound that takes them as independent breaks
-// its promise. So the unit is the session. Draw a session at random and then a
-// flow of it: the promise is that if the flow is accepted, it is wrong with
-// probability at most target. That is a ratio,
+// Flows of one session are alike: a thousand flows of one chatty device are not
+// independent, and a bound that assumes so is broken. The unit is therefore the
+// session. Draw a session at random and then a flow of it: if the flow is accepted, it
+// is wrong with probability at most target. This is a ratio,
 //
 //	P(wrong and accepted) / P(accepted) <= target,
 //
-// and the same as a mean that is not above zero: that of
+// which is equivalent to a mean of at most zero, of
 //
 //	z = (share of the session's flows that are wrong and accepted)
 //	    - target x (share of its flows that are accepted),

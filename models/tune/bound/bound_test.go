@@ -136,6 +136,9 @@ func independent(sessions []Session, target, delta float64) bool {
 // the draws, and it must not do so by accepting nothing. The bound that takes
 // flows as independent is shown to fail in the same draws.
 func TestPromise(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: draws 400 samples of 120 sessions")
+	}
 	const target, delta, sessions, draws = .1, .1, 120, 400
 	thresholds := []float64{.3, .2, .1, .05, .02, 0} // the order in which they are tried
 	for _, confused := range []float64{.01, .05, .085, .1} {

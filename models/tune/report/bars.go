@@ -10,7 +10,7 @@ import (
 type Bar struct {
 	Name  string
 	Parts []float64
-	Text  string // behind the bar
+	Text  string // after the bar
 }
 
 // Bars are bars below each other.
@@ -59,7 +59,7 @@ func sum(values []float64) (total float64) {
 	return total
 }
 
-// Matrix counts flows by what they are, row by row, and what they are told.
+// Matrix counts flows by their kind (rows) and their label (columns).
 type Matrix struct {
 	Rows, Columns []string
 	Count         [][]int

@@ -1,5 +1,5 @@
-// Package report writes what was found as one HTML page that needs nothing else:
-// no script, no network, drawings inline.
+// Package report writes the results as one self-contained HTML page: no script, no
+// network, inline SVG.
 package report
 
 import (

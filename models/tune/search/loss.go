@@ -2,7 +2,7 @@ package search
 
 import "math/rand/v2"
 
-// resamples is how many times sessions are drawn anew.
+// resamples is the number of times that sessions are resampled.
 const resamples = 200
 
 // Loss is the macro F1 that what was said loses against the slow model alone, in

@@ -187,7 +187,7 @@ func (o *Options) rows(singles []Single) [][]int {
 }
 
 // Shortlist returns the options to be tried: those that keep within MaxLoss of
-// what the slow model alone says, also when sessions are drawn anew. First come
+// what the slow model alone says, also when sessions are resampled. First come
 // those with the most evidence for half the target, for the first that fails ends the
 // trial, and on other networks there are more errors. The list may be empty.
 func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
@@ -198,7 +198,7 @@ func Shortlist(s *Set, all []Option, o Options, slow []int16) []Option {
 			list = append(list, p)
 		}
 		if o.Progress != nil {
-			o.Progress("drawing sessions anew", i+1, len(all))
+			o.Progress("resampling sessions", i+1, len(all))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Option) int { return cmp.Compare(b.Margin, a.Margin) })

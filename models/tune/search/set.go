@@ -1,10 +1,10 @@
-// Package search chooses a cascade: which models, and from which score on the
-// word of each is taken for each class.
+// Package search chooses a cascade: its models, and the threshold of each class at each
+// stage.
 //
-// It knows flows only by what every candidate says of them, how long their
-// packets took and which session they are of. Everything is chosen on one set of
-// flows, of which each candidate speaks without having been trained on it; what
-// is promised rests on another (see package bound); a third only measures.
+// Its input are the candidates' probabilities for each flow, packet times and sessions.
+// All choices use one set of flows, on which each candidate was evaluated without having
+// been trained on it. The error bound is tested on a second set (see package bound); a
+// third only measures.
 package search
 
 import "slices"

@@ -18,7 +18,7 @@ namespace {
 constexpr size_t flow_size = 256; // of what is read of a flow,
 constexpr uint32_t looked = 1024; // and of a packet
 
-// Larger than Suricata's own, with room for bytes behind a packet.
+// Larger than Suricata's own, with room for bytes after a packet.
 constexpr size_t made_up = 1 << 16;
 
 std::unique_ptr<uint8_t[]> MadeUp() { return std::make_unique<uint8_t[]>(made_up); }

@@ -41,7 +41,7 @@ struct Engine {
 
     // What the layout is checked with.
     int (*packet_set_data)(void* packet, const uint8_t* data, uint32_t size) = nullptr;
-    uint32_t* default_packet_size = nullptr; // of the bytes behind a packet
+    uint32_t* default_packet_size = nullptr; // of the bytes after a packet
     int (*packet_copy_data)(void* packet, const uint8_t* data, uint32_t size) = nullptr;
     void (*flow_handle_packet)(void* flow, void* packet, void* tv, void* dtv) = nullptr;
     void (*flow_last_time)(const void* flow, uint64_t* seconds, uint64_t* micros) = nullptr;

@@ -73,7 +73,7 @@ func fragments() []timed {
 	return s.frames
 }
 
-// fixIPv4 computes the header checksum anew.
+// fixIPv4 recomputes the header checksum.
 func fixIPv4(p []byte) []byte {
 	p[10], p[11] = 0, 0
 	sum := uint32(0)

@@ -1,7 +1,7 @@
 // A row of conn.log that is held for its label by Zeek's Log::delay. Log::delay may be
 // called from the hook Log::log_stream_policy only. A handler in a script would be
 // called for every row of every log; the plugin intercepts the call of the hook
-// instead, and only while such a row is expected: docs/adr/006-held-rows.md.
+// instead, and only while such a row is expected: docs/adr/007-held-rows.md.
 
 #pragma once
 

@@ -116,3 +116,20 @@ func TestSyncedThatNobodyReads(t *testing.T) {
 		t.Errorf("the connection is open after %v", err)
 	}
 }
+
+// TestRunsOfTwoContainers: processes that both take themselves for number 1 read two
+// captures, unless they name one run.
+func TestRunsOfTwoContainers(t *testing.T) {
+	one, other := &peer{pid: os.Getpid()}, &peer{pid: os.Getppid()}
+	h := &wire.Hello{PID: 1}
+	if one.runName(h) == other.runName(h) {
+		t.Errorf("both runs are %q", one.runName(h))
+	}
+	if one.runName(h) != one.runName(&wire.Hello{PID: 1}) {
+		t.Error("two connections of one process are two runs")
+	}
+	h.Run = "a1b2"
+	if one.runName(h) != other.runName(h) {
+		t.Error("a run that has a name is not one")
+	}
+}

@@ -47,7 +47,7 @@ type Options struct {
 	// TrustedKeys are public keys of minisign, one of which must have signed the
 	// manifest; none: nothing need be signed.
 	TrustedKeys []string
-	// Warn, if set, is told of what does not keep a bundle from serving.
+	// Warn, if set, is called with warnings that do not keep a bundle from serving.
 	Warn func(string)
 }
 

@@ -32,9 +32,8 @@ func (b *batch) Write(message []byte) (int, error) {
 
 func (b *batch) reset() { b.b, b.messages = b.b[:0], 0 }
 
-// connection is one connection to the sidecar. One goroutine writes; another,
-// its own, reads all the time, so that the sidecar never waits for this end
-// while this end waits for the sidecar.
+// connection is one connection to the sidecar. One goroutine writes; another reads
+// all the time, so that the two ends never wait for each other.
 type connection struct {
 	net.Conn
 	timeout time.Duration
@@ -88,7 +87,7 @@ func (n *connection) listen() {
 			n.synced.Store(m.Token)
 			select {
 			case n.answered <- struct{}{}:
-			default: // it is told already
+			default: // an error was reported before
 			}
 		case wire.KindError:
 			n.err = &SidecarError{Code: m.Code, Text: m.Text}
@@ -112,8 +111,8 @@ func (n *connection) send(b *batch) error {
 	return nil
 }
 
-// because explains why a write failed: with what the sidecar said last, if it
-// said something.
+// because explains why a write failed: with the sidecar's last error, if it sent
+// one.
 func (n *connection) because(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("the sidecar has not read its socket for %v", n.timeout)
@@ -138,7 +137,7 @@ func (n *connection) welcome() error {
 	}
 }
 
-// sync waits for SYNCED with the given token, as long as anything comes.
+// sync waits for SYNCED with the given token, as long as anything arrives.
 func (n *connection) sync(token uint64) error {
 	for {
 		heard := n.heard.Load()

@@ -7,7 +7,7 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// EventKind says what happened to a flow.
+// EventKind is the kind of an event.
 type EventKind uint8
 
 // The kinds of events.
@@ -16,7 +16,7 @@ const (
 	EndEvent                     // the flow is over: no event follows
 )
 
-// EndCause says why a flow ended.
+// EndCause is why a flow ended.
 type EndCause uint8
 
 // The causes of an end.
@@ -40,16 +40,15 @@ func (c EndCause) String() string {
 	return "invalid"
 }
 
-// Event is what a tap learns of a flow. Flows.Next overwrites it.
+// Event is a packet or the end of a flow. Flows.Next overwrites it.
 type Event struct {
 	Kind EventKind
 	// Cause is set in an EndEvent.
 	Cause EndCause
 	// Flow is the flow's number, from 1.
 	Flow uint64
-	// Time is in µs since the epoch: of the packet, or when the flow's time
-	// was up. Packets come in the order of the capture, whose times may step
-	// back.
+	// Time is in µs since the epoch: that of the packet, or the end of the flow's
+	// timeout. Packets are in the order of the capture, whose times may step back.
 	Time int64
 	// Tuple names the flow, originator first, the same in all its events. Of
 	// ICMP it holds type and code of the first packet.
@@ -78,7 +77,7 @@ type Event struct {
 	Headers packet.Headers
 }
 
-// Counts tells what became of the packets of a capture.
+// Counts counts the packets of a capture by their use.
 type Counts struct {
 	Packets uint64 // read from the capture
 	Flows   uint64 // flows begun
@@ -86,7 +85,7 @@ type Counts struct {
 	Skipped Skipped
 }
 
-// Add adds what became of the packets of another capture.
+// Add adds the counts of another capture.
 func (c *Counts) Add(other *Counts) {
 	c.Packets += other.Packets
 	c.Flows += other.Flows

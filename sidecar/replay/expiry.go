@@ -15,7 +15,7 @@ const (
 	halfQuiet   = 5*second + 1 // more than tcp_connection_linger: what it then takes for over
 )
 
-// lists are where open flows wait to end.
+// lists are the open flows by timeout.
 type lists struct {
 	attempts      waiting // TCP flows without an answer
 	tcp           waiting // TCP flows that packets keep open
@@ -26,8 +26,8 @@ type lists struct {
 	single, other waiting // flows of other protocols: one end was heard, or both
 }
 
-// waiting is a list of flows in the order in which their time is up. Most flows are
-// added at the end: the clock never goes back, and one constant per list keeps it
+// waiting is a list of flows ordered by the end of their timeout. Most flows are
+// added at the end: the clock never goes back, and one timeout per list keeps it
 // sorted.
 type waiting struct {
 	after       int64 // µs from being added until the time is up
@@ -46,7 +46,7 @@ func (w *waiting) add(fl *flow, clock int64) {
 	w.insert(fl, due)
 }
 
-// insert puts fl, which is in no list, behind those whose time is up no later.
+// insert puts fl, which is in no list, after those whose timeout ends no later.
 func (w *waiting) insert(fl *flow, due int64) {
 	before, after := w.last, (*flow)(nil)
 	for before != nil && before.due > due {

@@ -6,7 +6,7 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// flow is what is kept of an open flow.
+// flow is the state of an open flow.
 type flow struct {
 	id    uint64
 	key   flowKey
@@ -24,8 +24,8 @@ type flow struct {
 	due        int64
 }
 
-// tcpState is what tells when a TCP flow ends and when the next one between
-// the same ports begins.
+// tcpState determines when a TCP flow ends and when the next one between the same
+// ports begins.
 type tcpState struct {
 	isn    uint32  // sequence number that a retransmission of the originator's SYN has
 	opened bool    // the responder was heard, or the flow began in mid-stream
@@ -51,7 +51,7 @@ var handshake = [handshaken]struct {
 	flags uint16
 }{{packet.Originator, flagSYN}, {packet.Responder, flagSYN | flagACK}, {packet.Originator, flagACK}}
 
-// begin fills in what the flow's first packet tells.
+// begin sets what the flow's first packet determines.
 func (fl *flow) begin(id uint64, key flowKey, reverse bool, l *layer) {
 	h := &l.headers
 	*fl = flow{id: id, key: key, tuple: h.Tuple, reverse: reverse}
@@ -70,7 +70,7 @@ func (fl *flow) begin(id uint64, key flowKey, reverse bool, l *layer) {
 	}
 }
 
-// count takes note of a packet and returns its direction.
+// count counts a packet and returns its direction.
 func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 	dir := packet.Responder
 	if reverse == fl.reverse {
@@ -97,14 +97,14 @@ func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 	return dir
 }
 
-// shake takes note of a step of the handshake.
+// shake records a step of the handshake.
 func (t *tcpState) shake(dir packet.Dir, flags uint16) {
 	if t.shook < handshaken && dir == handshake[t.shook].dir && flags&(flagSYN|flagACK) == handshake[t.shook].flags {
 		t.shook++
 	}
 }
 
-// reusedBy says whether a packet between the flow's ends begins a new flow.
+// reusedBy reports whether a packet between the flow's endpoints begins a new flow.
 func (fl *flow) reusedBy(l *layer, r Rules) bool {
 	h := &l.headers
 	if h.Tuple.Proto != packet.TCP || h.TCPFlags&(flagSYN|flagACK) != flagSYN {

@@ -6,8 +6,8 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// Packets is where Flows reads from: a Source, or anything else that gives
-// packets in the order of their time.
+// Packets is the source of Flows: a Source, or anything else that returns packets
+// in the order of their time.
 type Packets interface {
 	// Next reads the next packet. Any error is final; io.EOF ends the
 	// capture. The frame is valid until the following call.
@@ -24,8 +24,8 @@ type Options struct {
 	Rules Rules
 }
 
-// Flows turns packets into events of flows; the package comment says by which
-// rules. Memory is bounded by the number of flows open at a time.
+// Flows turns packets into events of flows, by the rules in the package comment.
+// Memory is bounded by the number of open flows.
 type Flows struct {
 	from    Packets
 	options Options
@@ -53,9 +53,9 @@ func NewFlows(from Packets, o Options) *Flows {
 	}
 }
 
-// Next reads the next event into ev. Every flow has at least one PacketEvent
-// and then exactly one EndEvent, also where the capture ends in an error, which
-// comes last: io.EOF, or what the source met with.
+// Next reads the next event into ev. Every flow has at least one PacketEvent and
+// then exactly one EndEvent, even if the capture ends with an error, which comes
+// last: io.EOF, or the source's.
 func (f *Flows) Next(ev *Event) error {
 	for {
 		if f.err == nil && len(f.queued) == 0 {
@@ -90,7 +90,7 @@ func (f *Flows) Next(ev *Event) error {
 	}
 }
 
-// Counts tells what became of the packets read so far.
+// Counts counts the packets read so far.
 func (f *Flows) Counts() Counts { return f.counts }
 
 func (f *Flows) read() {
@@ -141,9 +141,8 @@ func (f *Flows) take(ev *Event) {
 	ev.Headers = h
 }
 
-// locate finds what is to do about rec: the packet that belongs to a flow, the
-// innermost that can be read, and those around it that do, too. If there is
-// none, the cause is counted.
+// locate finds the flows of rec: that of the innermost readable packet, and those
+// of the packets around it that count too. If there is none, the cause is counted.
 func (f *Flows) locate() {
 	skipped := &f.counts.Skipped
 	f.queued = f.found[:0]
@@ -200,7 +199,7 @@ func (f *Flows) begin(key flowKey, reverse bool, l *layer) *flow {
 	return fl
 }
 
-// wait puts a flow that had a packet into the list where its end is awaited.
+// wait puts a flow that had a packet into the list of its timeout.
 func (f *Flows) wait(fl *flow) {
 	rules := f.options.Rules
 	to := &f.other
@@ -235,7 +234,7 @@ func (f *Flows) wait(fl *flow) {
 	to.add(fl, f.clock)
 }
 
-// soonest returns the flow whose time is up first, nil if none is open.
+// soonest returns the flow whose timeout ends first, nil if none is open.
 func (f *Flows) soonest() *flow {
 	var first *flow
 	for _, w := range [...]*waiting{&f.overdue, &f.attempts, &f.closing, &f.halves, &f.lookups, &f.single, &f.other, &f.tcp} {
@@ -246,7 +245,7 @@ func (f *Flows) soonest() *flow {
 	return first
 }
 
-// cause tells why a flow ends whose time is up.
+// cause is why a flow whose timeout has ended is over.
 func (f *Flows) cause(fl *flow) EndCause {
 	switch {
 	case fl.list == &f.attempts && fl.pkts[packet.Responder] == 0:

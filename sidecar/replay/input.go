@@ -6,18 +6,18 @@ import (
 	"io"
 )
 
-// input hands out the unpacked bytes of a capture without copying them, and
-// knows where it is.
+// input returns the decompressed bytes of a capture without copying them, and
+// tracks the offset.
 type input struct {
 	r      *bufio.Reader
 	used   int   // bytes handed out by the last call of next, not yet dropped
-	behind int64 // bytes to pass over when those are dropped
+	toSkip int64 // bytes to pass over when those are dropped
 	offset int64 // where the last structure began
 	end    int64 // where the next one begins
 	record int   // number of the packet being read, from 1
 }
 
-// inputBuffer holds the longest structure that next is asked for.
+// inputBuffer has room for the longest structure.
 const inputBuffer = MaxRecord + 64
 
 func newInput(r io.Reader) *input { return &input{r: bufio.NewReaderSize(r, inputBuffer)} }
@@ -43,8 +43,7 @@ func (in *input) next(n int) ([]byte, error) {
 	return b, nil
 }
 
-// more is next in the middle of a structure, where the end of the input is an
-// error.
+// more is next inside a structure, where the end of the input is an error.
 func (in *input) more(n int) ([]byte, error) {
 	b, err := in.next(n)
 	if err == io.EOF && n > 0 {
@@ -53,24 +52,24 @@ func (in *input) more(n int) ([]byte, error) {
 	return b, err
 }
 
-// skip passes over n bytes in the middle of a structure, as soon as what was
-// handed out before is of no use any more.
+// skip skips n bytes inside a structure, once the bytes returned before are no
+// longer used.
 func (in *input) skip(n int64) {
-	in.behind += n
+	in.toSkip += n
 	in.end += n
 }
 
-// drop lets go of what was handed out.
+// drop releases the bytes returned before.
 func (in *input) drop() error {
 	n, err := in.r.Discard(in.used)
 	in.used -= n
-	for err == nil && in.behind > 0 {
-		step := min(in.behind, 1<<30)
+	for err == nil && in.toSkip > 0 {
+		step := min(in.toSkip, 1<<30)
 		n, err = in.r.Discard(int(step))
 		if err == io.EOF {
 			err = cutError(int(step), n)
 		}
-		in.behind -= int64(n)
+		in.toSkip -= int64(n)
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// flowKey is what a flow is found by, the same for both directions.
+// flowKey identifies a flow, the same for both directions.
 type flowKey struct {
 	packet.Tuple
 	// To Suricata, flows of two VLANs are two, and so are those in a tunnel and

@@ -47,7 +47,7 @@ func LabelFile(ctx context.Context, socket, path string, t TapOptions, o Options
 	return report, err
 }
 
-// labelling brings the flows of a capture together with their labels.
+// labelling joins the flows of a capture with their labels.
 type labelling struct {
 	*Flows
 	each  func(*Labelled) error
@@ -60,7 +60,7 @@ type labelling struct {
 	strange int    // labels of flows that the capture does not have
 }
 
-// Next takes note of the flow of the next event, and hands out what is ready.
+// Next records the flow of the next event, and passes on what is complete.
 func (l *labelling) Next(ev *Event) error {
 	if err := l.ready(); err != nil {
 		return err

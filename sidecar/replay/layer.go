@@ -35,8 +35,8 @@ func (l *layer) wireEnd() int {
 	return min(l.wireLen, l.headers.NetOff+int(l.headers.Length))
 }
 
-// complete says whether enough was captured to tell the packet's flow: the
-// fixed part of the transport header, as Zeek asks for.
+// complete reports whether enough was captured to determine the packet's flow: the
+// fixed part of the transport header, as in Zeek.
 func (l *layer) complete() bool {
 	need := 0
 	switch t := &l.headers.Tuple; t.Proto {

@@ -8,7 +8,7 @@ import "time"
 // together.
 const longestGap = 600 * second
 
-// pace holds events back until it is their time.
+// pace delays events until their time.
 type pace struct {
 	speed float64 // 0: never
 	start time.Time

@@ -41,8 +41,8 @@ func openPcap(in *input) (*pcap, error) {
 	if major := p.order.Uint16(b[4:]); major != 2 {
 		return nil, fmt.Errorf("pcap version %d is not supported, only 2", major)
 	}
-	// The upper half tells of a frame check sequence, which the lengths in
-	// the IP header leave out.
+	// The upper half describes a frame check sequence, which the lengths in the IP
+	// header do not include.
 	p.link, err = linkOf(p.order.Uint32(b[20:]) & 0xffff)
 	return p, err
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // pcapng reads the block format (draft-ietf-opsawg-pcapng): section headers,
-// interface descriptions and the three kinds of packet blocks; other blocks
-// are passed over unread.
+// interface descriptions and the three kinds of packet blocks; other blocks are
+// skipped.
 type pcapng struct {
 	order      binary.ByteOrder
 	interfaces []netInterface
@@ -88,7 +88,7 @@ func (p *pcapng) block(in *input, rec *Record, typ uint32, length int64) (found 
 	return false, nil
 }
 
-// section starts a new section: byte order and interfaces begin anew.
+// section starts a new section, with its own byte order and interfaces.
 func (p *pcapng) section(in *input, rawLength [4]byte) error {
 	b, err := in.more(16)
 	if err != nil {
@@ -221,8 +221,8 @@ func (p *pcapng) packet(in *input, rec *Record, typ uint32, length int64) error 
 	return p.body(in, rec, captured, wire, length-20)
 }
 
-// simple reads a simple packet block, which has no time stamp and belongs to
-// the first interface: it is taken to come at the time of the packet before.
+// simple reads a simple packet block, which has no time stamp and belongs to the
+// first interface; it gets the time of the previous packet.
 func (p *pcapng) simple(in *input, rec *Record, length int64) error {
 	if length < 4 {
 		return fmt.Errorf("a simple packet block of %d bytes", length)
@@ -244,7 +244,7 @@ func (p *pcapng) simple(in *input, rec *Record, length int64) error {
 	return p.body(in, rec, captured, wire, length-4)
 }
 
-// body reads the frame and passes over what follows it in the block.
+// body reads the frame and skips the rest of the block.
 func (p *pcapng) body(in *input, rec *Record, captured, wire uint32, length int64) error {
 	if int64(captured) > length {
 		return fmt.Errorf("a packet of %d bytes in a block of %d", captured, length)

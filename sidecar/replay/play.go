@@ -112,7 +112,7 @@ func (t *Tap) send(ev *Event) error {
 	return t.encode.Packet(m)
 }
 
-// flush writes what is encoded, over a new connection if need be.
+// flush writes the encoded messages, over a new connection if necessary.
 func (t *Tap) flush(ctx context.Context) error {
 	if err := t.conn.send(t.out); err != nil {
 		return t.recover(ctx, err)
@@ -140,7 +140,7 @@ func (t *Tap) finish(ctx context.Context) error {
 	}
 }
 
-// recover connects again after the connection broke, if the tap is to do so.
+// recover reconnects after the connection was lost, if the tap may.
 func (t *Tap) recover(ctx context.Context, broken error) error {
 	var said *SidecarError
 	if !t.options.Reconnect || errors.As(broken, &said) && said.lasting() {
@@ -149,7 +149,7 @@ func (t *Tap) recover(ctx context.Context, broken error) error {
 	return t.redial(ctx, broken)
 }
 
-// sleep waits, unless there is no more reason to.
+// sleep waits, unless ctx is done.
 func (t *Tap) sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -6,10 +6,10 @@ import "serveflow/sidecar/features/packet"
 type Record struct {
 	// Time is the time stamp in µs since the epoch.
 	Time int64
-	// Link says what Frame begins with. It is of no use if Unread is set.
+	// Link is what Frame begins with. It is not valid if Unread is set.
 	Link packet.Link
-	// Unread says why the frame cannot be read, though its neighbours can: a
-	// capture may have interfaces of several link types.
+	// Unread is why the frame cannot be read although others can: a capture may
+	// have interfaces of several link types.
 	Unread error
 	// Frame holds the captured bytes, valid until the next record is read.
 	Frame []byte
@@ -19,7 +19,7 @@ type Record struct {
 }
 
 // MaxRecord bounds the captured bytes of one packet, as tcpdump does
-// (MAXIMUM_SNAPLEN): a longer record is taken for damage.
+// (MAXIMUM_SNAPLEN): a longer record counts as damage.
 const MaxRecord = 256 << 10
 
 // maxTime keeps the arithmetic with time stamps of hostile captures from

@@ -6,8 +6,8 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// Rules say which packets are one flow: whose IDS is followed. The package
-// comment has them.
+// Rules determine which packets are one flow: those of an IDS. The package comment
+// describes them.
 type Rules uint8
 
 // The rules there are.
@@ -54,8 +54,8 @@ func (r Rules) lists() lists {
 	}
 }
 
-// lookup says whether a flow is of DNS over UDP, of which Zeek's analyzer ends
-// sessions sooner.
+// lookup reports whether a flow is DNS over UDP, whose sessions Zeek's analyzer
+// ends sooner.
 func (r Rules) lookup(fl *flow) bool {
 	if r != Zeek || fl.key.Proto != packet.UDP {
 		return false
@@ -67,8 +67,8 @@ func (r Rules) lookup(fl *flow) bool {
 	return false
 }
 
-// quiet says whether a flow is over by the time of its own packets alone, which
-// counts for Suricata where a capture's clock steps back.
+// quiet reports whether a flow is over by the time of its own packets alone, which
+// counts for Suricata if a capture's clock steps back.
 func (r Rules) quiet(fl *flow, now int64) bool {
 	switch r {
 	case Suricata:
@@ -88,7 +88,7 @@ func (r Rules) opened(fl *flow) bool {
 	return fl.tcp.opened
 }
 
-// closed says whether TCP has ended the flow.
+// closed reports whether TCP has ended the flow.
 func (r Rules) closed(fl *flow) bool {
 	t := &fl.tcp
 	if r != Zeek {
@@ -97,8 +97,8 @@ func (r Rules) closed(fl *flow) bool {
 	return t.rst || t.fin[0] && t.fin[1] || t.alone
 }
 
-// reused says whether a SYN between the flow's ends begins a new flow; same: it
-// has the number of the flow's own.
+// reused reports whether a SYN between the flow's endpoints begins a new flow;
+// same: it has the sequence number of the flow's own.
 func (r Rules) reused(fl *flow, same bool) bool {
 	t := &fl.tcp
 	if r != Zeek {

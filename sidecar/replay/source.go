@@ -28,8 +28,8 @@ type Source struct {
 	err    error
 }
 
-// OpenError says why nothing of a capture can be read: it cannot be opened, or
-// does not begin as captures do.
+// OpenError reports a capture of which nothing can be read: it cannot be opened, or
+// does not begin as a capture does.
 type OpenError struct {
 	Capture string
 	Err     error
@@ -61,8 +61,8 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
-// NewSource reads a capture from r, which may be a pipe. name stands in errors,
-// of which the first, if it is no capture, is an *OpenError.
+// NewSource reads a capture from r, which may be a pipe. name is the name in
+// errors; the first error of something that is no capture is an *OpenError.
 func NewSource(r io.Reader, name string) (*Source, error) {
 	s := &Source{name: name}
 	if err := s.open(r); err != nil {
@@ -105,8 +105,8 @@ func peekMagic(r *bufio.Reader) (uint32, error) {
 	return binary.LittleEndian.Uint32(b), nil
 }
 
-// StopError says where and why a capture stops before its end: it is cut or
-// damaged, or its storage fails. The packets before are whole.
+// StopError reports where and why a capture ends early: it is cut or damaged, or
+// its storage fails. The packets before it are whole.
 type StopError struct {
 	Capture string
 	Packet  int   // number of the packet that cannot be read, from 1
@@ -126,7 +126,7 @@ func (e *StopError) Error() string {
 func (e *StopError) Unwrap() error { return e.Err }
 
 // Next reads the next packet into rec. It returns io.EOF at the end, and a
-// *StopError where the capture stops before. Any error is final.
+// *StopError if the capture ends early. Any error is final.
 func (s *Source) Next(rec *Record) error {
 	if s.err != nil {
 		return s.err

@@ -13,7 +13,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// TapOptions say how a Tap plays a capture.
+// TapOptions configure how a Tap plays a capture.
 type TapOptions struct {
 	// Sensor names where the flows come from. Flow numbers are unique within
 	// a sensor: captures that are played at the same time need one each.

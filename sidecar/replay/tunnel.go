@@ -70,7 +70,7 @@ const udpHeader = 8
 // closed is the link of what is no tunnel or cannot be read.
 const closed packet.Link = 1 << 31
 
-// udpTunnel returns what is behind the header of a tunnel over UDP, and where. Zeek
+// udpTunnel returns the content of a tunnel over UDP, and its offset. Zeek
 // opens them whichever end has the port; Suricata looks at the destination alone,
 // but for Teredo, and does not open GTP and GRE over UDP.
 func udpTunnel(src, dst uint16, b []byte, rules Rules) (off int, link packet.Link) {
@@ -90,7 +90,7 @@ func udpTunnel(src, dst uint16, b []byte, rules Rules) (off int, link packet.Lin
 	return 0, closed
 }
 
-// gre returns what is behind a GRE header, and where: version 0 (RFC 2784, with
+// gre returns the content after a GRE header, and its offset: version 0 (RFC 2784, with
 // the key and the sequence number of RFC 2890) with IP, Ethernet, MPLS or ERSPAN,
 // or version 1 with PPP (PPTP, RFC 2637).
 func gre(b []byte) (off int, link packet.Link) {
@@ -148,7 +148,7 @@ func vxlan(b []byte) (off int, link packet.Link) {
 	return header, packet.Ethernet
 }
 
-// geneve returns what is behind the header and its options, and where.
+// geneve returns the content after the header and its options, and its offset.
 func geneve(b []byte) (off int, link packet.Link) {
 	const header, version, options = 8, 0xc0, 0x3f
 	if len(b) < header || b[0]&version != 0 {
@@ -185,7 +185,7 @@ func gtp(b []byte) (off int, link packet.Link) {
 	return off, packet.RawIP
 }
 
-// teredo returns where the IPv6 packet begins, behind the indications of RFC 4380
+// teredo returns where the IPv6 packet begins, after the indications of RFC 4380
 // that may come before.
 func teredo(b []byte) (off int, link packet.Link) {
 	const authentication, origin = 0x0001, 0x0000

@@ -45,7 +45,7 @@ type Shape struct {
 // DNS is what the header and the question's name of a DNS message tell (RFC 1035,
 // section 4.1), also of mDNS, LLMNR and NetBIOS names. Labels is 0 where
 // the payload is no such message. A name that goes on after the bytes looked at
-// is told as far as it was seen, but labels with their whole length.
+// counts as far as it was captured, but labels with their whole length.
 type DNS struct {
 	Reply   bool
 	Answers uint8 // at most 255

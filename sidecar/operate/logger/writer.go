@@ -58,7 +58,7 @@ func (w *writer) notify() {
 // run writes the queue until the log is closed.
 func (w *writer) run() {
 	defer close(w.done)
-	told := uint64(0) // of those lost
+	reported := uint64(0) // of those lost
 	var buf []byte
 	for range w.wake {
 		w.mu.Lock()
@@ -68,9 +68,9 @@ func (w *writer) run() {
 		lost := w.lost.Load()
 		if n, err := w.out.Write(buf); err != nil {
 			w.lost.Add(lines(buf[n:]))
-		} else if lost > told {
-			if _, err := w.out.Write(w.gap(lost - told)); err == nil {
-				told = lost
+		} else if lost > reported {
+			if _, err := w.out.Write(w.gap(lost - reported)); err == nil {
+				reported = lost
 			}
 		}
 		if closed {

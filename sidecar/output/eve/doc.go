@@ -20,7 +20,7 @@
 //     the cascade wants.
 //   - Shortly before the time limit the shards have to decide on the packets there
 //     are. Then the record is written, with a label or without.
-//   - A tap that reads a capture may be far behind, so the records of its flows wait
+//   - A tap that reads a capture may be far behind, so records of its flows wait
 //     longer. They wait no longer once the sensor's last tap has disconnected and
 //     its events are handled.
 //   - Beyond a bound on their number and their bytes, the oldest record is written

@@ -94,7 +94,7 @@ func (r *rig) EndReported(sensor string, events []flow.Event) {
 
 // told is how often the shards were told of a flow: that it had its packets,
 // and to decide on what there is.
-func (r *rig) told(id uint64) (patient, final int) {
+func (r *rig) endReports(id uint64) (patient, final int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.closed {
@@ -388,7 +388,7 @@ func TestStop(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if _, final := r.told(500); final != 1 {
+	if _, final := r.endReports(500); final != 1 {
 		t.Errorf("the shards were told %d times to decide", final)
 	}
 	r.put(7)

@@ -21,8 +21,8 @@ func TestFlowRecordWaits(t *testing.T) {
 	r := start(t, nil)
 	r.send(flowRecord(1), flowRecord(2), alert(1), stats)
 	r.want(alert(1), stats)
-	r.until("the shards told again", func() bool { n, _ := r.told(1); return n >= 3 })
-	if n, final := r.told(2); n == 0 || final > 0 || r.Waiting() != 2 {
+	r.until("the shards told again", func() bool { n, _ := r.endReports(1); return n >= 3 })
+	if n, final := r.endReports(2); n == 0 || final > 0 || r.Waiting() != 2 {
 		t.Errorf("told %d times, %d times to decide; %d wait", n, final, r.Waiting())
 	}
 	r.put(2)
@@ -105,7 +105,7 @@ func TestWaitIsBoundedInTime(t *testing.T) {
 			if took := time.Since(before); took < test.least*3/4 || took > 10*time.Second {
 				t.Errorf("it waited %v", took)
 			}
-			patient, final := r.told(1)
+			patient, final := r.endReports(1)
 			if final != 1 || patient < 2 || patient > 10 {
 				t.Errorf("told %d times, %d times to decide", patient, final)
 			}
@@ -180,7 +180,7 @@ func TestCapture(t *testing.T) {
 	r.taps, r.capture = 0, false
 	r.mu.Unlock()
 	r.want(with(flowRecord(2), 2), flowRecord(1))
-	if _, final := r.told(1); final != 1 {
+	if _, final := r.endReports(1); final != 1 {
 		t.Errorf("told %d times to decide", final)
 	}
 }
@@ -191,7 +191,7 @@ func TestNoWait(t *testing.T) {
 	r := start(t, func(o *Options) { o.Wait = 0 })
 	r.send(flowRecord(1), stats)
 	r.want(flowRecord(1), stats)
-	r.until("the shards told", func() bool { n, _ := r.told(1); return n == 1 })
+	r.until("the shards told", func() bool { n, _ := r.endReports(1); return n == 1 })
 }
 
 // Past their number the records that have waited longest go first; they get no
@@ -200,7 +200,7 @@ func TestWaitIsBoundedInNumber(t *testing.T) {
 	r := start(t, func(o *Options) { o.MaxWaiting = 3 })
 	for id := range uint64(5) {
 		r.send(flowRecord(id + 1))
-		r.until("it is there", func() bool { n, _ := r.told(id + 1); return n > 0 })
+		r.until("it is there", func() bool { n, _ := r.endReports(id + 1); return n > 0 })
 	}
 	r.want(flowRecord(1), flowRecord(2))
 	r.put(1, 2, 4)
@@ -308,7 +308,7 @@ func TestShardsThatStandStill(t *testing.T) {
 		r.mu.Lock()
 	}
 	r.send(flowRecord(1))
-	r.until("the shards told", func() bool { n, _ := r.told(1); return n > 0 })
+	r.until("the shards told", func() bool { n, _ := r.endReports(1); return n > 0 })
 	r.send(flowRecord(2), alert(3))
 	r.want(alert(3), flowRecord(1), flowRecord(2))
 	close(still)

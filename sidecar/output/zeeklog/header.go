@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Header is what the header lines of a log in TSV say of the rows that follow.
+// Header is what the header lines of a TSV log say of its rows.
 type Header struct {
 	Separator, SetSeparator []byte
 	Unset, Empty            []byte // what stands for no value, and for one without length
@@ -14,13 +14,13 @@ type Header struct {
 	Fields []string
 }
 
-// NewHeader returns what holds where no header line says otherwise.
+// NewHeader returns the defaults of a header.
 func NewHeader() Header {
 	return Header{Separator: []byte("\t"), SetSeparator: []byte(","), Unset: []byte("-"), Empty: []byte("(empty)")}
 }
 
-// Read takes note of a header line and returns its name, "#fields" for example.
-// #separator begins the header of another log.
+// Read reads a header line and returns its name, "#fields" for example. #separator
+// begins the header of another log.
 func (h *Header) Read(line []byte) (name string) {
 	if sep, ok := bytes.CutPrefix(line, []byte("#separator ")); ok {
 		*h = NewHeader()
@@ -44,11 +44,11 @@ func (h *Header) Read(line []byte) (name string) {
 	return string(key)
 }
 
-// Column is where a field stands in a row, -1 if the log has none of that name.
+// Column is the index of a field in a row, -1 if the log does not have it.
 func (h *Header) Column(field string) int { return slices.Index(h.Fields, field) }
 
-// Split appends the columns of a row to cols. It returns false if they are more
-// or fewer than the header has.
+// Split appends the columns of a row to cols. It returns false if their number
+// differs from the header's.
 func (h *Header) Split(cols [][]byte, row []byte) ([][]byte, bool) {
 	before := len(cols)
 	cols = split(cols, row, h.Separator)

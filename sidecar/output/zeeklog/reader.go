@@ -12,11 +12,11 @@ import (
 	"serveflow/sidecar/output/jsonl"
 )
 
-// ErrFormat says that a file is no log of Zeek.
+// ErrFormat reports that a file is not a log of Zeek.
 var ErrFormat = errors.New("neither a Zeek log with its header lines (#separator …, #fields …) nor one JSON object a line (jq -c . makes one line of each object, and jq -c '.[]' of those in an array)")
 
-// Reader reads some fields of the rows of a log. The file may hold several logs,
-// one behind the other, also of both formats.
+// Reader reads some fields of the rows of a log. The file may have several logs in
+// sequence, also of both formats.
 type Reader struct {
 	lines  *jsonl.Reader
 	done   func()
@@ -45,19 +45,19 @@ func NewReader(r io.Reader, fields ...string) (*Reader, error) {
 	}, nil
 }
 
-// Close frees what reading took.
+// Close frees the decompressor.
 func (r *Reader) Close() { r.done() }
 
 // Line is the number of the current row's line, from 1.
 func (r *Reader) Line() int { return r.line }
 
-// Broken is the number of lines that were passed over because they are no rows,
-// and the first of them.
+// Broken is the number of lines that were skipped because they are not rows, and
+// the number of the first.
 func (r *Reader) Broken() (lines, first int) { return r.broken, r.first }
 
-// Next reads the next row. It returns io.EOF at the end, ErrFormat if the file
-// has lines but no row of a log, io.ErrUnexpectedEOF if what it is packed with
-// ends too early, or what reading met with. Any error is final.
+// Next reads the next row. It returns io.EOF at the end, ErrFormat if the file has
+// lines but no row of a log, io.ErrUnexpectedEOF if its compressed data is cut, or
+// an error of reading. Any error is final.
 func (r *Reader) Next() error {
 	for {
 		line, err := r.lines.Next()
@@ -82,7 +82,7 @@ func (r *Reader) Next() error {
 	}
 }
 
-// row takes a line, and returns false if it is no row.
+// row reads a line, and returns false if it is not a row.
 func (r *Reader) row(line []byte) bool {
 	if len(line) == 0 {
 		return false

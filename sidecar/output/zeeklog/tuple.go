@@ -8,9 +8,9 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// Tuple returns the ends of a flow as Zeek or Suricata writes them; ports are
-// type and code of ICMP. ok is false if they are no two addresses of one kind; a
-// port or protocol that cannot be read is 0.
+// Tuple returns the endpoints of a flow as Zeek or Suricata writes them; for ICMP,
+// ports are type and code. ok is false unless there are two addresses of one kind;
+// an unreadable port or protocol is 0.
 func Tuple(src, sport, dst, dport, proto []byte) (t packet.Tuple, ok bool) {
 	t = packet.Tuple{SrcPort: port(sport), DstPort: port(dport), Proto: protocol(proto)}
 	if !t.SetAddrs(Addr(src), Addr(dst)) {
@@ -22,8 +22,8 @@ func Tuple(src, sport, dst, dport, proto []byte) (t packet.Tuple, ok bool) {
 	return t, true
 }
 
-// Addr reads an address; IPv4 in IPv6 is IPv4. What is none, or has a zone, is
-// the zero Addr.
+// Addr reads an address; IPv4 in IPv6 is IPv4. An invalid one, or one with a zone,
+// is the zero Addr.
 func Addr(b []byte) netip.Addr {
 	a, err := netip.ParseAddr(string(b))
 	if err != nil || a.Zone() != "" {

@@ -102,6 +102,19 @@ packages: ## make deb and rpm for the architectures ARCHS (amd64 arm64), into bu
 test-packages: packages ## make packages and install, upgrade and remove them on a bare Debian 12 (root)
 	SERVEFLOW_PACKAGES=$(CURDIR)/build/packages go test -count=1 -v -timeout 20m ./test/packages
 
+.PHONY: test-integrations
+test-integrations: build build/integrations-venv/complete ## hold schemas, mappings, rules and dashboard against what reads them
+	build/integrations-venv/bin/python test/integrations/check.py bin/serveflow
+
+build/integrations-venv/complete: test/integrations/requirements.txt
+	python3 -m venv build/integrations-venv
+	build/integrations-venv/bin/pip install --quiet --requirement test/integrations/requirements.txt
+	touch $@
+
+.PHONY: container
+container: ## make a container image of the package in build/packages, with buildah
+	packaging/container.sh $(firstword $(wildcard build/packages/*_$(shell go env GOHOSTARCH).deb) build/packages)
+
 .PHONY: engines
 engines: ## install Suricata 7 and 8 for the end-to-end tests (Debian 12)
 	test/engines.sh

@@ -76,6 +76,8 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	put packaging/serveflow.sysusers usr/lib/sysusers.d/serveflow.conf
 	put packaging/serveflow.tmpfiles usr/lib/tmpfiles.d/serveflow.conf
 	put packaging/alerts.yml usr/share/serveflow/prometheus/alerts.yml
+	mkdir -p "$work/root/usr/share/serveflow"
+	cp --recursive packaging/integrations/* "$work/root/usr/share/serveflow/"
 
 	for file in serveflow.lua serveflow-rule.lua serveflow.rules eve-schema.json suricata7.yaml suricata8.yaml plugin/serveflow.yaml; do
 		# What the files say of each other's places.

@@ -13,12 +13,13 @@ import (
 
 const trialUnit = `[Unit]
 After=multi-user.target
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
 [Service]
 Type=oneshot
 ExecStart=/trial/trial.sh
-StandardOutput=file:/trial/transcript
+StandardOutput=append:/trial/transcript
 StandardError=inherit
-ExecStopPost=/bin/systemctl --no-block poweroff
 `
 
 // bare makes a root of Debian 12 with systemd and nothing of ours.

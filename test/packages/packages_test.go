@@ -1,6 +1,6 @@
 // Package packages tests what "make packages" makes, as an operator would use it. It
-// wants their directory in SERVEFLOW_PACKAGES, root, Debian's mmdebstrap and systemd-container, and rpm
-// with cpio.
+// wants their directory in SERVEFLOW_PACKAGES, root, rpm, and Debian's mmdebstrap and
+// systemd-container.
 package packages
 
 import (
@@ -83,7 +83,13 @@ func unpack(t *testing.T, path string) string {
 	if strings.HasSuffix(path, ".deb") {
 		output(t, "dpkg-deb", "--extract", path, dir)
 	} else {
-		output(t, "bash", "-o", "pipefail", "-c", `rpm2cpio "$0" | cpio --extract --make-directories --quiet --directory "$1"`, path, dir)
+		// Unpacked and checked as it is where rpm is at home, but for scripts.
+		output(t, "rpm", "--force-debian", "--root", dir, "--install", "--nodeps", "--noscripts", "--ignorearch", "--nosignature", path)
+		for _, database := range []string{"root", "var"} {
+			if err := os.RemoveAll(filepath.Join(dir, database)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	return dir
 }
@@ -91,7 +97,10 @@ func unpack(t *testing.T, path string) string {
 // TestContents holds the packages of both kinds against each other, and looks for what
 // they must have.
 func TestContents(t *testing.T) {
-	need(t, "dpkg-deb", "rpm", "rpm2cpio", "cpio")
+	need(t, "dpkg-deb", "rpm")
+	if os.Getuid() != 0 {
+		t.Skip("not root")
+	}
 	for _, deb := range packages(t, "*.deb") {
 		_, arch, _ := strings.Cut(filepath.Base(deb), "_")
 		arch = strings.TrimSuffix(arch[strings.LastIndex(arch, "_")+1:], ".deb")

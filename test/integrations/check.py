@@ -1,0 +1,243 @@
+"""Holds what other programs are to read against those programs, or against their own
+schemas, and against what a sidecar really writes.
+
+    check.py SERVEFLOW
+
+runs the program on captures of the repository. A check whose program is not installed
+is skipped and says so."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import jsonschema
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FILES = ROOT / "packaging" / "integrations"
+CAPTURES = [
+    "test/captures/dns.pcap",
+    "test/captures/tls.pcap",
+    "test/captures/icmp.pcap",
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "test/captures/lab/pcap").glob("icmp-tunnel*"))[:2],
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "test/captures/lab/pcap").glob("openvpn*"))[:2],
+]
+SERVEFLOW = None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def program(name):
+    path = shutil.which(name, path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+    if path is None:
+        raise unittest.SkipTest(f"{name} is not installed")
+    return path
+
+
+def run(*command, **options):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+
+
+class Sidecar:
+    """A sidecar that has labelled the captures; and records of EVE for the flows of the first."""
+
+    def __init__(self, directory):
+        self.port = free_port()
+        names = {key: f"{directory}/{key}" for key in ("taps.sock", "eve.sock", "labels.jsonl", "eve.json")}
+        config = pathlib.Path(directory, "serveflow.toml")
+        config.write_text(
+            f"""[listen]
+socket = "{names['taps.sock']}"
+[labels]
+path = "{names['labels.jsonl']}"
+[eve]
+listen = "{names['eve.sock']}"
+sensor = "dns.pcap"
+output = "{names['eve.json']}"
+[telemetry]
+listen = "127.0.0.1:{self.port}"
+"""
+        )
+        process = subprocess.Popen([SERVEFLOW, "run", "-c", config], stderr=subprocess.DEVNULL)
+        try:
+            for _ in range(1200):
+                if os.path.exists(names["eve.sock"]):
+                    break
+                time.sleep(0.05)
+            for capture in CAPTURES:
+                done = run(SERVEFLOW, "replay", "--socket", names["taps.sock"], ROOT / capture)
+                if done.returncode != 0:
+                    raise RuntimeError(done.stderr)
+            with socket.socket(socket.AF_UNIX) as eve:
+                eve.connect(names["eve.sock"])
+                for flow in range(1, 5):
+                    eve.sendall(json.dumps({"event_type": "flow", "flow_id": flow, "proto": "UDP", "app_proto": "dns"}).encode() + b"\n")
+            time.sleep(1)
+            self.metrics = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics").read().decode()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+        self.labels = [json.loads(line) for line in pathlib.Path(names["labels.jsonl"]).read_text().splitlines()]
+        self.eve = [json.loads(line) for line in pathlib.Path(names["eve.json"]).read_text().splitlines()]
+
+
+class Check(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory()
+        cls.sidecar = Sidecar(cls.directory.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.directory.cleanup()
+
+    def validator(self, name):
+        schema = json.loads((FILES / "schema" / name).read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+
+    def test_labels_schema(self):
+        """Every line of a real label log is as the schema says, and what is not is refused."""
+        validator = self.validator("labels.schema.json")
+        self.assertGreater(len(self.sidecar.labels), 10)
+        for line in self.sidecar.labels:
+            validator.validate(line)
+        seen = set().union(*(line.keys() for line in self.sidecar.labels))
+        listed = set(validator.schema["properties"])
+        # "agrees" is in the lines of flows that a record of EVE has ended.
+        self.assertLessEqual(listed - seen, {"agrees"}, "no line has these")
+        good = self.sidecar.labels[0]
+        for change in ({"score": 1.5}, {"src": "nowhere"}, {"other": 1}, {"community_id": "1:x"}, {"flow": None}):
+            self.assertFalse(validator.is_valid(good | change), change)
+        for key in validator.schema["required"]:
+            self.assertFalse(validator.is_valid({k: v for k, v in good.items() if k != key}), key)
+
+    def test_eve_schema(self):
+        validator = self.validator("eve.schema.json")
+        labelled = [r for r in self.sidecar.eve if "serveflow" in r]
+        self.assertGreater(len(labelled), 0)
+        for record in labelled:
+            validator.validate(record)
+        record = labelled[0]
+        self.assertFalse(validator.is_valid(record | {"serveflow": record["serveflow"] | {"other": 1}}))
+
+    def test_elastic(self):
+        """What the pipelines take from a line is what a line has; Elasticsearch itself is not here."""
+        fields = set(self.validator("labels.schema.json").schema["properties"])
+        pipeline = json.loads((FILES / "elastic/ingest-pipeline.json").read_text())
+        sources = set()
+        for processor in pipeline["processors"]:
+            (kind, options), = processor.items()
+            named = [options.get("copy_from"), options.get("field") if kind in ("date", "convert") else None]
+            named += options["field"] if kind == "remove" else []
+            sources.update(n.removeprefix("serveflow.") for n in named if n and n.startswith("serveflow."))
+        self.assertLessEqual(sources, fields)
+        self.assertGreater(len(sources), 8)
+        remap = yaml.safe_load((FILES / "vector/vector.yaml").read_text())["transforms"]["ecs"]["source"]
+        self.assertEqual(set(re.findall(r"\bd\.([a-z_]+)", remap)) - fields, set())
+        for file in ("elastic/filebeat.yml", "fluent-bit/fluent-bit.yaml"):
+            self.assertIn("/var/log/serveflow/labels.jsonl", json.dumps(yaml.safe_load((FILES / file).read_text())))
+
+    def test_ocsf(self):
+        """The events of jq are valid by OCSF's own schema."""
+        from ocsf_json_schema import get_ocsf_schema, OcsfJsonSchemaEmbedded
+
+        embedded = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.5.0"))
+        validators = {
+            uid: jsonschema.Draft202012Validator(embedded.get_class_schema(name))
+            for uid, name in ((4001, "network_activity"), (2004, "detection_finding"))
+        }
+        text = "".join(json.dumps(line) + "\n" for line in self.sidecar.labels)
+        alarms = ["openvpn", "dns-tunnel", "icmp-tunnel"]
+        out = run(program("jq"), "-c", "-f", FILES / "ocsf/labels.jq", "--argjson", "alarms", json.dumps(alarms), input=text)
+        self.assertEqual(out.stderr, "")
+        events = [json.loads(line) for line in out.stdout.splitlines()]
+        count = {uid: sum(e["class_uid"] == uid for e in events) for uid in validators}
+        self.assertEqual(count[4001], len(self.sidecar.labels))
+        self.assertEqual(count[2004], sum(line["label"] in alarms for line in self.sidecar.labels))
+        self.assertGreater(count[2004], 0)
+        for event in events:
+            errors = [e.message for e in validators[event["class_uid"]].iter_errors(event)]
+            self.assertEqual(errors, [], json.dumps(event))
+        broken = events[0] | {"class_uid": "x"}
+        self.assertFalse(validators[4001].is_valid(broken))
+
+    def test_sigma(self):
+        """sigma-cli finds nothing wrong, and the fields and labels are some that there are."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
+            # Those two fetch lists from the network.
+            config.write("validators:\n  - all\n  - -attacktag\n  - -d3_fendtag\n")
+            config.flush()
+            out = run(program("sigma"), "check", "--fail-on-error", "--fail-on-issues", "--validation-config", config.name, FILES / "sigma")
+        self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+        manifest = (ROOT / "models/channel/manifest.toml").read_text()
+        alarms = json.loads(re.search(r"^alarms = (\[.*\])$", manifest, re.M)[1])
+        known = set(json.loads((FILES / "schema/eve.schema.json").read_text())["properties"]["serveflow"]["properties"])
+        labels = set()
+        for file in (FILES / "sigma").glob("*.yml"):
+            rule = yaml.safe_load(file.read_text())
+            labels.update(rule["detection"]["label"]["serveflow.label"])
+            used = re.findall(r"serveflow\.([a-z_]+)", file.read_text())
+            self.assertLessEqual(set(used), known)
+        self.assertEqual(labels, set(alarms), "each alarm has a rule, and nothing else has")
+
+    def test_bom(self):
+        from cyclonedx.schema import SchemaVersion
+        from cyclonedx.validation.json import JsonStrictValidator
+
+        for bundle in ("channel", "iot-device"):
+            text = run(SERVEFLOW, "bundle", "inspect", "--bom", bundle).stdout
+            self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_6).validate_str(text), bundle)
+            self.assertEqual(text, run(SERVEFLOW, "bundle", "inspect", "--bom", bundle).stdout)
+
+    def test_alerts(self):
+        promtool = program("promtool")
+        for command in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")):
+            out = run(promtool, *command, cwd=ROOT / "packaging")
+            self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+        names = set(re.findall(r"alert: (\w+)", (ROOT / "packaging/alerts.yml").read_text()))
+        tested = set(re.findall(r"alertname: (\w+)\n +exp_alerts", (ROOT / "packaging/alerts_test.yml").read_text()))
+        self.assertEqual(names, tested)
+
+    def test_metrics(self):
+        out = run(program("promtool"), "check", "metrics", input=self.sidecar.metrics)
+        self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+
+    def test_dashboard(self):
+        """Every query names metrics that a sidecar has, and is one to Prometheus."""
+        dashboard = json.loads((FILES / "grafana/serveflow.json").read_text())
+        listed = set(re.findall(r"^# TYPE (\w+)", self.sidecar.metrics, re.M))
+        listed.add("serveflow_drift_psi")  # which takes more flows than these
+        queries = [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
+        self.assertGreater(len(queries), 15)
+        for query in queries:
+            for name in re.findall(r"\b((?:serveflow|process)_\w+)\{", query):
+                self.assertIn(re.sub("_bucket$", "", name), listed, query)
+        self.assertEqual(len({p["id"] for p in dashboard["panels"]}), len(dashboard["panels"]))
+        promtool = program("promtool")
+        with tempfile.TemporaryDirectory() as directory:
+            rules = {"groups": [{"name": "dashboard", "rules": [
+                {"record": f"query_{i}", "expr": q.replace("$__rate_interval", "1m").replace("$instance", ".*")} for i, q in enumerate(queries)]}]}
+            path = pathlib.Path(directory, "rules.yml")
+            path.write_text(yaml.safe_dump(rules))
+            out = run(promtool, "check", "rules", path)
+            self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+
+
+if __name__ == "__main__":
+    SERVEFLOW = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)

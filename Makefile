@@ -182,6 +182,15 @@ build/kafka/complete: test/kafka/pom.xml
 		-DoutputDirectory=$(abspath build/kafka/libs) -DincludeScope=runtime
 	touch $@
 
+.PHONY: remote-e2e
+remote-e2e: build/remote-venv/complete ## ask a real inference server, and do harm to it
+	SERVEFLOW_MLSERVER=$(abspath build/remote-venv/bin/mlserver) go test -count=1 -v -timeout 30m ./test/remote
+
+build/remote-venv/complete: test/remote/requirements.txt
+	python3 -m venv build/remote-venv
+	build/remote-venv/bin/pip install --quiet --requirement test/remote/requirements.txt
+	touch $@
+
 .PHONY: lab
 lab: ## record ten sessions of each label of models/lab into build/lab (root)
 	go run ./models/lab -output build/lab -sessions 10 -limit 8m

@@ -153,6 +153,7 @@ func (s *Sidecar) start(o Options) error {
 			return fmt.Errorf("listening on %s: %w", c.EVE.Listen, err)
 		}
 	}
+	s.Metrics.Register(inference{s.pool.Bundle})
 	s.registerMetrics()
 	s.driftMonitor = s.startDriftMonitor()
 	return nil

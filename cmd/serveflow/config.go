@@ -7,6 +7,7 @@ import (
 	"golang.org/x/term"
 
 	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/model/remote"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/logger"
 )
@@ -46,12 +47,27 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 func openBundle(name string, c config.Config) (*bundle.Bundle, error) {
 	b, err := bundle.Open(name, bundle.Options{
 		Library: c.ONNX.Library, Batch: c.ONNX.Batch, NoPayload: !c.Privacy.Payload, TrustedKeys: c.TrustedKeys,
+		Inference: remote.Options{
+			Endpoints: c.Inference.Endpoints, TLS: c.Inference.TLS, CA: c.Inference.CA,
+			OnChange: func(endpoint string, err error) { logServer(c.Log, endpoint, err) },
+		},
 		Warn: func(text string) { log := openLog(c.Log); log.Warn().Str("bundle", name).Msg(text); log.Close() },
 	})
 	if err != nil {
 		return nil, configError{err}
 	}
 	return b, nil
+}
+
+// logServer says that an inference server is in use, or why it is not.
+func logServer(c config.Log, endpoint string, err error) {
+	log := openLog(c)
+	defer log.Close()
+	if err == nil {
+		log.Info().Str("server", endpoint).Msg("inference server is in use")
+	} else {
+		log.Warn().Err(err).Str("server", endpoint).Msg("inference server is not in use")
+	}
 }
 
 // openLog opens the program's own log on standard error.

@@ -16,6 +16,7 @@ import (
 	"serveflow/sidecar/decide/drift"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
+	"serveflow/sidecar/model/remote"
 )
 
 // UnknownLabel is the label of a flow that no stage accepts.
@@ -47,6 +48,8 @@ type Options struct {
 	// TrustedKeys are public keys of minisign, one of which must have signed the
 	// manifest; none: nothing need be signed.
 	TrustedKeys []string
+	// Inference is where remote stages are asked; the rest of it is the bundle's.
+	Inference remote.Options
 	// Warn, if set, is called with warnings that do not keep a bundle from serving.
 	Warn func(string)
 }
@@ -185,6 +188,16 @@ func (b *Bundle) SlowOnly() *Bundle {
 		slow.Meta = b.Meta.LastStageOnly()
 	}
 	return &slow
+}
+
+// Remotes are the models that run on inference servers.
+func (b *Bundle) Remotes() (all []*remote.Model) {
+	for _, m := range b.models {
+		if r, ok := m.(*remote.Model); ok {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // Close frees the models.

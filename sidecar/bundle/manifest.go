@@ -78,7 +78,7 @@ type Stage struct {
 	Name       string    `toml:"name"`
 	Packets    int       `toml:"packets"`
 	Model      string    `toml:"model"`      // file name
-	Kind       string    `toml:"kind"`       // "lightgbm" or "onnx"
+	Kind       string    `toml:"kind"`       // "lightgbm", "onnx" or "remote"
 	Confidence string    `toml:"confidence"` // see cascade.ParseMeasure
 	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
 	// Profile is the file of the novelty profile, see package novelty, and Novel
@@ -138,7 +138,7 @@ var (
 var protocols = map[string]uint8{"tcp": packet.TCP, "udp": packet.UDP, "icmp": packet.ICMP, "icmpv6": packet.ICMPv6}
 
 // kinds are the kinds of models.
-var kinds = []string{"lightgbm", "onnx"}
+var kinds = []string{"lightgbm", "onnx", "remote"}
 
 func parseManifest(text []byte) (*Manifest, error) {
 	if err := tomltext.Check(text); err != nil {
@@ -350,8 +350,8 @@ func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, str
 		if s.Packets > m.Features.Packets {
 			bad(at+"packets", "%d is more than features.packets, %d", s.Packets, m.Features.Packets)
 		}
-		if s.Kind != kinds[0] && s.Kind != kinds[1] {
-			bad(at+"kind", "%q: use %q or %q", s.Kind, kinds[0], kinds[1])
+		if !slices.Contains(kinds, s.Kind) {
+			bad(at+"kind", "%q: use one of %s", s.Kind, strings.Join(kinds, ", "))
 		}
 		if _, err := cascade.ParseMeasure(s.Confidence); err != nil {
 			bad(at+"confidence", "%v", err)

@@ -3,12 +3,14 @@ package bundle
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/model/onnx"
+	"serveflow/sidecar/model/remote"
 )
 
 // loader makes the cascades of a bundle from its files. What several stages name is
@@ -45,7 +47,7 @@ func (l *loader) cascade(name string, stages []Stage) (*cascade.Cascade, error) 
 
 func (l *loader) stage(s Stage, masks feature.Mask) (built cascade.Stage, err error) {
 	built = cascade.Stage{
-		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, MaxNovelty: s.Novel, Batched: s.Kind == "onnx",
+		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, MaxNovelty: s.Novel, Batched: s.Kind != "lightgbm",
 	}
 	if built.Model, err = l.model(s); err != nil {
 		return built, err
@@ -100,9 +102,21 @@ func LoadModel(kind string, data, golden []byte, classes int, o Options) (model.
 			return m, err
 		}
 		return m, checkGolden(m, golden)
+	case "remote":
+		opts := o.Inference
+		opts.Classes, opts.Golden, opts.Tolerance = classes, golden, remoteTolerance
+		m, err := remote.Load(data, opts)
+		if err != nil {
+			return nil, err // no *remote.Model that is nil
+		}
+		return m, nil
 	}
-	return nil, fmt.Errorf("kind %q: use %q or %q", kind, kinds[0], kinds[1])
+	return nil, fmt.Errorf("kind %q: use one of %s", kind, strings.Join(kinds, ", "))
 }
+
+// remoteTolerance is how far a probability of a server may be from its golden row:
+// servers run other libraries on other processors.
+const remoteTolerance = 1e-4
 
 func checkGolden(m model.Model, rows []byte) error {
 	return model.CheckGolden(m, bytes.NewReader(rows), goldenTolerance)

@@ -79,6 +79,45 @@ func ReadJSON(r io.Reader, v any, limit int64) error {
 	return nil
 }
 
+// Golden are golden rows for a model that is asked about all of them at once.
+type Golden struct {
+	rows, probs []float32
+	n           int
+}
+
+// ReadGolden reads golden rows of so many columns and classes.
+func ReadGolden(r io.Reader, columns, classes int) (*Golden, error) {
+	g, err := readGolden(r)
+	if err != nil {
+		return nil, fmt.Errorf("golden rows: %w", err)
+	}
+	all := &Golden{n: len(g.Rows)}
+	for i, row := range g.Rows {
+		if len(row) != columns || len(g.Probs[i]) != classes {
+			return nil, fmt.Errorf("golden rows: row %d: %d values and %d probabilities, the model has %d and %d", i, len(row), len(g.Probs[i]), columns, classes)
+		}
+		all.rows, all.probs = append(all.rows, row...), append(all.probs, g.Probs[i]...)
+	}
+	return all, nil
+}
+
+// All are the rows, one after the other, and how many they are.
+func (g *Golden) All() (rows []float32, n int) { return g.rows, g.n }
+
+// Compare compares the probabilities of all rows with those recorded.
+func (g *Golden) Compare(probs []float32, tolerance float64) error {
+	if len(probs) != len(g.probs) {
+		return fmt.Errorf("golden rows: %d probabilities, recorded %d", len(probs), len(g.probs))
+	}
+	for i, want := range g.probs {
+		if d := math.Abs(float64(probs[i]) - float64(want)); !(d <= tolerance) {
+			classes := len(g.probs) / g.n
+			return fmt.Errorf("golden rows: row %d: class %d: probability %g, recorded %g, tolerance %g", i/classes, i%classes, probs[i], want, tolerance)
+		}
+	}
+	return nil
+}
+
 func (g *golden) check(s Scorer, width, classes int, tolerance float64) error {
 	probs := make([]float32, classes)
 	for i, row := range g.Rows {

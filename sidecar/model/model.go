@@ -7,7 +7,10 @@
 // evaluates fast and model/leaves for reference; model/onnx runs ONNX networks.
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Model is a loaded classifier. It is immutable and may be shared.
 type Model interface {
@@ -38,6 +41,20 @@ type Batched interface {
 	Scorer
 	// BatchSize is how many rows are best scored at once, 1 if it makes no difference.
 	BatchSize() int
+}
+
+// Timed is a Scorer whose answers may be late.
+type Timed interface {
+	Scorer
+	// SetDeadline says until when the next Score has to answer, or fail.
+	SetDeadline(time.Time)
+}
+
+// Shared is a Model that is best asked by several scorers at a time.
+type Shared interface {
+	Model
+	// Workers is how many.
+	Workers() int
 }
 
 // Trees is a Scorer of trees that reports the leaf of a row in each.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"serveflow/test/steady"
 )
 
 // rate is how many flows a second the tap sends.
@@ -80,16 +82,21 @@ func compare(t *testing.T, records []*kgo.Record, decided map[uint64]bool) (r re
 }
 
 // settle ends the tap, waits until all is sent, and compares.
-func settle(t *testing.T, b *broker, s *sidecar, p *tap, topic string) result {
+func settle(t *testing.T, b *broker, s *steady.Sidecar, p *steady.Tap, topic string) result {
 	t.Helper()
-	p.end()
-	took := s.drained()
-	dropped, spilled := s.metric("drops_total"), s.metric("spilled_total")
-	s.stop()
-	r := compare(t, b.records(topic), s.decided())
+	p.End()
+	took := s.Drained()
+	dropped, spilled := s.Metric("kafka_drops_total"), s.Metric("kafka_spilled_total")
+	s.Stop()
+	r := compare(t, b.records(topic), s.Decided())
 	r.dropped, r.spilled, r.caughtUp = int(dropped), spilled, took
 	t.Log(r)
 	return r
+}
+
+// newSidecar is one that streams, with what else stands in [kafka].
+func newSidecar(t *testing.T, kafka string) *steady.Sidecar {
+	return steady.New(t, serveflow, root+"/test/bundle/toy", "[kafka]\nqueue = \"{queue}\"\n"+kafka)
 }
 
 func stream(b *broker, topic string) string {
@@ -106,13 +113,13 @@ func (r result) want(t *testing.T, decided int) {
 
 func TestBrokerKilled(t *testing.T) {
 	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).start()
-	p := s.run("one", rate)
+	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	p := s.Run("one", rate)
 	time.Sleep(5 * time.Second)
 	b.kill()
 	time.Sleep(30 * time.Second)
-	if s.metric("up") != 0 || s.metric("lag_records") < 20*rate || s.metric("lag_seconds") < 20 {
-		t.Errorf("up %v, lag %v records, %v s", s.metric("up"), s.metric("lag_records"), s.metric("lag_seconds"))
+	if s.Metric("kafka_up") != 0 || s.Metric("kafka_lag_records") < 20*rate || s.Metric("kafka_lag_seconds") < 20 {
+		t.Errorf("up %v, lag %v records, %v s", s.Metric("kafka_up"), s.Metric("kafka_lag_records"), s.Metric("kafka_lag_seconds"))
 	}
 	b.start()
 	b.await()
@@ -122,8 +129,8 @@ func TestBrokerKilled(t *testing.T) {
 
 func TestBrokerStopped(t *testing.T) {
 	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).start()
-	p := s.run("one", rate)
+	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	p := s.Run("one", rate)
 	time.Sleep(5 * time.Second)
 	b.signal(syscall.SIGSTOP)
 	time.Sleep(30 * time.Second)
@@ -134,12 +141,12 @@ func TestBrokerStopped(t *testing.T) {
 
 func TestSidecarKilled(t *testing.T) {
 	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).start()
-	p := s.run("one", rate)
+	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	p := s.Run("one", rate)
 	for range 5 {
 		time.Sleep(3 * time.Second)
-		s.kill()
-		s.start()
+		s.Kill()
+		s.Start()
 	}
 	time.Sleep(2 * time.Second)
 	r := settle(t, b, s, p, "labels")
@@ -154,13 +161,13 @@ func TestSidecarKilled(t *testing.T) {
 // A sidecar that is stopped while brokers are away leaves all in the queue to the next.
 func TestSidecarStopped(t *testing.T) {
 	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).start()
-	p := s.run("one", rate)
+	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	p := s.Run("one", rate)
 	time.Sleep(2 * time.Second)
 	b.kill()
 	time.Sleep(3 * time.Second)
-	s.stop()
-	s.start()
+	s.Stop()
+	s.Start()
 	time.Sleep(2 * time.Second)
 	b.start()
 	b.await()
@@ -178,16 +185,16 @@ func TestQueueFull(t *testing.T) {
 			b := startBroker(t)
 			s := newSidecar(t, stream(b, b.topic("labels"))+"\nmemory = \"1MiB\"\n"+limit)
 			if limit == "" {
-				if err := os.Mkdir(s.queue(), 0o750); err != nil {
+				if err := os.Mkdir(s.Queue(), 0o750); err != nil {
 					t.Fatal(err)
 				}
-				if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", s.queue()).CombinedOutput(); err != nil {
+				if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", s.Queue()).CombinedOutput(); err != nil {
 					t.Skipf("SKIPPED: no file system of 2 MiB here (it takes root): %v: %s", err, out)
 				}
-				t.Cleanup(func() { exec.Command("umount", "-l", s.queue()).Run() })
+				t.Cleanup(func() { exec.Command("umount", "-l", s.Queue()).Run() })
 			}
-			s.start()
-			p := s.run("one", rate)
+			s.Start()
+			p := s.Run("one", rate)
 			time.Sleep(2 * time.Second)
 			b.signal(syscall.SIGSTOP)
 			time.Sleep(15 * time.Second)
@@ -195,7 +202,7 @@ func TestQueueFull(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			r := settle(t, b, s, p, "labels")
 			if r.lost == 0 || r.lost != r.dropped || r.repeated != 0 || r.disordered != 0 {
-				t.Errorf("want some lost and all of them counted, none twice or out of order:\n%s", s.said())
+				t.Errorf("want some lost and all of them counted, none twice or out of order:\n%s", s.Said())
 			}
 		})
 	}
@@ -205,34 +212,34 @@ func TestQueueFull(t *testing.T) {
 func TestDiskFullAlone(t *testing.T) {
 	b := startBroker(t)
 	s := newSidecar(t, stream(b, b.topic("labels")))
-	if err := os.Mkdir(s.queue(), 0o750); err != nil {
+	if err := os.Mkdir(s.Queue(), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", s.queue()).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", s.Queue()).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: no file system of 64 KiB here (it takes root): %v: %s", err, out)
 	}
-	t.Cleanup(func() { exec.Command("umount", "-l", s.queue()).Run() })
-	s.start()
-	p := s.run("one", rate)
+	t.Cleanup(func() { exec.Command("umount", "-l", s.Queue()).Run() })
+	s.Start()
+	p := s.Run("one", rate)
 	time.Sleep(5 * time.Second)
 	settle(t, b, s, p, "labels").want(t, 4*rate)
 }
 
 func TestTopicMissing(t *testing.T) {
 	b := startBroker(t)
-	s := newSidecar(t, stream(b, "late")).start()
-	p := s.run("one", rate)
+	s := newSidecar(t, stream(b, "late")).Start()
+	p := s.Run("one", rate)
 	time.Sleep(8 * time.Second)
-	out, err := exec.Command(serveflow, "check", "-c", s.config()).CombinedOutput()
+	out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "make the topic") {
 		t.Errorf("check: %v: %s", err, out)
 	}
-	if !strings.Contains(s.said(), "make the topic") {
-		t.Errorf("the log has no word of it:\n%s", s.said())
+	if !strings.Contains(s.Said(), "make the topic") {
+		t.Errorf("the log has no word of it:\n%s", s.Said())
 	}
 	b.topic("late")
 	time.Sleep(7 * time.Second)
-	if out, err := exec.Command(serveflow, "check", "-c", s.config()).CombinedOutput(); err != nil || !strings.Contains(string(out), "topic late: partitions 4") {
+	if out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput(); err != nil || !strings.Contains(string(out), "topic late: partitions 4") {
 		t.Errorf("check: %v: %s", err, out)
 	}
 	settle(t, b, s, p, "late").want(t, 10*rate)
@@ -252,15 +259,15 @@ func TestCredentialsWrong(t *testing.T) {
 			}
 			write("wrong")
 			s := newSidecar(t, strings.ReplaceAll(stream(b, topic), b.address(), b.sasl())+
-				fmt.Sprintf("\nsasl = %q\nuser = \"serveflow\"\npassword_file = %q", mechanism, password)).start()
-			p := s.run("one", rate)
+				fmt.Sprintf("\nsasl = %q\nuser = \"serveflow\"\npassword_file = %q", mechanism, password)).Start()
+			p := s.Run("one", rate)
 			time.Sleep(5 * time.Second)
-			out, err := exec.Command(serveflow, "check", "-c", s.config()).CombinedOutput()
+			out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "kafka.password_file") {
 				t.Errorf("check: %v: %s", err, out)
 			}
-			if !strings.Contains(s.said(), "kafka.password_file") {
-				t.Errorf("the log has no word of it:\n%s", s.said())
+			if !strings.Contains(s.Said(), "kafka.password_file") {
+				t.Errorf("the log has no word of it:\n%s", s.Said())
 			}
 			write("right")
 			time.Sleep(7 * time.Second)

@@ -24,7 +24,7 @@ export {
 		## The bundle, as name@version.
 		model: string &log;
 		## What triggered the decision: accepted, last_stage, flow_end, timeout,
-		## relaxed, shed, partial, unparsed, evicted, silent or
+		## relaxed, shed, partial, unparsed, evicted, silent, unanswered or
 		## unserved.
 		reason: string &log;
 		## Whether the protocol that Zeek detected (service in conn.log) fits the label;

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/features/packet"
@@ -239,7 +240,7 @@ func TestRunnerAndBatcherAgree(t *testing.T) {
 		for asked := false; !asked; {
 			select {
 			case j := <-b.Free():
-				b.Ask(j, i, payloads(int32(i)), done)
+				b.Ask(j, i, payloads(int32(i)), time.Time{}, done)
 				asked = true
 			case j := <-done:
 				take(j)
@@ -288,7 +289,7 @@ func TestModelFailureReachesTheCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan *Job[uint32], 1)
-	b.Ask(<-b.Free(), 7, payloads(1), done)
+	b.Ask(<-b.Free(), 7, payloads(1), time.Time{}, done)
 	if j := <-done; !errors.Is(j.Err, broken) || j.Tag != 7 {
 		t.Errorf("job %+v", j)
 	}

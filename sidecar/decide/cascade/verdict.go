@@ -75,21 +75,22 @@ type Reason uint8
 
 // The reasons.
 const (
-	Accepted  Reason = iota // a stage before the last was confident enough
-	LastStage               // the last stage had all its packets, or all that will come
-	FlowEnd                 // the flow ended first
-	Timeout                 // the idle timeout passed first
-	Relaxed                 // a stage before the last was confident enough for a threshold lowered under load
-	Shed                    // no time for a slow stage: the best label so far
-	Partial                 // the flow's first packet was not seen
-	Evicted                 // the flow was removed undecided from a full table
-	Unserved                // the bundle has no cascade for what the tap sends
-	Unparsed                // its first packet could not be parsed
-	Silent                  // TCP or UDP without payload in either direction
-	Reasons                 // number of reasons
+	Accepted   Reason = iota // a stage before the last was confident enough
+	LastStage                // the last stage had all its packets, or all that will come
+	FlowEnd                  // the flow ended first
+	Timeout                  // the idle timeout passed first
+	Relaxed                  // a stage before the last was confident enough for a threshold lowered under load
+	Shed                     // no time for a slow stage: the best label so far
+	Partial                  // the flow's first packet was not seen
+	Evicted                  // the flow was removed undecided from a full table
+	Unserved                 // the bundle has no cascade for what the tap sends
+	Unparsed                 // its first packet could not be parsed
+	Silent                   // TCP or UDP without payload in either direction
+	Unanswered               // its last stage gave no answer: the best label so far
+	Reasons                  // number of reasons
 )
 
-var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent"}
+var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent", "unanswered"}
 
 func (r Reason) String() string { return reasons[r] }
 

@@ -137,6 +137,10 @@ func (s *Shard) handleVerdict(p pending, v cascade.Verdict, err error) bool {
 	}
 	switch {
 	case v.Accepted:
+	case last && err != nil:
+		p.trigger.reason = cascade.Unanswered
+		s.giveUp(p.flow, p.trigger)
+		return false
 	case last:
 		o.class = cascade.Unknown
 	case err == nil && !rec.Clock().Source.Capture && s.overloaded(c, stage+1) && s.slow.admission.acceptsRelaxed(&c.Stages[stage], v):
@@ -187,7 +191,11 @@ func (s *Shard) askBatcher(p pending, rec *flow.Record, c *cascadeRun) {
 		}
 	}
 	s.table.SetState(p.flow, flow.Scoring)
-	b.Ask(j, p, s.table.Packets(p.flow), s.batchedAnswers)
+	var deadline time.Time
+	if !capture {
+		deadline = p.trigger.asked.Add(s.slow.admission.Deadline())
+	}
+	b.Ask(j, p, s.table.Packets(p.flow), deadline, s.batchedAnswers)
 	// A capture's label must not depend on how fast a model is, so no further
 	// packets are handled before its answer.
 	for capture && int(rec.Stage) < c.Last() && rec.State == flow.Scoring {
@@ -238,11 +246,17 @@ func (s *Shard) askNextStage(p pending) {
 	}
 }
 
-// shed decides a flow with the best label it has, without its slow stage. A flow
-// without one ended before the first stage had all its packets: then the first
-// stage is asked about the packets there are.
+// shed decides a flow without its slow stage, for which there is no time.
 func (s *Shard) shed(r flow.Ref, t trigger) {
 	s.slow.admission.Shed(time.Now())
+	t.reason = cascade.Shed
+	s.giveUp(r, t)
+}
+
+// giveUp decides a flow with the best label it has, without its slow stage. A flow
+// without one ended before the first stage had all its packets: then the first
+// stage is asked about the packets there are.
+func (s *Shard) giveUp(r flow.Ref, t trigger) {
 	rec := s.table.At(r)
 	if c := s.cascadeOf(rec); rec.Best == -1 && !c.Stages[0].Batched {
 		if v, err := c.runner.Score(0, s.table.Packets(r)); err != nil {
@@ -251,7 +265,6 @@ func (s *Shard) shed(r flow.Ref, t trigger) {
 			setBest(rec, 0, v)
 		}
 	}
-	t.reason = cascade.Shed
 	s.decideBestSoFar(r, t)
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 	Telemetry   Telemetry
 	Log         Log
 	ONNX        ONNX
+	Inference   Inference
 }
 
 // Listen is the Unix socket that taps connect to.
@@ -134,6 +135,13 @@ type ONNX struct {
 	Batch   int    // rows in a batch at most
 }
 
+// Inference is where the inference servers of remote stages are.
+type Inference struct {
+	Endpoints []string // host:port
+	TLS       bool
+	CA        string // file of authorities; empty: the system's
+}
+
 // Default returns the configuration that an empty file gives.
 func Default() Config {
 	return Config{
@@ -186,6 +194,7 @@ func (c *Config) Differs(other Config) (names []string) {
 		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Limits, other.Limits}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
 		{c.Kafka, other.Kafka},
 		{c.Privacy, other.Privacy}, {c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
+		{c.Inference, other.Inference},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			names = append(names, tables[i])

@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; other keys are at its top level.
-var tables = []string{"listen", "flow", "limits", "labels", "eve", "kafka", "privacy", "telemetry", "log", "onnx"}
+var tables = []string{"listen", "flow", "limits", "labels", "eve", "kafka", "privacy", "telemetry", "log", "onnx", "inference"}
 
 // setter stores one decoded TOML value, or returns what it expects instead.
 type setter func(v any) error
@@ -71,5 +71,9 @@ func (c *Config) keys() map[string]setter {
 		"onnx.library": text(&c.ONNX.Library),
 		"onnx.queue":   number(&c.ONNX.Queue),
 		"onnx.batch":   number(&c.ONNX.Batch),
+
+		"inference.endpoints": texts(&c.Inference.Endpoints),
+		"inference.tls":       truth(&c.Inference.TLS),
+		"inference.ca":        text(&c.Inference.CA),
 	}
 }

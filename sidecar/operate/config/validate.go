@@ -97,6 +97,8 @@ func (c *Config) mistakes() []*KeyError {
 		ck.fail("onnx.batch", strconv.Itoa(c.ONNX.Batch),
 			fmt.Sprintf("want at most onnx.queue, which is %d", c.ONNX.Queue))
 	}
+	ck.servers("inference.endpoints", c.Inference.Endpoints)
+	ck.certificates("inference", c.Inference.TLS, c.Inference.CA, "", "")
 	return ck.errs
 }
 

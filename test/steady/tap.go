@@ -1,4 +1,6 @@
-package kafka
+// Package steady has taps that send flows at a steady rate, and the sidecar that they send
+// them to, for tests that do harm to what lies beyond it.
+package steady
 
 import (
 	"encoding/binary"
@@ -16,9 +18,9 @@ import (
 // grow.
 const ends = 500
 
-// tap is a live tap that sends flows at a steady rate, whatever becomes of them, and
+// Tap is a live tap that sends flows at a steady rate, whatever becomes of them, and
 // comes back after its sidecar was killed.
-type tap struct {
+type Tap struct {
 	t      *testing.T
 	socket string
 	sensor string
@@ -29,23 +31,25 @@ type tap struct {
 	mu      sync.Mutex
 	due     map[uint64]time.Time
 	latency []time.Duration // of flows that the first stage accepted
+	slow    []time.Duration // of the others
+	reasons map[string]int
 	sent    int
 }
 
-// run begins to send so many flows a second.
-func (s *sidecar) run(sensor string, rate int) *tap {
-	p := &tap{t: s.t, socket: s.socket(), sensor: sensor, next: 1, stop: make(chan struct{}), ended: make(chan struct{}), due: map[uint64]time.Time{}}
+// Run begins to send so many flows a second.
+func (s *Sidecar) Run(sensor string, rate int) *Tap {
+	p := &Tap{t: s.t, socket: s.Socket(), sensor: sensor, next: 1, stop: make(chan struct{}), ended: make(chan struct{}), due: map[uint64]time.Time{}, reasons: map[string]int{}}
 	go p.send(rate)
 	return p
 }
 
-// end ends the tap and waits until its last flows are decided.
-func (p *tap) end() {
+// End ends the tap and waits until its last flows are decided.
+func (p *Tap) End() {
 	close(p.stop)
 	<-p.ended
 }
 
-func (p *tap) send(rate int) {
+func (p *Tap) send(rate int) {
 	defer close(p.ended)
 	const step = 5 * time.Millisecond
 	var conn net.Conn
@@ -78,7 +82,7 @@ func (p *tap) send(rate int) {
 	}
 }
 
-func (p *tap) connect() net.Conn {
+func (p *Tap) connect() net.Conn {
 	conn, err := net.Dial("unix", p.socket)
 	if err != nil {
 		return nil
@@ -91,7 +95,7 @@ func (p *tap) connect() net.Conn {
 	return conn
 }
 
-func (p *tap) listen(conn net.Conn) {
+func (p *Tap) listen(conn net.Conn) {
 	var m wire.Message
 	for in := wire.NewDecoder(conn); in.Next(&m) == nil; {
 		if m.Kind != wire.KindLabel {
@@ -102,14 +106,17 @@ func (p *tap) listen(conn net.Conn) {
 		id := m.Label.Flow.Uint()
 		if due, ok := p.due[id]; ok && m.Label.Stage == "fast" && m.Label.Reason == "accepted" {
 			p.latency = append(p.latency, now.Sub(due))
+		} else if ok {
+			p.slow = append(p.slow, now.Sub(due))
 		}
+		p.reasons[m.Label.Reason]++
 		delete(p.due, id)
 		p.mu.Unlock()
 	}
 }
 
 // flow sends a flow: every other one is decided at its first packet, the rest at the third.
-func (p *tap) flow(e *wire.Encoder, due time.Time) error {
+func (p *Tap) flow(e *wire.Encoder, due time.Time) error {
 	id := p.next
 	p.next++
 	port, packets := uint16(53), uint64(1)
@@ -143,15 +150,31 @@ func udp(host uint32, port uint16) []byte {
 	return b
 }
 
-// quantile is one of the latencies since the last call.
-func (p *tap) quantile(share float64) time.Duration {
+// Quantiles are the median, the 99th percentile and the maximum of the latencies since the
+// last call: of flows that the first stage accepted, or of the others.
+func (p *Tap) Quantiles(fast bool) [3]time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := p.latency
-	p.latency = nil
-	if len(all) == 0 {
-		return 0
+	all := &p.latency
+	if !fast {
+		all = &p.slow
 	}
-	slices.Sort(all)
-	return all[int(share*float64(len(all)-1))].Round(10 * time.Microsecond)
+	defer func() { *all = nil }()
+	if len(*all) == 0 {
+		return [3]time.Duration{}
+	}
+	slices.Sort(*all)
+	at := func(share float64) time.Duration {
+		return (*all)[int(share*float64(len(*all)-1))].Round(10 * time.Microsecond)
+	}
+	return [3]time.Duration{at(.5), at(.99), at(1)}
+}
+
+// Reasons are how many labels came with each reason since the last call, and how many
+// flows have none yet.
+func (p *Tap) Reasons() (reasons map[string]int, open int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	reasons, p.reasons = p.reasons, map[string]int{}
+	return reasons, len(p.due)
 }

@@ -1,0 +1,152 @@
+package kafka
+
+import (
+	"bytes"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/output/decision"
+	"serveflow/sidecar/output/kafka"
+	"serveflow/sidecar/tap/wire"
+	"serveflow/test/steady"
+)
+
+// TestThroughput gives a stream as many decisions as it takes, for ten seconds, and says
+// how many a broker on the same machine has then acknowledged.
+func TestThroughput(t *testing.T) {
+	b := startBroker(t)
+	s, err := kafka.Open(kafka.Options{
+		Server: kafka.Server{Brokers: []string{b.address()}}, Host: "host", Topic: b.topic("labels"), Compression: "lz4",
+		Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 32 << 20, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s)
+	value := func(name string) (sum float64) {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.Metric {
+				if f.GetName() == "serveflow_kafka_"+name {
+					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+		return sum
+	}
+	records := make([]decision.Record, 64)
+	next := uint64(0)
+	give := func() {
+		for i := range records {
+			next++
+			r := decision.Record{
+				Start: 1_700_000_000_000_000 + int64(next), Sensor: "zeek-1", Flow: wire.UintID(next),
+				Label: "web", Score: .97, Margin: .95, Stage: "small2", Packets: 2, LatencyUS: 1234, Model: "channel@2.0.0", Reason: "accepted",
+			}
+			r.Tuple.SetAddrs(netip.AddrFrom4([4]byte{10, byte(next >> 16), byte(next >> 8), byte(next)}), netip.AddrFrom4([4]byte{192, 0, 2, 1}))
+			r.Tuple.SrcPort, r.Tuple.DstPort, r.Tuple.Proto = uint16(next), 443, packet.TCP
+			records[i] = r
+		}
+		s.Write(records)
+	}
+	most := uint64(0)
+	during := func(d time.Duration) {
+		for began, n := time.Now(), 0; time.Since(began) < d; n++ {
+			if n%64 == 0 {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapInuse)
+				for value("lag_records") > 100_000 {
+					time.Sleep(2 * time.Millisecond)
+				}
+			}
+			give()
+		}
+	}
+	during(5 * time.Second) // the broker's compiler warms up
+	before, began := value("sent_total"), time.Now()
+	during(10 * time.Second)
+	rate := (value("sent_total") - before) / time.Since(began).Seconds()
+	t.Logf("%.0f records a second acknowledged; %v dropped; %d MiB of heap at most; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
+	if value("drops_total") != 0 {
+		t.Error("records were dropped")
+	}
+	if most > 256<<20 {
+		t.Error("memory is not bounded")
+	}
+}
+
+// TestLatency compares what the first stage's labels take with and without a stream, in
+// turns.
+func TestLatency(t *testing.T) {
+	b := startBroker(t)
+	var p50, p99 [2][]time.Duration
+	for range 3 {
+		for with := range 2 {
+			var s *steady.Sidecar
+			if with == 1 {
+				s = newSidecar(t, stream(b, b.topic("labels"))).Start()
+			} else {
+				s = steady.New(t, serveflow, root+"/test/bundle/toy", "").Start()
+			}
+			p := s.Run("one", rate)
+			time.Sleep(2 * time.Second)
+			p.Quantiles(true)
+			time.Sleep(8 * time.Second)
+			q := p.Quantiles(true)
+			p.End()
+			s.Stop()
+			p50[with], p99[with] = append(p50[with], q[0]), append(p99[with], q[1])
+		}
+	}
+	t.Logf("without: p50 %v, p99 %v; with: p50 %v, p99 %v", p50[0], p99[0], p50[1], p99[1])
+	ratio := float64(slices.Min(p99[1])) / float64(slices.Min(p99[0]))
+	t.Logf("p99 of the best turns: %.2f times", ratio)
+	if ratio > 1.5 {
+		t.Error("the stream makes the first stage's labels late")
+	}
+}
+
+// What stands in a topic can be read by a tool that is not ours.
+func TestKcat(t *testing.T) {
+	b := startBroker(t)
+	kcat, err := exec.LookPath("kcat")
+	if err != nil {
+		t.Skip("SKIPPED: NO KCAT (Debian: kcat)")
+	}
+	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	p := s.Run("one", rate)
+	time.Sleep(2 * time.Second)
+	p.End()
+	s.Drained()
+	s.Stop()
+	out, err := exec.Command(kcat, "-C", "-q", "-b", b.address(), "-t", "labels", "-o", "beginning", "-e", "-K", "\t").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided := s.Decided()
+	lines := strings.Split(strings.TrimSpace(string(bytes.TrimSpace(out))), "\n")
+	for _, line := range lines {
+		if key, value, ok := strings.Cut(line, "\t"); !ok || !strings.HasPrefix(key, "1:") || !strings.HasPrefix(value, `{"event":{"id":"`) {
+			t.Fatalf("%s", line)
+		}
+	}
+	if len(lines) != len(decided) {
+		t.Errorf("kcat reads %d records of %d decisions", len(lines), len(decided))
+	}
+	t.Logf("kcat reads %d records", len(lines))
+}

@@ -13,8 +13,8 @@ import (
 	"serveflow/models"
 )
 
-// Open loads a bundle by name: an embedded one, a directory, or an archive that Pack
-// has made. A name without a slash is looked up among the embedded ones first. Those
+// Open loads a bundle by name: an embedded one, a directory, an archive that Pack has
+// made, or the URL of one with its digest. A name without a slash is looked up among the embedded ones first. Those
 // are trusted as the program is.
 func Open(name string, o Options) (*Bundle, error) {
 	fsys, shipped, err := find(name)
@@ -61,6 +61,13 @@ func find(name string) (fsys fs.FS, shipped bool, err error) {
 		if fsys, err := models.Open(name); err == nil {
 			return fsys, true, nil
 		}
+	}
+	if isURL(name) {
+		path, err := fetch(name)
+		if err != nil {
+			return nil, false, fmt.Errorf("bundle %s: %w", name, err)
+		}
+		name = path
 	}
 	info, err := os.Stat(name)
 	switch {

@@ -138,7 +138,7 @@ func (e suricata) live(t *testing.T, f *engine.Fault, records bool) result {
 	extra := fmt.Sprintf("[eve]\nlisten = %q\noutput = %q\n", socket, output)
 	if e.tap == "plugin" {
 		// As ever, silence decides before Suricata ends a flow: see the timeouts below.
-		extra += "[flow]\nquiet = \"1s\"\n"
+		extra += "[flow]\nidle_timeout = \"1s\"\n"
 	}
 	s := engine.New(t, filepath.Join(engine.Root(t), "models/iot-device"), metricsAddress, extra)
 	if r.tapped && !f.Absent {

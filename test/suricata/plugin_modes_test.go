@@ -104,7 +104,7 @@ func inline(t *testing.T, e suricata) {
 		t.Skipf("SKIPPED: no NFQUEUE here: %v: %s", err, out)
 	}
 	dir := t.TempDir()
-	s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"), "[flow]\nquiet = \"1s\"\n")
+	s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"), "[flow]\nidle_timeout = \"1s\"\n")
 	args := append([]string{"-c", configFile(t), "-q", "0", "-l", dir}, append(shortTimeouts(), e.taps(t)...)...)
 	cmd := exec.Command(e.command, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+s.Socket, "SERVEFLOW_SENSOR=inline")

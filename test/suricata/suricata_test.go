@@ -161,6 +161,9 @@ func (e suricata) run(t *testing.T, c engine.Capture, threads int, socket, senso
 	return eve, out.String()
 }
 
+// flowRules are the names of replay for how a version makes flows.
+var flowRules = map[string]string{"7": "suricata", "8": "suricata8"}
+
 func configFile(t *testing.T) string {
 	return filepath.Join(engine.Root(t), "test/suricata/suricata.yaml")
 }
@@ -258,7 +261,7 @@ func (e suricata) compare(t *testing.T, bundle string, all []engine.Capture, thr
 			labelled[c.Name] = eve
 		}
 		found[c.Name] = flows(t, eve)
-		truth[c.Name] = s.Replay(t, c.Path, "--flows", "suricata", "--events", e.events)
+		truth[c.Name] = s.Replay(t, c.Path, "--flows", flowRules[e.version], "--events", e.events)
 	}
 	s.Stop(t)
 	made := map[string][]engine.Decision{}

@@ -166,12 +166,12 @@ struct Bit {
 // of them.
 void Tap::SetBit(void* flow, Worker& worker) {
     Labels::Entry entry;
-    if ( (State(flow) & told) != 0 || ! labels->Find(FlowID(layout, flow), entry) )
+    if ( (State(flow) & bit_set) != 0 || ! labels->Find(FlowID(layout, flow), entry) )
         return;
     Bit bit(labels->Text(entry.label).plain);
     if ( auto n = engine.find_variable(bit.name, flow_bit) )
         engine.set_flow_bit(flow, n);
-    Mark(flow, worker, told);
+    Mark(flow, worker, bit_set);
 }
 
 // LookForRules says whether any rule names one of the labels that came so far.

@@ -45,7 +45,7 @@ public:
         if ( trial.State() != Trial::Passed && ! Try(packet) )
             return false;
         const auto* flow = Read<const void*>(packet, layout.packet.flow);
-        return flow && (Sends(flow) || (ruled.load(std::memory_order_relaxed) && (State(flow) & told) == 0));
+        return flow && (Sends(flow) || (ruled.load(std::memory_order_relaxed) && (State(flow) & bit_set) == 0));
     }
 
     void Packet(Worker& worker, const void* packet);
@@ -63,8 +63,8 @@ private:
     // What is kept in the flow, beside its worker, in the bits of the pointer that are
     // always 0: the sides by which it was closed, and whether its bit was set.
     static constexpr uintptr_t both_sides = 3;
-    static constexpr uintptr_t told = 4;
-    static constexpr uintptr_t marks = both_sides | told;
+    static constexpr uintptr_t bit_set = 4;
+    static constexpr uintptr_t marks = both_sides | bit_set;
     static_assert(alignof(Worker) > marks);
 
     const serveflow::Wanted& Need() const { return sender->Need(); }

@@ -60,8 +60,15 @@ func (r Rules) lookup(fl *flow) bool {
 	if r != Zeek || fl.key.Proto != packet.UDP {
 		return false
 	}
-	switch fl.tuple.DstPort {
-	case 53, 137, 5353, 5355: // dns_ports in Zeek's base/protocols/dns
+	// Where an answer comes first, Zeek takes the end with the port of a server for
+	// the responder, unless the other has one, too.
+	return isDNS(fl.tuple.DstPort) || isDNS(fl.tuple.SrcPort) && fl.tuple.DstPort >= 1024
+}
+
+// isDNS reports whether Zeek takes a port for DNS: dns_ports in its base/protocols/dns.
+func isDNS(port uint16) bool {
+	switch port {
+	case 53, 137, 5353, 5355:
 		return true
 	}
 	return false

@@ -144,12 +144,14 @@ func TestProtocolsWithoutFlows(t *testing.T) {
 // after each 10 s.
 func TestZeekLookups(t *testing.T) {
 	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
 	other := udp(t, hostA, hostB, 5000, 54, []byte("question"))
 	for _, c := range []struct {
 		frames []at
 		want   string
 	}{
 		{[]at{{0, ask}, {9.5, ask}, {18, ask}, {29.9, ask}}, "1o1/0 1o2/0 1o3/0 1end@28:quiet 2o1/0 2end@29.9:capture_over"},
+		{[]at{{0, answer}, {41, ask}, {41.2, answer}}, "1o1/0 1end@10:quiet 2o1/0 2r1/1 2end@41.2:capture_over"},
 		{[]at{{0, other}, {59, other}, {120, other}}, "1o1/0 1o2/0 1end@119:quiet 2o1/0 2end@120:capture_over"},
 		{[]at{{1000, other}, {0, ask}, {1, ask}}, "1o1/0 2o1/0 2end@1000:quiet 3o1/0 3end@1000:quiet 1end@1000:capture_over"},
 	} {

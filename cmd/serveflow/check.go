@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"serveflow/sidecar"
+	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/terminal"
@@ -29,7 +30,7 @@ func (checkCmd) Help() string {
 	return `Reads the configuration and loads the bundle as "run" would: it checks digests, the
 manifest, the models and their golden rows, also of what the bundle carries for taps
 that may send no payload. With kafka.brokers it connects to a broker and looks for the
-topics, which "run" does not wait for. Nothing is started.`
+topics, and it waits for an inference server of each remote stage; "run" does neither. Nothing is started.`
 }
 
 func (r checkCmd) Run(ctx context.Context) error {
@@ -64,8 +65,28 @@ func (r checkCmd) Run(ctx context.Context) error {
 	m := sidecar.DivideMemory(&c, b)
 	m.Print(t)
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
-	err = checkKafka(ctx, t, c.Kafka)
+	err = errors.Join(checkInference(ctx, t, b), checkKafka(ctx, t, c.Kafka))
 	return closing(b, errors.Join(err, t.Flush()))
+}
+
+// inferenceTime is how long inference servers may take to give the golden rows.
+const inferenceTime = 15 * time.Second
+
+// checkInference waits for a server of each remote stage to be fit for use.
+func checkInference(ctx context.Context, w io.Writer, b *bundle.Bundle) error {
+	ctx, cancel := context.WithTimeout(ctx, inferenceTime)
+	defer cancel()
+	var errs []error
+	for _, m := range b.Remotes() {
+		for m.Ready() == 0 && ctx.Err() == nil {
+			time.Sleep(20 * time.Millisecond)
+		}
+		fmt.Fprintf(w, "inference\tmodel %s: servers %d, in use %d\n", terminal.Clean(m.Model), m.Servers(), m.Ready())
+		if m.Ready() == 0 {
+			errs = append(errs, fmt.Errorf("inference.endpoints: no server can be used for model %s; the lines above say why", m.Model))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // kafkaTime is how long brokers may take to answer.

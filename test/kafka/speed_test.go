@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -20,6 +21,25 @@ import (
 	"serveflow/test/steady"
 )
 
+// metric adds up a metric of a stream.
+func metric(t *testing.T, s *kafka.Stream, name string) (sum float64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "serveflow_kafka_"+name {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
 // TestThroughput gives a stream as many decisions as it takes, for ten seconds, and says
 // how many a broker on the same machine has then acknowledged.
 func TestThroughput(t *testing.T) {
@@ -32,22 +52,7 @@ func TestThroughput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close(t.Context())
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(s)
-	value := func(name string) (sum float64) {
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			for _, m := range f.Metric {
-				if f.GetName() == "serveflow_kafka_"+name {
-					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-				}
-			}
-		}
-		return sum
-	}
+	value := func(name string) float64 { return metric(t, s, name) }
 	records := make([]decision.Record, 64)
 	next := uint64(0)
 	give := func() {
@@ -149,4 +154,51 @@ func TestKcat(t *testing.T) {
 		t.Errorf("kcat reads %d records of %d decisions", len(lines), len(decided))
 	}
 	t.Logf("kcat reads %d records", len(lines))
+}
+
+// The example of a consumer prints each label once, though two sidecars of the same host
+// have sent the same flows.
+func TestConsumer(t *testing.T) {
+	b := startBroker(t)
+	python := os.Getenv("SERVEFLOW_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	if exec.Command(python, "-c", "import confluent_kafka").Run() != nil {
+		t.Skip("SKIPPED: NO CONFLUENT_KAFKA for " + python + " (SERVEFLOW_PYTHON): pip install confluent-kafka")
+	}
+	b.topic("labels")
+	flows := 0
+	for range 2 {
+		s, err := kafka.Open(kafka.Options{
+			Server: kafka.Server{Brokers: []string{b.address()}}, Host: "host", Topic: "labels", Compression: "zstd",
+			Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 1 << 20, Log: zerolog.Nop(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flows = 0
+		for range 500 {
+			flows++
+			s.Write([]decision.Record{{Start: int64(flows), Sensor: "one", Flow: wire.UintID(uint64(flows)), Label: "web"}})
+		}
+		for until := time.Now().Add(time.Minute); metric(t, s, "lag_records") > 0; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatal("not all was sent")
+			}
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(python, "consumer.py", "--brokers", b.address(), "--topic", "labels", "--idle", "8")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	if n := bytes.Count(out, []byte("\n")); n != flows || !strings.Contains(said.String(), "1000 records, 500 repeats dropped, 0 not read") {
+		t.Errorf("%d lines; %s", n, said.String())
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestAgreement(t *testing.T) {
 		s := steady.New(t, serveflow, b, more).Start()
 		if i == 1 {
 			t.Logf("in use after %v", inUse(t, s, 1).Round(100*time.Millisecond))
-			if out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput(); err != nil {
+			if out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput(); err != nil || !strings.Contains(string(out), "model slow: servers 1, in use 1") {
 				t.Errorf("check: %v: %s", err, out)
 			}
 		}

@@ -330,3 +330,52 @@ func BenchmarkRunner(b *testing.B) {
 		}
 	}
 }
+
+// timedModel notes the deadline that its scorers are given.
+type timedModel struct {
+	*modeltest.Model
+	deadline time.Time
+}
+
+type timedScorer struct {
+	model.Scorer
+	m *timedModel
+}
+
+func (m *timedModel) NewScorer() (model.Scorer, error) {
+	s, err := m.Model.NewScorer()
+	return timedScorer{s, m}, err
+}
+
+func (s timedScorer) SetDeadline(t time.Time) { s.m.deadline = t }
+
+// A batch has to be answered by when the first of its flows has, and a flow whose time is
+// over is not asked about.
+func TestBatchDeadline(t *testing.T) {
+	m := &timedModel{Model: modeltest.Sure(.9, 2, "p1_payload")}
+	only := stage(t, "only", 1, m, .5)
+	only.Batched = true
+	c, err := New([]string{"a", "b"}, []Stage{only})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBatcher[uint32](c, 0, 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	done := make(chan *Job[uint32], 4)
+	soon := time.Now().Add(time.Hour)
+	b.Ask(<-b.Free(), 1, payloads(1), time.Now().Add(-time.Second), done)
+	if j := <-done; !errors.Is(j.Err, errExpired) || len(m.Batches()) != 0 {
+		t.Errorf("%v after %d requests", j.Err, len(m.Batches()))
+	}
+	b.Ask(<-b.Free(), 2, payloads(1), soon, done)
+	if j := <-done; j.Err != nil || !m.deadline.Equal(soon) {
+		t.Errorf("%v, deadline %v", j.Err, m.deadline)
+	}
+	b.Ask(<-b.Free(), 3, payloads(1), time.Time{}, done)
+	if j := <-done; j.Err != nil || !m.deadline.IsZero() {
+		t.Errorf("%v, deadline %v", j.Err, m.deadline)
+	}
+}

@@ -26,7 +26,7 @@ type tuneCmd struct {
 	Delta           float64  `default:"0.1" help:"Probability that the true share is above the target although the calibration is not."`
 	Alarms          []string `placeholder:"LABEL,..." help:"Labels that an analyst acts on. Default: those of the candidates."`
 	Budget          float64  `default:"5" help:"Largest number of false alarms of each alarm label per 10,000 flows without an alarm."`
-	Cover           float64  `default:"5" help:"Largest percentage of an alarm's flows that a stage before the last may label otherwise; beyond it the stage waits for more packets."`
+	Cover           float64  `default:"0" help:"Largest percentage of an alarm's flows that a stage before the last may label otherwise; beyond it the stage waits for more packets."`
 	Precision       float64  `default:"0" help:"Smallest percentage of correct labels, without the background: the last stage gives unknown below a threshold per label. 0: one threshold, with the best F1."`
 	Foreign         float64  `default:"0" help:"Largest percentage of background flows with another label, with --precision; 0: no limit."`
 	Novelty         bool     `default:"true" negatable:"" help:"Reject a stage's label for flows unlike its training flows."`

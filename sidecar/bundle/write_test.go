@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"io/fs"
 	"maps"
 	"os"
 	"testing"
@@ -93,9 +94,15 @@ func TestShippedOnce(t *testing.T) {
 		if !maps.Equal(again.Manifest.Files, b.Manifest.Files) || again.Digest() != b.Digest() {
 			t.Errorf("%s is written as %v", name, again.Manifest.Files)
 		}
-		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) != len(files)+1 {
-			t.Errorf("%s has %d files, %v", name, len(entries), err)
+		written := 0
+		err = fs.WalkDir(os.DirFS(dir), ".", func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				written++
+			}
+			return err
+		})
+		if err != nil || written != len(files)+1 {
+			t.Errorf("%s has %d files, %v", name, written, err)
 		}
 	}
 }

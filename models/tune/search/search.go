@@ -108,6 +108,10 @@ func Slowest(singles []Single, candidates []Candidate) int {
 	}).Candidate
 }
 
+// unusual is the share of each class's own flows that every stage before the last
+// leaves to the next, those that it is least sure of.
+const unusual = .01
+
 // All returns every cascade of the candidates on the front, at every level.
 func All(s *Set, singles []Single, o Options) []Option {
 	rows := o.rows(singles)
@@ -134,6 +138,7 @@ func All(s *Set, singles []Single, o Options) []Option {
 				e := s.newStage(m, o.Candidates[m].Packets, ranked[m], strange[m], open)
 				e.err(level*o.Target, weight)
 				e.uncover(o.Limits.Cover)
+				e.usual(unusual)
 				e.withhold()
 				e.close(open)
 				c = append(c, Stage{m, e.thresholds(), strange[m]})

@@ -140,6 +140,30 @@ func (e *stage) uncover(share float64) {
 	}
 }
 
+// usual leaves to the next stage what it is less sure of than of all but a share of a
+// class's own flows: a tunnel of a program that is in no training capture looks like
+// its cover, but seldom as much as that itself does.
+func (e *stage) usual(share float64) {
+	for class, flows := range e.reached {
+		own := 0
+		for _, i := range flows {
+			if e.set.Flows[i].Class == class {
+				own++
+			}
+		}
+		n := len(flows)
+		for left := int(share * float64(own)); left > 0; n-- {
+			if e.set.Flows[flows[n-1]].Class == class {
+				left--
+			}
+		}
+		for n > 0 && n < len(flows) && e.answers.Score[flows[n]] == e.answers.Score[flows[n-1]] {
+			n++ // equal scores are taken or refused together
+		}
+		e.atMost(class, min(e.taken[class], n))
+	}
+}
+
 // withhold leaves the flows of alarms to the last stage: more packets cost an alarm
 // some milliseconds, and a false one an analyst's time.
 func (e *stage) withhold() {

@@ -159,7 +159,7 @@ func doNotReadLive(p *place, s *process) {
 	if _, err := c.UnixConn.Write(crowd(flows)); err != nil {
 		p.t.Error(err)
 	}
-	s.awaitLog("tap does not read its labels: they are dropped", "sensor", "deaf and live")
+	s.awaitLog("tap is not reading its labels; they are dropped", "sensor", "deaf and live")
 	s.awaitMetric(`labels_total{label="dns"}`, flows)
 	s.awaitMetric(`drops_total{reason="reply_full"}`, 1000)
 	c.Close()
@@ -178,7 +178,7 @@ func doNotReadCapture(p *place, s *process) {
 		defer close(sent)
 		c.UnixConn.Write(crowd(200_000)) // until it is closed below
 	}()
-	s.awaitLog("tap does not read its labels: it is not read from until it does", "sensor", "deaf")
+	s.awaitLog("capture tap is not reading its labels; reading from it is paused", "sensor", "deaf")
 	if closed(sent) {
 		p.t.Error("all events of a capture that does not read were taken")
 	}

@@ -19,7 +19,7 @@ func TestLoad(t *testing.T) {
 	if *full {
 		during = time.Minute
 	}
-	c := newChanging(t, toy, "[flow]\nshards = 1\nforget = \"500ms\"\nquiet = \"500ms\"\n[labels]\nkeep = 20")
+	c := newChanging(t, toy, "[flow]\nshards = 1\nretention = \"500ms\"\nidle_timeout = \"500ms\"\n[labels]\nkeep = 20")
 	c.slowDown("slow.txt", 10_000)
 	s := c.start()
 	// Of two flows, one is settled by the fast stage, the other wants the slow

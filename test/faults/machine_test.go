@@ -22,7 +22,7 @@ import (
 // is not hung up on.
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "[flow]\nquiet = \"1s\"")
+	p := newPlace(t, "[flow]\nidle_timeout = \"1s\"")
 	s := p.start()
 	c := p.hello(wire.Hello{Sensor: "office", Reply: true})
 	for id := range uint64(100) {
@@ -192,7 +192,7 @@ func TestClockGoesBack(t *testing.T) {
 		t.Skip("it recompiles the standard library: make faults")
 	}
 	clocked := clockedServeflow(t)
-	p := newPlace(t, "[flow]\nquiet = \"500ms\"")
+	p := newPlace(t, "[flow]\nidle_timeout = \"500ms\"")
 	s := p.run(exec.Command(clocked, "run", "-c", p.config))
 	c := p.hello(wire.Hello{Sensor: "office", Reply: true})
 	began := time.Now()

@@ -18,7 +18,7 @@ func TestScan(t *testing.T) {
 	if *full {
 		scanned = 10_000_000
 	}
-	p := newPlace(t, "[flow]\nmax_flows = 10_000\nquiet = \"10m\"\nforget = \"10m\"\n[labels]\nmax_size = \"4MiB\"\nkeep = 1")
+	p := newPlace(t, "[flow]\nmax_flows = 10_000\nidle_timeout = \"10m\"\nretention = \"10m\"\n[labels]\nmax_size = \"4MiB\"\nkeep = 1")
 	s := p.start()
 	c := p.hello(wire.Hello{Sensor: "office", Reply: true})
 	scan := p.hello(wire.Hello{Sensor: "office"})
@@ -64,7 +64,7 @@ func TestMillionFlows(t *testing.T) {
 	if *full {
 		flows = 1_000_000
 	}
-	c := newChanging(t, toy, "[flow]\nmax_flows = 1_100_000\nquiet = \"30m\"\nforget = \"30m\"")
+	c := newChanging(t, toy, "[flow]\nmax_flows = 1_100_000\nidle_timeout = \"30m\"\nretention = \"30m\"")
 	manifest := c.path("manifest.toml")
 	c.write(manifest, strings.ReplaceAll(readText(t, manifest), "packets = 3", "packets = 10"))
 	s := c.start()

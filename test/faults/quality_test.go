@@ -44,7 +44,7 @@ func TestQualityOfDevices(t *testing.T) {
 }
 
 // overload is the configuration of these tests.
-const overload = "[flow]\nshards = 1\nforget = \"10s\"\n[labels]\nmax_size = \"16MiB\"\nkeep = 1"
+const overload = "[flow]\nshards = 1\nretention = \"10s\"\n[labels]\nmax_size = \"16MiB\"\nkeep = 1"
 
 // point is what was measured at a multiple of the rate that can be sustained.
 type point struct {

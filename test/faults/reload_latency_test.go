@@ -21,7 +21,7 @@ func TestReloadLatency(t *testing.T) {
 		reloads = 100
 	}
 	const rate = 1000
-	c := newChanging(t, root+"/models/iot-device", "[flow]\nforget = \"10s\"\n[labels]\nmax_size = \"16MiB\"\nkeep = 1")
+	c := newChanging(t, root+"/models/iot-device", "[flow]\nretention = \"10s\"\n[labels]\nmax_size = \"16MiB\"\nkeep = 1")
 	list, err := dataset.Read(captureDir+"/lab/manifest.csv", "label", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -196,7 +196,7 @@ func TestReloadConfiguration(t *testing.T) {
 	other := newChanging(t, toy, "")
 	c.edit(other.path("manifest.toml"), "1.0.0", "3.0.0")
 	c.edit(c.config, c.dir, other.dir)
-	c.write(c.config, readText(t, c.config)+"[flow]\nquiet = \"3s\"\n")
+	c.write(c.config, readText(t, c.config)+"[flow]\nidle_timeout = \"3s\"\n")
 	s.signal(syscall.SIGHUP)
 	s.awaitLog("SIGHUP: settings of these tables have changed; they take effect after a restart", "tables", "flow")
 	s.awaitLog("SIGHUP: new bundle is served", "bundle", "toy@3.0.0")
@@ -219,7 +219,7 @@ func readText(t testing.TB, path string) string {
 // served, less when no flow uses the old one any more.
 func TestReloadNeeds(t *testing.T) {
 	t.Parallel()
-	c := newChanging(t, toy, "[flow]\nquiet = \"1s\"\nshards = 1")
+	c := newChanging(t, toy, "[flow]\nidle_timeout = \"1s\"\nshards = 1")
 	s := c.start()
 	tap := c.hello(wire.Hello{Sensor: "office", Reply: true})
 	needs := func(want int) {

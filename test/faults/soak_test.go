@@ -97,7 +97,7 @@ func newSoaked(t *testing.T, forget time.Duration) *soaked {
 	defer b.Close()
 	w := &soaked{
 		t: t, flows: recorded(t, list, b), leave: func(c *tap) { c.Close() },
-		changing: newChanging(t, root+"/models/channel", fmt.Sprintf("[flow]\nquiet = \"2s\"\nforget = %q\n[labels]\nmax_size = \"16MiB\"\nkeep = 1", forget)),
+		changing: newChanging(t, root+"/models/channel", fmt.Sprintf("[flow]\nidle_timeout = \"2s\"\nretention = %q\n[labels]\nmax_size = \"16MiB\"\nkeep = 1", forget)),
 	}
 	w.process = w.start()
 	return w

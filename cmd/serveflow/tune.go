@@ -29,7 +29,6 @@ type tuneCmd struct {
 	Cover           float64  `default:"0" help:"Largest percentage of an alarm's flows that a stage before the last may label otherwise; beyond it the stage waits for more packets."`
 	Precision       float64  `default:"0" help:"Smallest percentage of correct labels, without the background: the last stage gives unknown below a threshold per label. 0: one threshold, with the best F1."`
 	Foreign         float64  `default:"0" help:"Largest percentage of background flows with another label, with --precision; 0: no limit."`
-	Novelty         bool     `default:"true" negatable:"" help:"Reject a stage's label for flows unlike its training flows."`
 	WithoutPayload  string   `type:"existingdir" placeholder:"DIR" help:"Bundle to serve where privacy.payload is false; it is copied into the new one."`
 	Stages          int      `default:"4" help:"Largest number of stages."`
 	Slow            string   `placeholder:"NAME" help:"Candidate for the last stage, the reference of all measurements. Default: the best of those with the most packets."`
@@ -89,7 +88,7 @@ func (c tuneCmd) Run(ctx context.Context) error {
 		Candidates: c.Candidates, Captures: list,
 		Replay: replay.Options{IgnoreChecksums: !c.VerifyChecksums},
 		Bundle: bundle.Options{Library: conf.ONNX.Library, Batch: conf.ONNX.Batch},
-		Alarms: c.Alarms, Novelty: c.Novelty, WithoutPayload: c.WithoutPayload,
+		Alarms: c.Alarms, WithoutPayload: c.WithoutPayload,
 		Limits: search.Limits{Precision: c.Precision / 100, Foreign: c.Foreign / 100, Budget: c.Budget / 1e4, Cover: c.Cover / 100},
 		Costs:  c.Costs, Work: c.Work,
 		Objective: search.Objective(c.Objective), MaxLoss: c.MaxLoss, Target: c.TargetError, MetaTarget: c.MetaTargetError, Delta: c.Delta,

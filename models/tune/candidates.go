@@ -13,7 +13,6 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/operate/tomltext"
 )
 
@@ -187,16 +186,14 @@ type loaded struct {
 	folds []asked
 }
 
-// asked is a model, how its rows are made, and what the flows that it was trained
-// on look like to it; nil if it cannot tell.
+// asked is a model, and how its rows are made.
 type asked struct {
-	model   model.Model
-	plan    *feature.Plan
-	profile *novelty.Profile
+	model model.Model
+	plan  *feature.Plan
 }
 
-// load loads the models of a candidate, with profiles that are still empty or without.
-func (c *Candidates) load(one Candidate, o bundle.Options, profiles bool) (*loaded, error) {
+// load loads the models of a candidate.
+func (c *Candidates) load(one Candidate, o bundle.Options) (*loaded, error) {
 	masks, err := feature.ParseMasks(c.Features.Masks)
 	if err != nil {
 		return nil, err
@@ -220,11 +217,7 @@ func (c *Candidates) load(one Candidate, o bundle.Options, profiles bool) (*load
 		if err != nil {
 			return asked{}, errors.Join(fmt.Errorf("%s: %w", file, err), m.Close())
 		}
-		a := asked{model: m, plan: plan}
-		if profiles {
-			a.profile = novelty.New(m)
-		}
-		return a, nil
+		return asked{model: m, plan: plan}, nil
 	}
 	if l.whole, err = load(one.Model, c.data[one.Model+bundle.GoldenSuffix]); err != nil {
 		return nil, err

@@ -112,12 +112,12 @@ func (t *tuner) measure(ctx context.Context, l []*loaded, events string, list []
 // asks about.
 func (s *scorer) time(i int, flows [][]packet.Packet) (time.Duration, error) {
 	n := len(flows)
-	said := search.Answers{Class: make([]int16, 0, n), Score: make([]float32, 0, n), Strange: make([]float32, 0, n)}
+	said := search.Answers{Class: make([]int16, 0, n), Score: make([]float32, 0, n)}
 	m := s.candidates[i].of(-1)
 	batch := 1
 	if sc, err := s.scorer(i, -1); err != nil {
 		return 0, err
-	} else if b, ok := sc.(model.Batched); ok && m.profile == nil {
+	} else if b, ok := sc.(model.Batched); ok {
 		batch = b.BatchSize()
 	}
 	width, classes := m.plan.Width(), len(s.probs)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
 )
 
@@ -40,10 +39,10 @@ func (r *Result) datasheet() string {
 Models are trained on the training sessions. Cascade and thresholds are chosen on the same
 sessions, each judged by models trained without it; the calibration sessions show the promise and
 have a say in below which scores the last stage says %s; the test sessions measure, and nothing is chosen
-on them.%s Times are packet time and, from %s, the computing of the models asked
+on them. Times are packet time and, from %s, the computing of the models asked
 (%s).
 
-`, "`unknown`", r.noveltyWords(), "`"+CostsFile+"`", r.Costs.Machine)
+`, "`unknown`", "`"+CostsFile+"`", r.Costs.Machine)
 	for _, choice := range r.Choices {
 		r.describe(&b, choice)
 	}
@@ -59,7 +58,7 @@ on them.%s Times are packet time and, from %s, the computing of the models asked
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// limitFlags are the flags of tune for limits, alarms and novelty.
+// limitFlags are the flags of tune for limits and alarms.
 func (r *Result) limitFlags() (flags string) {
 	o := &r.Options
 	for _, f := range []struct {
@@ -71,20 +70,7 @@ func (r *Result) limitFlags() (flags string) {
 	if o.Alarms != nil {
 		flags += " --alarms " + strings.Join(o.Alarms, ",")
 	}
-	if !o.Novelty {
-		flags += " --no-novelty"
-	}
 	return flags
-}
-
-// noveltyWords say when a stage is not believed about a novel flow.
-func (r *Result) noveltyWords() string {
-	if !r.Options.Novelty {
-		return ""
-	}
-	return fmt.Sprintf(` No stage's word is taken on a novel flow, one that is stranger to its class than the training
-flows suggest: of the flows that a model has right, at most %g %% are taken for novel, of all and of
-each class, on the training sessions and, for the last stage, on the calibration sessions.`, 100*search.Lost)
 }
 
 func (r *Result) describe(b *strings.Builder, c *Choice) {
@@ -115,11 +101,6 @@ func (r *Result) describe(b *strings.Builder, c *Choice) {
 		fmt.Fprintf(b, "- %s: the median label comes %.1f times sooner than from %s alone (oracle: %.0f times). Of the %d flows\n  with all %d packets: %.1f times, %s against %s.\n",
 			upper(m.Split), sooner(m.Figures.Median, m.Slow.Median), slow, sooner(m.Oracle.Median, m.Slow.Median),
 			m.Long, c.Models[c.Slow].Packets, sooner(m.LongFast, m.LongSlow), ms(m.LongFast), ms(m.LongSlow))
-	}
-	for _, m := range all[1:] {
-		if c.Final[len(c.Final)-1].Novel != nil {
-			fmt.Fprintf(b, "- %s: %s of the flows are `unknown` since they look novel; %s of all would be right otherwise.\n", upper(m.Split), percent2(m.Novel), percent2(m.Lost))
-		}
 	}
 	fmt.Fprintf(b, "%s\n", r.givenWords(c, all[1:]))
 	if len(c.Alarms) > 0 {

@@ -1,10 +1,6 @@
 package tune
 
-import (
-	"slices"
-
-	"serveflow/models/tune/search"
-)
+import "serveflow/models/tune/search"
 
 // Figures are what a cascade, or the slow model alone, comes to on a set.
 type Figures struct {
@@ -33,8 +29,6 @@ type Measured struct {
 	LongSlow         float64 // medians of these, ms
 	Totals           []total
 	Alarms           []search.AlarmCount
-	Novel            float64 // share of flows that are unknown because they are novel
-	Lost             float64 // share that would be right if novelty were no matter
 	Accepted         float64 // share of flows that a stage before the last settles
 	Wrong            float64 // share of these that are wrong
 	SessionsAccepted float64 // the same, a session drawn first
@@ -62,7 +56,6 @@ func (c *Choice) on(split string, s *search.Set) *Measured {
 	m.Totals = totals(s, m.Cascade, len(c.Final))
 	last := len(c.Final) - 1
 	m.Alarms = s.Alarms(m.Cascade)
-	m.Novel, m.Lost = c.novelty(s, m.Cascade)
 	accepted := s.Accepted(m.Cascade, 0, last)
 	m.SessionsWrong, m.SessionsAccepted = search.Error(accepted)
 	n, wrong := 0., 0.
@@ -78,23 +71,6 @@ func (c *Choice) on(split string, s *search.Set) *Measured {
 	}
 	m.Long, m.LongFast, m.LongSlow = len(fast), search.Quantile(fast, .5), search.Quantile(slow, .5)
 	return m
-}
-
-// novelty is the share of a set's flows that are unknown because they are novel,
-// and the share of those that would be right were it not for that.
-func (c *Choice) novelty(s *search.Set, o *search.Outcome) (novel, lost float64) {
-	without := slices.Clone(c.Final)
-	without[len(without)-1].Novel = nil
-	n := float64(len(s.Flows))
-	for i, said := range s.Run(c.Models, without).Said {
-		if said != o.Said[i] {
-			novel += 1 / n
-			if int(said) == s.Flows[i].Class {
-				lost += 1 / n
-			}
-		}
-	}
-	return novel, lost
 }
 
 func figures(s *search.Set, o *search.Outcome) Figures {

@@ -17,11 +17,10 @@ import (
 const said = 3
 
 // kept returns what the candidates said of a capture in an earlier run, or what
-// ask returns, which is kept for the next. Candidates, their profiles, the capture, its
-// labels and how it is read make the name of the file, so what has changed is asked
-// anew.
-func (t *tuner) kept(events, profiles string, c dataset.Capture, ask func() (*answered, error)) (*answered, error) {
-	name, err := t.key(events, profiles, c)
+// ask returns, which is kept for the next. Candidates, the capture, its labels and how
+// it is read make the name of the file, so what has changed is asked again.
+func (t *tuner) kept(events string, c dataset.Capture, ask func() (*answered, error)) (*answered, error) {
+	name, err := t.key(events, c)
 	if err != nil {
 		return nil, err
 	}
@@ -46,21 +45,21 @@ func (a *answered) whole(candidates int) bool {
 		return false
 	}
 	for _, by := range a.By {
-		if n := len(a.Waits); len(by.Class) != n || len(by.Score) != n || len(by.Strange) != n && by.Strange != nil {
+		if n := len(a.Waits); len(by.Class) != n || len(by.Score) != n {
 			return false
 		}
 	}
 	return true
 }
 
-func (t *tuner) key(events, profiles string, c dataset.Capture) (string, error) {
+func (t *tuner) key(events string, c dataset.Capture) (string, error) {
 	f, err := os.Open(c.Path)
 	if err != nil {
 		return "", fmt.Errorf("capture %s: %w", c.File, err)
 	}
 	defer f.Close()
 	h := sha256.New()
-	fmt.Fprintln(h, said, t.candidates.digest, events, profiles, t.fold(c), t.options.Replay, c.Label)
+	fmt.Fprintln(h, said, t.candidates.digest, events, t.fold(c), t.options.Replay, c.Label)
 	if c.Flows != nil {
 		fmt.Fprintln(h, c.Flows.Digest())
 	}

@@ -105,8 +105,7 @@ func (s *scorer) seen(fl *extract.Flow) int {
 
 // ask asks candidate i about a flow's first packets, and adds what it says.
 func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) error {
-	sc, err := s.score(i, fold, packets)
-	if err != nil {
+	if err := s.score(i, fold, packets); err != nil {
 		return err
 	}
 	best := 0
@@ -120,23 +119,20 @@ func (s *scorer) ask(a *search.Answers, i, fold int, packets []packet.Packet) er
 		score = 0 // only the last stage would be asked
 	}
 	a.Class, a.Score = append(a.Class, int16(best)), append(a.Score, score)
-	if p := s.candidates[i].of(fold).profile; p != nil {
-		a.Strange = append(a.Strange, p.Novelty(best, s.probs[best], s.row, sc.(model.Trees)))
-	}
 	return nil
 }
 
 // score has candidate i, without a fold or whole, score a flow's first packets. The
-// row and its probabilities stay with s.
-func (s *scorer) score(i, fold int, packets []packet.Packet) (model.Scorer, error) {
+// probabilities stay with s.
+func (s *scorer) score(i, fold int, packets []packet.Packet) error {
 	sc, err := s.scorer(i, fold)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m := s.candidates[i].of(fold)
 	s.row = slices.Grow(s.row[:0], m.plan.Width())[:m.plan.Width()]
 	m.plan.Encode(s.row, packets[:min(len(packets), s.candidates[i].Packets)])
-	return sc, sc.Score(s.probs, s.row, 1)
+	return sc.Score(s.probs, s.row, 1)
 }
 
 // scorer is the scorer of candidate i, without a fold or whole.
@@ -167,9 +163,8 @@ func (s *scorer) close() error {
 // order of the captures. What is kept from an earlier run is not asked again.
 func (t *tuner) score(ctx context.Context, l []*loaded, events string, list []dataset.Capture) ([]*answered, error) {
 	all := make([]*answered, len(list))
-	from := digest(l)
 	err := t.each(ctx, l, events, "asking candidates", list, func(s *scorer, i int) (err error) {
-		all[i], err = t.kept(events, from, list[i], func() (*answered, error) {
+		all[i], err = t.kept(events, list[i], func() (*answered, error) {
 			return s.capture(ctx, list[i], t.fold(list[i]))
 		})
 		return err
@@ -257,7 +252,6 @@ func (t *tuner) set(list []dataset.Capture, all []*answered, split string) (*sea
 		for k := range a.By {
 			s.By[k].Class = append(s.By[k].Class, a.By[k].Class...)
 			s.By[k].Score = append(s.By[k].Score, a.By[k].Score...)
-			s.By[k].Strange = append(s.By[k].Strange, a.By[k].Strange...)
 		}
 	}
 	return s, nil

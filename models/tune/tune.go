@@ -13,7 +13,6 @@ import (
 	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/drift"
-	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/operate/machine"
 	"serveflow/sidecar/replay"
 )
@@ -47,10 +46,7 @@ type Options struct {
 	// Alarms are the labels that an analyst acts on; nil: those of the candidates.
 	Alarms []string
 	Limits search.Limits
-	// Novelty has flows that are like none of their class's training flows not
-	// taken for it.
-	Novelty bool
-	Stages  int // of a cascade, at most
+	Stages int // of a cascade, at most
 	// WithoutPayload is the directory of the bundle to serve where bytes of payload
 	// are not permitted, which goes into the new one; empty: none.
 	WithoutPayload string
@@ -77,7 +73,6 @@ type Choice struct {
 	Events     string
 	Candidates []Candidate
 	Models     []search.Candidate
-	profiles   []*novelty.Profile // by candidate; nil of one that has none
 	// The flows of training sessions, which it was chosen by; of calibration
 	// sessions, which show the promise; of test sessions, perhaps none.
 	Train, Calibration, Test *search.Set
@@ -219,7 +214,7 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 		}
 	}()
 	for _, one := range c.Candidates {
-		m, err := t.candidates.load(one, t.options.Bundle, t.options.Novelty)
+		m, err := t.candidates.load(one, t.options.Bundle)
 		if err != nil {
 			return nil, err
 		}
@@ -228,9 +223,6 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 	list := slices.DeleteFunc(slices.Clone(t.options.Captures), func(c dataset.Capture) bool {
 		return c.Split != trainSplit && c.Split != calibrationSplit && c.Split != testSplit
 	})
-	if err := t.learn(ctx, l, events, list); err != nil {
-		return nil, err
-	}
 	all, err := t.score(ctx, l, events, list)
 	if err != nil {
 		return nil, err
@@ -243,9 +235,8 @@ func (t *tuner) choose(ctx context.Context, events string, costs *Costs) (_ *Cho
 			return nil, err
 		}
 	}
-	for i, one := range c.Candidates {
+	for _, one := range c.Candidates {
 		c.Models = append(c.Models, search.Candidate{Name: one.Name, Packets: one.Packets, Cost: costs.Candidates[one.Name] / 1e3})
-		c.profiles = append(c.profiles, l[i].whole.profile)
 	}
 	for split, set := range map[string]**search.Set{trainSplit: &c.Train, calibrationSplit: &c.Calibration, testSplit: &c.Test} {
 		if *set, err = t.set(list, all, split); err != nil {

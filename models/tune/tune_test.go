@@ -106,7 +106,7 @@ data = "Own."
 func options(dir string, list []dataset.Capture) Options {
 	return Options{
 		Candidates: dir, Captures: list, Replay: replay.Options{IgnoreChecksums: true},
-		Objective: search.Latency, MaxLoss: .05, Target: .3, Delta: .1, Stages: 4, Novelty: true,
+		Objective: search.Latency, MaxLoss: .05, Target: .3, Delta: .1, Stages: 4,
 		Limits: search.Limits{Budget: 5e-4, Cover: .05},
 	}
 }
@@ -158,8 +158,8 @@ func TestRun(t *testing.T) {
 	}
 	for i, s := range slices.Concat(b.Manifest.Packet.Stage, b.Manifest.Meta.Stage) {
 		// No column needs headers, so the flows look alike to both cascades.
-		if s.Profile != b.Manifest.Packet.Stage[i%2].Name+".profile.json" || len(s.Novel) == 0 {
-			t.Errorf("stage %s: profile %q, novel %v", s.Name, s.Profile, s.Novel)
+		if want := b.Manifest.Packet.Stage[i%2].Model; s.Model != want {
+			t.Errorf("stage %s: model %q, want %q", s.Name, s.Model, want)
 		}
 	}
 	if err := b.Close(); err != nil {

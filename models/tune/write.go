@@ -12,9 +12,6 @@ import (
 	"serveflow/sidecar/bundle"
 )
 
-// profileSuffix is what the file of a candidate's profile ends in, after its name.
-const profileSuffix = ".profile.json"
-
 // DatasheetFile is the name of a bundle's datasheet.
 const DatasheetFile = "DATASHEET.md"
 
@@ -73,15 +70,10 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 		stages.Reference = choice.Reference
 		for _, s := range choice.Final {
 			one := choice.Candidates[s.Candidate]
-			stage := bundle.Stage{
+			stages.Stage = append(stages.Stage, bundle.Stage{
 				Name: one.Name, Packets: one.Packets, Model: one.Model, Kind: one.Kind,
 				Confidence: "max_probability", Thresholds: short(s.Thresholds),
-			}
-			if s.Novel != nil {
-				stage.Profile, stage.Novel = one.Name+profileSuffix, short(s.Novel)
-				files[stage.Profile] = choice.profiles[s.Candidate].Encode()
-			}
-			stages.Stage = append(stages.Stage, stage)
+			})
 			for _, file := range []string{one.Model, one.Model + bundle.GoldenSuffix} {
 				files[file] = c.data[file]
 			}
@@ -132,9 +124,6 @@ func share(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
 
 // percent writes a share.
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
-
-// percent2 writes a small share.
-func percent2(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
 // ms writes a time that may be very short.
 func ms(t float64) string {

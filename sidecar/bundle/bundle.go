@@ -15,7 +15,6 @@ import (
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/drift"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/model/remote"
 )
 
@@ -104,7 +103,7 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 			b.serves[p] = m.Features.Serves(uint8(p))
 		}
 	}
-	l := &loader{bundle: b, files: files, options: o, models: map[[2]string]model.Model{}, profiles: map[[2]string]*novelty.Profile{}}
+	l := &loader{bundle: b, files: files, options: o, models: map[[2]string]model.Model{}}
 	b.Packet, err = l.cascade("packet", m.Packet.Stage)
 	if err == nil {
 		b.Meta, err = l.cascade("meta", m.Meta.Stage)

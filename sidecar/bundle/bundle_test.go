@@ -117,14 +117,6 @@ func TestRefuses(t *testing.T) {
 	manifest := func(old, new string) func(*testing.T, fstest.MapFS) {
 		return func(t *testing.T, files fstest.MapFS) { edit(t, files, ManifestFile, old, new) }
 	}
-	profile := func(text string) func(*testing.T, fstest.MapFS) {
-		return func(t *testing.T, files fstest.MapFS) {
-			files["p"] = &fstest.MapFile{Data: []byte(text)}
-			edit(t, files, ManifestFile, "thresholds = [", "profile = \"p\"\nnovel = [1.0]\nthresholds = [")
-			edit(t, files, ManifestFile, "[files]", "[files]\n\"p\" = \"\"")
-			sign(t, files, "p")
-		}
-	}
 	tests := []struct {
 		name   string
 		change func(*testing.T, fstest.MapFS)
@@ -184,10 +176,8 @@ func TestRefuses(t *testing.T) {
 			f["fast.txt.golden.json"] = f["slow.txt.golden.json"]
 			sign(t, f, "fast.txt.golden.json")
 		}, "golden rows"},
-		{"a profile that is not listed", manifest("thresholds = [", "profile = \"p\"\nthresholds = ["), "packet.stage[0].profile: p is not listed under [files]"},
-		{"a profile that is none", profile("[]"), "packet.stage[0] (fast.txt): p: profile: json"},
-		{"a profile of another model", profile(`{"least":[],"most":[],"known":[]}`), "p: profile: least, most and known have 0, 0 and 0 classes"},
-		{"novel and no profile", manifest("thresholds = [", "novel = [1.0]\nthresholds = ["), "there is no profile"},
+		{"a novelty profile", manifest("thresholds = [", "profile = \"p\"\nnovel = [1.0]\nthresholds = ["), "packet.stage.profile: bundles have no novelty profiles any more: make this one again"},
+		{"a novelty value", manifest("thresholds = [", "novel = [1.0]\nthresholds = ["), "packet.stage.novel: bundles have no novelty profiles any more: make this one again"},
 		{"one label more than the models", manifest(`labels = [`, `labels = ["x", `), "class"},
 	}
 	for _, test := range tests {

@@ -81,10 +81,6 @@ type Stage struct {
 	Kind       string    `toml:"kind"`       // "lightgbm", "onnx" or "remote"
 	Confidence string    `toml:"confidence"` // see cascade.ParseMeasure
 	Thresholds []float32 `toml:"thresholds"` // one for all classes, or one each
-	// Profile is the file of the novelty profile, see package novelty, and Novel
-	// the score from which a flow is novel; empty: no flow is.
-	Profile string    `toml:"profile,omitempty"`
-	Novel   []float32 `toml:"novel,omitempty"` // one for all classes, or one each
 }
 
 // Calibration is the guarantee of the thresholds: with confidence 1 - Delta, the
@@ -140,6 +136,11 @@ var protocols = map[string]uint8{"tcp": packet.TCP, "udp": packet.UDP, "icmp": p
 // kinds are the kinds of models.
 var kinds = []string{"lightgbm", "onnx", "remote"}
 
+// noveltyKeys are keys of stages in bundles of version 0.1.
+var noveltyKeys = map[string]bool{
+	"packet.stage.profile": true, "packet.stage.novel": true, "meta.stage.profile": true, "meta.stage.novel": true,
+}
+
 func parseManifest(text []byte) (*Manifest, error) {
 	if err := tomltext.Check(text); err != nil {
 		return nil, err
@@ -151,6 +152,9 @@ func parseManifest(text []byte) (*Manifest, error) {
 	}
 	var errs []error
 	for _, key := range meta.Undecoded() {
+		if name := key.String(); noveltyKeys[name] {
+			return nil, fmt.Errorf("%s: bundles have no novelty profiles any more: make this one again from its candidates with serveflow tune", name)
+		}
 		errs = append(errs, fmt.Errorf("%s: no such field", key))
 	}
 	errs = append(errs, m.check()...)
@@ -283,7 +287,7 @@ func (m *Manifest) used() map[string]bool {
 		names[name] = true
 	}
 	for _, s := range slices.Concat(m.Packet.Stage, m.Meta.Stage) {
-		names[s.Model], names[s.Model+GoldenSuffix], names[s.Profile] = true, true, true
+		names[s.Model], names[s.Model+GoldenSuffix] = true, true
 	}
 	return names
 }
@@ -367,8 +371,5 @@ func (m *Manifest) checkStages(name string, stages []Stage, bad func(string, str
 		}
 		listed("model", s.Model)
 		listed("model", s.Model+GoldenSuffix)
-		if s.Profile != "" {
-			listed("profile", s.Profile)
-		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/model/onnx"
 	"serveflow/sidecar/model/remote"
 )
@@ -16,11 +15,10 @@ import (
 // loader makes the cascades of a bundle from its files. What several stages name is
 // loaded once.
 type loader struct {
-	bundle   *Bundle
-	files    map[string][]byte
-	options  Options
-	models   map[[2]string]model.Model      // by kind and file
-	profiles map[[2]string]*novelty.Profile // by file and that of the model
+	bundle  *Bundle
+	files   map[string][]byte
+	options Options
+	models  map[[2]string]model.Model // by kind and file
 }
 
 func (l *loader) cascade(name string, stages []Stage) (*cascade.Cascade, error) {
@@ -47,7 +45,7 @@ func (l *loader) cascade(name string, stages []Stage) (*cascade.Cascade, error) 
 
 func (l *loader) stage(s Stage, masks feature.Mask) (built cascade.Stage, err error) {
 	built = cascade.Stage{
-		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, MaxNovelty: s.Novel, Batched: s.Kind != "lightgbm",
+		Name: s.Name, Packets: s.Packets, Thresholds: s.Thresholds, Batched: s.Kind != "lightgbm",
 	}
 	if built.Model, err = l.model(s); err != nil {
 		return built, err
@@ -57,11 +55,6 @@ func (l *loader) stage(s Stage, masks feature.Mask) (built cascade.Stage, err er
 	}
 	if built.Measure, err = cascade.ParseMeasure(s.Confidence); err != nil {
 		return built, err
-	}
-	if s.Profile != "" {
-		if built.Profile, err = l.profile(s, built.Model); err != nil {
-			return built, fmt.Errorf("%s: %w", s.Profile, err)
-		}
 	}
 	return built, nil
 }
@@ -77,16 +70,6 @@ func (l *loader) model(s Stage) (model.Model, error) {
 		l.models[key] = m
 	}
 	return m, err
-}
-
-func (l *loader) profile(s Stage, m model.Model) (*novelty.Profile, error) {
-	key := [2]string{s.Profile, s.Model}
-	if p := l.profiles[key]; p != nil {
-		return p, nil
-	}
-	p, err := novelty.Parse(l.files[s.Profile], m)
-	l.profiles[key] = p
-	return p, err
 }
 
 // LoadModel loads a model of one of the kinds, and checks it against its golden

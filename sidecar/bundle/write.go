@@ -15,9 +15,9 @@ import (
 )
 
 // Write writes a bundle of these files to dir, which it creates if it is missing,
-// and lists their digests in the manifest. Identical models and profiles, as two
-// cascades may have, are written once, and all their stages name that file. Files
-// of an older bundle in dir that are no longer listed are removed. The manifest is
+// and lists their digests in the manifest. Identical models, as two cascades
+// may have, are written once, and all their stages name that file. Files of an
+// older bundle in dir that are no longer listed are removed. The manifest is
 // written last, so that a crash leaves no bundle that loads.
 func Write(dir string, m *Manifest, files map[string][]byte) error {
 	listed := *m
@@ -53,32 +53,23 @@ func Write(dir string, m *Manifest, files map[string][]byte) error {
 	return os.WriteFile(filepath.Join(dir, ManifestFile), text.Bytes(), 0o644)
 }
 
-// share makes stages with identical models or profiles name the same file, and
-// removes the others.
+// share makes stages with identical models name the same file, and removes the
+// others.
 func (m *Manifest) share() {
-	first := map[string]string{} // by digest
-	share := func(name *string, suffixes ...string) {
-		digest := ""
-		for _, suffix := range suffixes {
-			digest += m.Files[*name+suffix]
-		}
-		other, ok := first[digest]
-		if !ok {
-			first[digest] = *name
-			return
-		}
-		if other != *name {
-			for _, suffix := range suffixes {
-				delete(m.Files, *name+suffix)
-			}
-			*name = other
-		}
-	}
+	first := map[[2]string]string{} // by digests
 	for _, stages := range [][]Stage{m.Packet.Stage, m.Meta.Stage} {
 		for i := range stages {
-			share(&stages[i].Model, "", GoldenSuffix)
-			if stages[i].Profile != "" {
-				share(&stages[i].Profile, "")
+			name := stages[i].Model
+			digests := [2]string{m.Files[name], m.Files[name+GoldenSuffix]}
+			other, ok := first[digests]
+			if !ok {
+				first[digests] = name
+				continue
+			}
+			if other != name {
+				delete(m.Files, name)
+				delete(m.Files, name+GoldenSuffix)
+				stages[i].Model = other
 			}
 		}
 	}

@@ -57,14 +57,6 @@ type Shared interface {
 	Workers() int
 }
 
-// Trees is a Scorer of trees that reports the leaf of a row in each.
-type Trees interface {
-	Scorer
-	// Leaf is the leaf of a tree that the last scored row has reached. Trees and
-	// leaves are numbered as in the model's text.
-	Leaf(tree int) int
-}
-
 // CheckLengths returns an error unless probs and rows fit n rows of so many columns
 // and classes.
 func CheckLengths(probs, rows []float32, n, columns, classes int) error {

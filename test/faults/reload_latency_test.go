@@ -64,7 +64,7 @@ func TestReloadLatency(t *testing.T) {
 		if m.labelled != m.flows {
 			t.Errorf("%s a reload: %d labels of %d flows", name, m.labelled, m.flows)
 		}
-		if len(m.fast) < 25*reloads { // most flows of the lab are novel to it
+		if len(m.fast) < 25*reloads { // it was trained on few kinds of the lab's flows
 			t.Errorf("%s a reload: the fast stage decided %d flows", name, len(m.fast))
 		}
 	}

@@ -27,8 +27,7 @@ func (c *changing) rewrite(change func(m *bundle.Manifest, files map[string][]by
 }
 
 // slowDown makes a model of the bundle ask its trees so many times over, each
-// time for so much less: it says what it said before, later. Its profile, which is
-// of its trees one by one, is left out: no flow is novel to it.
+// time for so much less: it says what it said before, later.
 func (c *changing) slowDown(name string, times int) {
 	c.t.Helper()
 	c.rewrite(func(m *bundle.Manifest, files map[string][]byte) {
@@ -44,14 +43,6 @@ func (c *changing) slowDown(name string, times int) {
 		sizes := []byte("tree_sizes=")
 		head, _, _ := bytes.Cut(files[name], sizes)
 		_, trees, _ := bytes.Cut(e.Text(), sizes)
-		for _, stages := range [][]bundle.Stage{m.Packet.Stage, m.Meta.Stage} {
-			for i := range stages {
-				if stage := &stages[i]; stage.Model == name && stage.Profile != "" {
-					delete(files, stage.Profile)
-					stage.Profile, stage.Novel = "", nil
-				}
-			}
-		}
 		files[name] = slices.Concat(head, sizes, trees, []byte("end of trees\n"))
 	})
 }

@@ -1,7 +1,6 @@
 """Reads what the peers need of a bundle: its stages, for taps that see headers."""
 
 import re
-import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +38,6 @@ def read(directory):
         path = directory / s["model"]
         stages.append(Stage(s["packets"], path, thresholds, columns(path.read_text())))
     return Bundle(f"{manifest['name']} {manifest['version']}", labels, features["quiet"], stages)
-
-
-def without_novelty(directory, copy):
-    """Copies a bundle, but for what tells the sidecar that a flow is novel, which the peers do not know."""
-    shutil.copytree(directory, copy, dirs_exist_ok=True)
-    manifest = Path(copy) / "manifest.toml"
-    kept = [line for line in manifest.read_text().splitlines() if not re.match(r"(profile|novel)\s*=", line)]
-    manifest.write_text("\n".join(kept) + "\n")
 
 
 def columns(text):

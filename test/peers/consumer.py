@@ -2,9 +2,8 @@
 
 It takes flows from a queue in memory, makes nPrint-like features in numpy and
 asks LightGBM, one flow at a time: the bundle's cascade, or its last stage
-about every flow. It does not ask whether a flow is novel, which costs the sidecar
-time. Not counted: capturing, finding flows, the queue, reading packets into
-memory, and sending the labels.
+about every flow. Not counted: capturing, finding flows, the queue, reading
+packets into memory, and sending the labels.
 """
 
 import argparse

@@ -64,9 +64,6 @@ class Setting:
         self.models = HERE.parent.parent / "models" / o.bundle
         self.bundle = bundle.read(self.models)
         self.slow = self.bundle.stages[-1]
-        # Labels are compared with those of this one. What is measured is the bundle as it is.
-        self.plain = self.dir / f"{o.bundle}-without-novelty"
-        bundle.without_novelty(self.models, self.plain)
         self.train, self.test = self.dir / "train.pickle", self.dir / "test.pickle"
         flows.save(self.train, self._record("train"))
         self.flows = self._record("test")
@@ -75,7 +72,7 @@ class Setting:
         self.truth = {f.capture: f.truth for f in self.flows}
 
     def _record(self, split):
-        return flows.record(self.serveflow, str(self.plain), self.slow.packets, [*self.captures, split])
+        return flows.record(self.serveflow, str(self.models), self.slow.packets, [*self.captures, split])
 
 
 class Sidecar:

@@ -55,8 +55,7 @@ def write(r, out):
     _table(table, out)
     for line in r["peers"]:
         if "same" in line:
-            print(f"\nLabels of the {line['name']}: {line['same']:,} of {r['flows']:,} are the sidecar's,", file=out)
-            print("which was asked with the same bundle without its profiles: those tell novel flows.", file=out)
+            print(f"\nLabels of the {line['name']}: {line['same']:,} of {r['flows']:,} are the sidecar's.", file=out)
     print(file=out)
     head = ("the slow model alone", "batch", "rows per CPU second", "forest does")
     table = [(*head, "whole sidecar does, cascade", "slow", "differs by")]

@@ -166,11 +166,10 @@ class Models(unittest.TestCase):
 
         lab = ROOT / "test/captures/lab/manifest.csv"
         chosen = ["--manifest", str(lab), "--label", "label", "--split", "test"]
-        with tempfile.TemporaryDirectory() as directory:
-            bundle.without_novelty(ROOT / "models/channel", directory)
-            b = bundle.read(directory)
-            found = flows.record(ROOT / "bin/serveflow", directory, b.stages[-1].packets, chosen)
-            labeller = consumer.Consumer(b, slow=False)
+        models = ROOT / "models/channel"
+        b = bundle.read(models)
+        found = flows.record(ROOT / "bin/serveflow", str(models), b.stages[-1].packets, chosen)
+        labeller = consumer.Consumer(b, slow=False)
         self.assertGreater(len(found), 50)
         labels = [labeller.label(flows.before_quiet(f.packets, b.quiet)) for f in found]
         self.assertEqual(labels, [f.ours for f in found])

@@ -18,7 +18,7 @@ func (s *Set) Oracle(candidates []Candidate, c Cascade) *Outcome {
 		for j := range to {
 			to[j].Thresholds = slices.Repeat([]float32{Never}, s.Classes)
 		}
-		to[k].Thresholds, to[k].Novel = make([]float32, s.Classes), nil
+		to[k].Thresholds = make([]float32, s.Classes)
 		if k < len(c)-1 {
 			to = append(to, c[len(c)-1])
 		}

@@ -105,7 +105,7 @@ func (s *Set) newLast(o *Options, before Cascade, one Single, r ranks, votes []f
 	l := &last{one: one, limits: &o.Limits, ledger: s.newLedger(votes), all: float64(len(s.Flows))}
 	l.classes, l.background = s.byClass(votes)
 	if len(before) > 0 {
-		nothing := Stage{one.Candidate, slices.Repeat([]float32{Never}, s.Classes), nil}
+		nothing := Stage{one.Candidate, slices.Repeat([]float32{Never}, s.Classes)}
 		out := s.Run(o.Candidates, append(slices.Clone(before), nothing))
 		l.before = s.given(out.Said, votes)
 		for i, class := range out.Said {
@@ -114,7 +114,7 @@ func (s *Set) newLast(o *Options, before Cascade, one Single, r ranks, votes []f
 			}
 		}
 	}
-	l.stage = s.newStage(one.Candidate, 0, r, one.NovelLast, open)
+	l.stage = s.newStage(one.Candidate, 0, r, open)
 	l.sums = make([][]sums, s.Classes)
 	for class := range l.reached {
 		var sum sums
@@ -193,5 +193,5 @@ func (l *last) choose(step int, budget []float64) Stage {
 			t[class] = max(t[class], l.one.Threshold)
 		}
 	}
-	return Stage{l.one.Candidate, t, l.one.NovelLast}
+	return Stage{l.one.Candidate, t}
 }

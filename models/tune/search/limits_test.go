@@ -32,7 +32,7 @@ func (c crowd) add(n, class, said int, score float32, source int) {
 
 func (c crowd) stage() (*stage, []bool) {
 	open := slices.Repeat([]bool{true}, len(c.Flows))
-	e := c.newStage(0, 1, c.rank(0), nil, open)
+	e := c.newStage(0, 1, c.rank(0), open)
 	e.err(.5, c.weights())
 	return e, open
 }
@@ -299,7 +299,7 @@ func TestAlarms(t *testing.T) {
 	c.add(2, other, other, .9, 0)
 	c.add(3, tunnel, tunnel, .9, 2)
 	c.add(1, tunnel, web, .9, 2)
-	out := c.Run([]Candidate{{"one", 1, 1}}, Cascade{{0, make([]float32, 4), nil}})
+	out := c.Run([]Candidate{{"one", 1, 1}}, Cascade{{0, make([]float32, 4)}})
 	n := c.Alarms(out)
 	if len(n) != 1 || n[0].Ordinary != 17 || n[0].False != 1 || n[0].Flows != 4 || n[0].Right != 3 || n[0].Rate != .25 || n[0].Recall != .5 {
 		t.Fatalf("%+v", n)
@@ -394,7 +394,7 @@ func TestCertifyByRow(t *testing.T) {
 	o := Options{Candidates: candidates, Slow: 2, Target: .1, Delta: .1}
 	singles := Singles(s, s, &o)
 	any := []float32{.5, .5}
-	wrong, right := Cascade{{0, any, nil}, singles[2].Last}, Cascade{{1, any, nil}, singles[2].Last}
+	wrong, right := Cascade{{0, any}, singles[2].Last}, Cascade{{1, any}, singles[2].Last}
 	proofs := Certify(s, s, []Option{{Cascade: wrong}, {Cascade: wrong}, {Cascade: right}}, singles, o)
 	for i, want := range []Proof{{Tested: true}, {}, {Tested: true, Holds: true, Kept: true}} {
 		if p := proofs[i]; p.Tested != want.Tested || p.Holds != want.Holds || p.Kept != want.Kept {

@@ -12,22 +12,16 @@ import (
 const Never = 2
 
 // Stage is a candidate and, for each class, the score from which its word is
-// taken, and how strange a flow may be; nil: as strange as it likes.
+// taken.
 type Stage struct {
 	Candidate  int
 	Thresholds []float32
-	Novel      []float32
 }
 
 // takes says whether the stage's word is taken for flow i.
 func (s *Stage) takes(a *Answers, i int) bool {
 	class := a.Class[i]
-	return a.Score[i] > 0 && a.Score[i] >= s.Thresholds[class] && !novel(a, s.Novel, i)
-}
-
-// novel says whether flow i is stranger than its class may be.
-func novel(a *Answers, from []float32, i int) bool {
-	return from != nil && a.Strange[i] > from[a.Class[i]]
+	return a.Score[i] > 0 && a.Score[i] >= s.Thresholds[class]
 }
 
 // Cascade is a row of stages; see package cascade for how flows go through it.

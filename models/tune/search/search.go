@@ -54,10 +54,6 @@ var levels = []float64{.05, .1, .15, .2, .3, .5, .8, 1}
 type Single struct {
 	Candidate int
 	Threshold float32 // under which it had better say nothing
-	// Novel is, for each class, how strange flows may be where another stage
-	// follows, and NovelLast where none does.
-	Novel     []float32
-	NovelLast []float32
 	// Last is the stage where none follows, as the training flows have it.
 	Last   Stage
 	Macro  float64
@@ -68,16 +64,14 @@ type Single struct {
 
 // Singles measures each candidate alone. Under which score it had better say
 // nothing is found on the calibration flows, whose scores are those of the model
-// that is served, unless labels have to be precise; no promise rests on it. Both sets
-// say how strange a flow may be to the last stage, to an earlier one s alone.
+// that is served, unless labels have to be precise; no promise rests on it.
 func Singles(s, calibration *Set, o *Options) []Single {
 	all := make([]Single, len(o.Candidates))
 	votes := s.votes()
 	for i := range o.Candidates {
-		one := Single{Candidate: i, Novel: s.novelty(i)}
-		one.NovelLast = larger(one.Novel, calibration.novelty(i))
+		one := Single{Candidate: i}
 		if o.Limits.Precision == 0 {
-			one.Threshold = calibration.abstain(i, one.NovelLast)
+			one.Threshold = calibration.abstain(i)
 		}
 		l := s.newLast(o, nil, one, s.rank(i), votes)
 		budget := o.budgets(s)
@@ -124,10 +118,6 @@ func All(s *Set, singles []Single, o Options) []Option {
 		}
 	}
 	weight, votes := s.weights(), s.votes()
-	strange := make([][]float32, len(o.Candidates))
-	for _, one := range singles {
-		strange[one.Candidate] = one.Novel
-	}
 	slow, budget := s.rank(o.Slow), o.budgets(s)
 	var all []Option
 	for n, row := range rows {
@@ -135,13 +125,13 @@ func All(s *Set, singles []Single, o Options) []Option {
 			open := slices.Repeat([]bool{true}, len(s.Flows))
 			var c Cascade
 			for _, m := range row {
-				e := s.newStage(m, o.Candidates[m].Packets, ranked[m], strange[m], open)
+				e := s.newStage(m, o.Candidates[m].Packets, ranked[m], open)
 				e.err(level*o.Target, weight)
 				e.uncover(o.Limits.Cover)
 				e.usual(unusual)
 				e.withhold()
 				e.close(open)
-				c = append(c, Stage{m, e.thresholds(), strange[m]})
+				c = append(c, Stage{m, e.thresholds()})
 			}
 			l := s.newLast(&o, c, singles[o.Slow], slow, votes)
 			end := l.choose(l.least(budget), budget)

@@ -23,16 +23,16 @@ func small() *Set {
 			{Class: 0, Session: 1, Waits: []float64{0, 5, 6}},
 		},
 		By: []Answers{
-			{[]int16{0, 0, 1, 0}, []float32{.9, .6, .9, .5}, nil},
-			{[]int16{0, 1, 1, 1}, []float32{.9, .9, .6, .7}, nil},
-			{[]int16{0, 1, 1, 0}, []float32{.9, .9, .3, .8}, nil},
+			{[]int16{0, 0, 1, 0}, []float32{.9, .6, .9, .5}},
+			{[]int16{0, 1, 1, 1}, []float32{.9, .9, .6, .7}},
+			{[]int16{0, 1, 1, 0}, []float32{.9, .9, .3, .8}},
 		},
 	}
 }
 
 func TestRun(t *testing.T) {
 	s := small()
-	o := s.Run(candidates, Cascade{{0, []float32{.8, .95}, nil}, {1, []float32{.8, .8}, nil}, {2, []float32{.5, .5}, nil}})
+	o := s.Run(candidates, Cascade{{0, []float32{.8, .95}}, {1, []float32{.8, .8}}, {2, []float32{.5, .5}}})
 	if want := []int16{0, 1, Unknown, 0}; !slices.Equal(o.Said, want) {
 		t.Errorf("said %v, want %v", o.Said, want)
 	}
@@ -69,7 +69,7 @@ func TestF1(t *testing.T) {
 
 func TestOracle(t *testing.T) {
 	s := small()
-	c := Cascade{{0, []float32{Never, Never}, nil}, {1, []float32{Never, Never}, nil}, {2, []float32{.5, .5}, nil}}
+	c := Cascade{{0, []float32{Never, Never}}, {1, []float32{Never, Never}}, {2, []float32{.5, .5}}}
 	o := s.Oracle(candidates, c)
 	// The fast model has the second flow wrong, the slow one all right.
 	if want := []uint8{0, 1, 0, 0}; !slices.Equal(o.Stage, want) {
@@ -101,8 +101,8 @@ func TestReliability(t *testing.T) {
 }
 
 // believe sets the thresholds of the first candidate as a stage on one packet.
-func (s *Set) believe(strange []float32, level float64, open []bool) []float32 {
-	e := s.newStage(0, 1, s.rank(0), strange, open)
+func (s *Set) believe(level float64, open []bool) []float32 {
+	e := s.newStage(0, 1, s.rank(0), open)
 	e.err(level, s.weights())
 	e.close(open)
 	return e.thresholds()
@@ -123,7 +123,7 @@ func TestThresholds(t *testing.T) {
 	}
 	add(1, 1, .99, 3)
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	got := s.believe(nil, .05, open)
+	got := s.believe(.05, open)
 	if !(got[0] > .5 && got[0] <= .9) || got[1] != Never {
 		t.Errorf("thresholds %v", got)
 	}
@@ -146,7 +146,7 @@ func TestThresholdsMindSessions(t *testing.T) {
 		s.By[0].Score = append(s.By[0].Score, .9)
 	}
 	open := slices.Repeat([]bool{true}, len(s.Flows))
-	if got := s.believe(nil, .05, open); got[0] != Never {
+	if got := s.believe(.05, open); got[0] != Never {
 		t.Errorf("threshold %v, want none: half of the sessions are all wrong", got[0])
 	}
 }
@@ -268,82 +268,5 @@ func TestShortlistOfNone(t *testing.T) {
 	}
 	if list := Shortlist(s, All(s, Singles(s, s, &o), o), o, perfect); len(list) > 0 {
 		t.Errorf("nothing is as good as the truth, and %d were found", len(list))
-	}
-}
-
-// strange is a candidate that has all flows right, of one class with one flow in
-// each of 200 sessions and one with one flow in each of 20. The flow number i of a
-// class is strange by i.
-func strange() *Set {
-	s := &Set{Classes: 3, By: []Answers{{}}}
-	a := &s.By[0]
-	for class, flows := range []int{200, 20} {
-		for i := range flows {
-			s.Flows = append(s.Flows, Flow{Class: class, Session: len(s.Flows), Waits: []float64{0}})
-			a.Class, a.Score, a.Strange = append(a.Class, int16(class)), append(a.Score, .9), append(a.Strange, float32(i))
-		}
-	}
-	return s
-}
-
-func TestNovelty(t *testing.T) {
-	s := strange()
-	// Four of 200 flows may be lost, four of all 220, and none of 20: that would be
-	// more than one in fifty. Nothing is known of the third class.
-	if got, want := s.novelty(0), []float32{195, 195, 195}; !slices.Equal(got, want) {
-		t.Errorf("strange from %v on, want %v", got, want)
-	}
-	for i := range s.Flows[200:] {
-		s.By[0].Strange[200+i] += 1000
-	}
-	// What no flow of 20 exceeds, more than one in fifty may.
-	few := 1019 * float32(math.Log(50)/math.Log(21))
-	if got, want := s.novelty(0), []float32{1015, few, 1015}; !slices.Equal(got, want) {
-		t.Errorf("strange from %v on, want %v", got, want)
-	}
-	// A session of many flows that are as strange as each other counts once.
-	s = strange()
-	for range 100 {
-		s.Flows = append(s.Flows, Flow{Class: 0, Session: 0, Waits: []float64{0}})
-		s.By[0].Class, s.By[0].Score, s.By[0].Strange = append(s.By[0].Class, 0), append(s.By[0].Score, .9), append(s.By[0].Strange, 500)
-	}
-	if got := s.novelty(0); got[0] != 500 {
-		t.Errorf("strange from %v on, and a third of the flows are lost", got[0])
-	}
-	// What a candidate has wrong is no matter.
-	s = strange()
-	s.By[0].Class[199], s.By[0].Class[198], s.By[0].Class[197] = 2, 2, 2
-	if got := s.novelty(0); got[0] != 193 {
-		t.Errorf("strange from %v on", got[0])
-	}
-	s.By[0].Strange = nil
-	if got := s.novelty(0); got != nil {
-		t.Errorf("a candidate that cannot tell tells %v", got)
-	}
-}
-
-// TestRunNovel has a flow that is strange to the first stage and to the last, and
-// one that is strange to the first alone.
-func TestRunNovel(t *testing.T) {
-	s := small()
-	s.By[0].Strange, s.By[2].Strange = []float32{5, 5, 0, 0}, []float32{3, 1, 0, 0}
-	c := Cascade{{0, []float32{0, 0}, []float32{4, 4}}, {2, []float32{0, 0}, []float32{2, 2}}}
-	o := s.Run(candidates, c)
-	if want := []int16{Unknown, 1, 1, 0}; !slices.Equal(o.Said, want) {
-		t.Errorf("said %v, want %v", o.Said, want)
-	}
-	if want := []uint8{1, 1, 0, 0}; !slices.Equal(o.Stage, want) {
-		t.Errorf("stages %v, want %v", o.Stage, want)
-	}
-	open := slices.Repeat([]bool{true}, len(s.Flows))
-	s.believe([]float32{4, 4}, 1, open)
-	if !open[0] || !open[1] {
-		t.Errorf("novel flows are accepted: open are %v", open)
-	}
-	if got := s.abstain(2, []float32{2, 2}); got != 0 {
-		t.Errorf("abstains below %v", got)
-	}
-	if said := s.Oracle(candidates, c).Said; said[0] != 0 {
-		t.Errorf("the oracle does not know flow 0: %v", said)
 	}
 }

@@ -36,9 +36,6 @@ type Answers struct {
 	// Score is the class's probability, 0 where the candidate is not asked unless it
 	// is the last stage: its packets carry no payload.
 	Score []float32
-	// Strange is how strange the flow is to the class, see package novelty; nil
-	// of a candidate that cannot tell.
-	Strange []float32
 }
 
 // Role is what a class is to whoever acts on labels.
@@ -98,7 +95,6 @@ func Join(a, b *Set) *Set {
 	for c := range all.By {
 		all.By[c].Class = slices.Concat(a.By[c].Class, b.By[c].Class)
 		all.By[c].Score = slices.Concat(a.By[c].Score, b.By[c].Score)
-		all.By[c].Strange = slices.Concat(a.By[c].Strange, b.By[c].Strange)
 	}
 	return all
 }

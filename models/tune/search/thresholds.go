@@ -35,14 +35,14 @@ type stage struct {
 	taken   []int // by class
 }
 
-// newStage is the candidate on those open flows that have its packets and are not
-// novel to it. A score of zero says that it is not asked.
-func (s *Set) newStage(candidate, packets int, r ranks, strange []float32, open []bool) *stage {
+// newStage is the candidate on those open flows that have its packets. A score of
+// zero says that it is not asked.
+func (s *Set) newStage(candidate, packets int, r ranks, open []bool) *stage {
 	a := &s.By[candidate]
 	e := &stage{set: s, answers: a, reached: make([][]int32, s.Classes), allowed: make([][]int, s.Classes), taken: make([]int, s.Classes)}
 	for class, flows := range r {
 		for _, i := range flows {
-			if open[i] && len(s.Flows[i].Waits) >= packets && a.Score[i] > 0 && !novel(a, strange, int(i)) {
+			if open[i] && len(s.Flows[i].Waits) >= packets && a.Score[i] > 0 {
 				e.reached[class] = append(e.reached[class], i)
 			}
 		}
@@ -220,8 +220,8 @@ func (s *Set) weights() []float64 {
 }
 
 // abstain is the score under which a candidate alone had better say nothing: the
-// one with the best macro F1. Of novel flows it says nothing either.
-func (s *Set) abstain(candidate int, strange []float32) (threshold float32) {
+// one with the best macro F1.
+func (s *Set) abstain(candidate int) (threshold float32) {
 	a := &s.By[candidate]
 	said := make([]int16, len(s.Flows))
 	best := -1.0
@@ -229,7 +229,7 @@ func (s *Set) abstain(candidate int, strange []float32) (threshold float32) {
 		t := float32(step) / 20
 		for i := range said {
 			said[i] = Unknown
-			if a.Score[i] >= t && !novel(a, strange, i) {
+			if a.Score[i] >= t {
 				said[i] = a.Class[i]
 			}
 		}

@@ -8,11 +8,9 @@ import (
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/novelty"
 )
 
-// Unknown is the class of a flow that no stage accepts, or that is novel to the
-// last stage.
+// Unknown is the class of a flow that no stage accepts.
 const Unknown = -1
 
 // Stage is one step of a cascade.
@@ -25,11 +23,6 @@ type Stage struct {
 	// Thresholds has, for each class, the confidence from which the stage's answer
 	// is accepted. Above 1 the class is never accepted.
 	Thresholds []float32
-	// Profile, if set, measures how novel a flow is to the class that the stage
-	// gives it. An answer above the class's MaxNovelty is rejected. A batched
-	// stage has no profile.
-	Profile    *novelty.Profile
-	MaxNovelty []float32
 	// Batched stages score many rows at a time, in another goroutine.
 	Batched bool
 }
@@ -71,29 +64,17 @@ func New(labels []string, stages []Stage) (*Cascade, error) {
 		if i > 0 && s.Packets < stages[i-1].Packets {
 			bad("it waits for fewer packets (%d) than the previous stage (%d)", s.Packets, stages[i-1].Packets)
 		}
-		each := func(name string, values []float32) []float32 {
-			switch len(values) {
-			case 1:
-				values = slices.Repeat(values, len(labels))
-			case len(labels):
-			default:
-				bad("%s has %d values: give one for all classes or one for each of %d", name, len(values), len(labels))
-			}
-			for _, t := range values {
-				if !(t >= 0) {
-					bad("%s: %v is not a number of at least 0", name, t)
-				}
-			}
-			return values
+		switch len(s.Thresholds) {
+		case 1:
+			s.Thresholds = slices.Repeat(s.Thresholds, len(labels))
+		case len(labels):
+		default:
+			bad("thresholds has %d values: give one for all classes or one for each of %d", len(s.Thresholds), len(labels))
 		}
-		s.Thresholds = each("thresholds", s.Thresholds)
-		switch {
-		case s.Profile != nil && s.Batched:
-			bad("a batched stage cannot detect novel flows: remove its profile")
-		case s.Profile != nil:
-			s.MaxNovelty = each("novel", s.MaxNovelty)
-		case len(s.MaxNovelty) > 0:
-			bad("novel has values but there is no profile")
+		for _, t := range s.Thresholds {
+			if !(t >= 0) {
+				bad("thresholds: %v is not a number of at least 0", t)
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -13,7 +13,6 @@ import (
 	"serveflow/sidecar/model/forest"
 	"serveflow/sidecar/model/lightgbm"
 	"serveflow/sidecar/model/modeltest"
-	"serveflow/sidecar/model/novelty"
 )
 
 func stage(t testing.TB, name string, packets int, m model.Model, thresholds ...float32) Stage {
@@ -35,7 +34,6 @@ func payloads(sizes ...int32) []packet.Packet {
 
 func TestNewNamesWhatDoesNotFit(t *testing.T) {
 	one := func(classes int) model.Model { return modeltest.Sure(1, classes, "p1_payload") }
-	none := stage(t, "a", 1, one(2), 0).Plan
 	third := modeltest.Sure(1, 2, "p3_payload")
 	tests := []struct {
 		name   string
@@ -50,10 +48,6 @@ func TestNewNamesWhatDoesNotFit(t *testing.T) {
 		{"thresholds", []Stage{stage(t, "a", 1, one(2), 0, 0, 0)}, "one for each of 2"},
 		{"threshold below zero", []Stage{stage(t, "a", 1, one(2), -1)}, "at least 0"},
 		{"threshold no number", []Stage{stage(t, "a", 1, one(2), float32(math.NaN()))}, "at least 0"},
-		{"novel without a profile", []Stage{{Name: "a", Packets: 1, Plan: none, Model: one(2), Thresholds: []float32{0}, MaxNovelty: []float32{1}}}, "no profile"},
-		{"novel values", []Stage{profiled(t, 1, 2, 3)}, "novel has 3 values"},
-		{"novel below zero", []Stage{profiled(t, -1)}, "novel: -1 is not a number of at least 0"},
-		{"a profile and batches", []Stage{func() Stage { s := profiled(t, 1); s.Batched = true; return s }()}, "batched stage cannot detect"},
 		{"fits", []Stage{stage(t, "a", 1, one(2), .5), stage(t, "b", 3, third, 2, 0)}, ""},
 	}
 	for _, test := range tests {
@@ -116,55 +110,19 @@ end of trees
 	return forest.New(m)
 }
 
-// profiled is a stage of these trees that has seen payloads of 5 in class 0, and
-// of 20 and 30 in class 1.
-func profiled(t testing.TB, novel ...float32) Stage {
-	t.Helper()
-	s := stage(t, "a", 1, trees(t), .5)
-	s.Profile, s.MaxNovelty = novelty.New(s.Model), novel
-	sc, err := s.Model.NewScorer()
+func TestScoreDoesNotAllocate(t *testing.T) {
+	c, err := New([]string{"x", "y"}, []Stage{stage(t, "a", 1, trees(t), .5)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	row, probs := make([]float32, 1), make([]float32, 2)
-	for _, seen := range []struct {
-		class int
-		size  int32
-	}{{0, 5}, {1, 20}, {1, 30}} {
-		s.Plan.Encode(row, payloads(seen.size))
-		if err := sc.Score(probs, row, 1); err != nil {
-			t.Fatal(err)
-		}
-		s.Profile.Add(seen.class, row, sc.(model.Trees))
+	r, err := c.NewRunner()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s
-}
-
-// TestNovel has payloads that are strange to their class by the probability alone,
-// .04, by the column too, 1.04, and by the column and the leaf, 1.45.
-func TestNovel(t *testing.T) {
-	for _, test := range []struct {
-		size     int32
-		novel    []float32
-		class    int
-		accepted bool
-	}{
-		{5, []float32{.03}, 0, false}, {5, []float32{.05}, 0, true}, {25, []float32{.05}, 1, true},
-		{6, []float32{1.03}, 0, false}, {6, []float32{1.05}, 0, true}, {6, []float32{1.05, 0}, 0, true}, {6, []float32{0, 1.05}, 0, false},
-		{200, []float32{1.44}, 1, false}, {200, []float32{1.46}, 1, true},
-	} {
-		c, err := New([]string{"x", "y"}, []Stage{profiled(t, test.novel...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := c.NewRunner()
-		if err != nil {
-			t.Fatal(err)
-		}
-		flow := payloads(test.size)
-		v, err := r.Score(0, flow)
-		if err != nil || v.Class != test.class || v.Accepted != test.accepted || v.Novel == v.Accepted {
-			t.Errorf("%+v: %+v, %v", test, v, err)
+	for size, class := range map[int32]int{5: 0, 25: 1, 200: 1} {
+		flow := payloads(size)
+		if v, err := r.Score(0, flow); err != nil || v.Class != class || !v.Accepted {
+			t.Errorf("payload of %d: %+v, %v", size, v, err)
 		}
 		if n := testing.AllocsPerRun(100, func() { _, _ = r.Score(0, flow) }); n > 0 {
 			t.Errorf("%v allocations for a flow", n)
@@ -180,13 +138,13 @@ func TestJudge(t *testing.T) {
 		thresholds []float32
 		want       Verdict
 	}{
-		{"sure", MaxProbability, []float32{.1, .7, .2}, []float32{0, .7, 0}, Verdict{1, .7, .5, .7, false, true}},
-		{"not sure enough for this class", MaxProbability, []float32{.1, .7, .2}, []float32{0, .71, 0}, Verdict{1, .7, .5, .7, false, false}},
-		{"never", MaxProbability, []float32{1, 0, 0}, []float32{2, 0, 0}, Verdict{0, 1, 1, 1, false, false}},
-		{"margin", Margin, []float32{.6, .1, .3}, []float32{.2, 1, 1}, Verdict{0, .6, .3, .3, false, true}},
-		{"the first of equals", MaxProbability, []float32{.5, .5, 0}, []float32{.5, 1, 1}, Verdict{0, .5, 0, .5, false, true}},
-		{"entropy of a certainty", Entropy, []float32{0, 0, 1}, []float32{1, 1, 1}, Verdict{2, 1, 1, 1, false, true}},
-		{"entropy of no idea", Entropy, []float32{.25, .25, .25, .25}, []float32{0.1, 1, 1, 1}, Verdict{0, .25, 0, 0, false, false}},
+		{"sure", MaxProbability, []float32{.1, .7, .2}, []float32{0, .7, 0}, Verdict{1, .7, .5, .7, true}},
+		{"not sure enough for this class", MaxProbability, []float32{.1, .7, .2}, []float32{0, .71, 0}, Verdict{1, .7, .5, .7, false}},
+		{"never", MaxProbability, []float32{1, 0, 0}, []float32{2, 0, 0}, Verdict{0, 1, 1, 1, false}},
+		{"margin", Margin, []float32{.6, .1, .3}, []float32{.2, 1, 1}, Verdict{0, .6, .3, .3, true}},
+		{"the first of equals", MaxProbability, []float32{.5, .5, 0}, []float32{.5, 1, 1}, Verdict{0, .5, 0, .5, true}},
+		{"entropy of a certainty", Entropy, []float32{0, 0, 1}, []float32{1, 1, 1}, Verdict{2, 1, 1, 1, true}},
+		{"entropy of no idea", Entropy, []float32{.25, .25, .25, .25}, []float32{0.1, 1, 1, 1}, Verdict{0, .25, 0, 0, false}},
 	}
 	for _, test := range tests {
 		s := Stage{Measure: test.measure, Thresholds: test.thresholds}

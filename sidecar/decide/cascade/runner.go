@@ -19,7 +19,6 @@ type Runner struct {
 // stageRunner is what a runner has for a stage that is not batched.
 type stageRunner struct {
 	scorer   model.Scorer // nil: the stage is batched
-	trees    model.Trees  // the scorer, where the stage knows what is novel
 	row      []float32
 	rows     []float32 // of the flows gathered, room for batch
 	gathered int
@@ -44,11 +43,8 @@ func (c *Cascade) NewRunner() (*Runner, error) {
 			return nil, errors.Join(fmt.Errorf("stage %q: %w", s.Name, err), r.Close())
 		}
 		one := stageRunner{scorer: scorer, row: make([]float32, s.Plan.Width()), batch: 1}
-		if b, ok := scorer.(model.Batched); ok && s.Profile == nil {
+		if b, ok := scorer.(model.Batched); ok {
 			one.batch = min(b.BatchSize(), MaxBatch)
-		}
-		if s.Profile != nil {
-			one.trees = scorer.(model.Trees)
 		}
 		one.rows = make([]float32, one.batch*s.Plan.Width())
 		most = max(most, one.batch)
@@ -93,12 +89,7 @@ func (r *Runner) Score(i int, flow []packet.Packet) (Verdict, error) {
 	if err := g.scorer.Score(probs, g.row, 1); err != nil {
 		return Verdict{}, fmt.Errorf("stage %q: %w", s.Name, err)
 	}
-	v := s.verdict(probs)
-	if s.Profile != nil {
-		v.Novel = s.Profile.Novelty(v.Class, v.Score, g.row, g.trees) > s.MaxNovelty[v.Class]
-		v.Accepted = v.Accepted && !v.Novel
-	}
-	return v, nil
+	return s.verdict(probs), nil
 }
 
 // Warm scores an empty flow with every stage, for what takes longer the first time.

@@ -11,8 +11,7 @@ type Verdict struct {
 	Score      float32 // its probability
 	Margin     float32 // its lead over the second most probable
 	Confidence float32 // by the stage's measure, 0 to 1
-	Novel      bool    // the flow is unlike the training flows of the class
-	Accepted   bool    // Confidence reaches the class's threshold and the flow is not novel
+	Accepted   bool    // Confidence reaches the class's threshold
 }
 
 // Measure turns class probabilities into a confidence between 0 and 1: the

@@ -38,9 +38,6 @@ const (
 	Decided                  // kept only so that later packets open no new flow
 )
 
-// Novel is the Best of a flow that is like no class.
-const Novel = -2
-
 // Record is what a table knows of a flow besides its packets. Its fields stand by the
 // cache lines that are read together: what finds and orders flows, what every packet
 // changes, and the rest.
@@ -77,8 +74,8 @@ type Record struct {
 	// ReplyTo is the last source of its events that wants labels, until it is
 	// decided.
 	ReplyTo *Source
-	// Best is the best class so far, -1 before any and Novel if the flow is like
-	// none of them, with its score and the margin to the second best.
+	// Best is the best class so far, -1 before any, with its score and the margin to
+	// the second best.
 	Score, Margin float32
 	Best          int16
 	Tuple         packet.Tuple // from originator to responder, as the first packet had it

@@ -77,8 +77,8 @@ func (a *admission) Shed(now time.Time) {
 func (a *admission) setLevel(now time.Time, level int) { a.level, a.levelChanged = level, now }
 
 // acceptsRelaxed reports whether a verdict that a stage rejects is acceptable at
-// the current level. A class that is never accepted and a novel flow are not.
+// the current level. A class that is never accepted is not.
 func (a *admission) acceptsRelaxed(s *cascade.Stage, v cascade.Verdict) bool {
 	t := s.Thresholds[v.Class]
-	return a.level > 0 && !v.Novel && t <= 1 && v.Confidence >= t*relaxFactors[a.level]
+	return a.level > 0 && t <= 1 && v.Confidence >= t*relaxFactors[a.level]
 }

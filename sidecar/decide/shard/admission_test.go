@@ -75,9 +75,6 @@ func TestSuffices(t *testing.T) {
 		{1, 1, shedLevel, false},
 	} {
 		a := admission{level: c.level}
-		if a.acceptsRelaxed(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence, Novel: true}) {
-			t.Errorf("%+v: a novel flow suffices", c)
-		}
 		if got := a.acceptsRelaxed(&s, cascade.Verdict{Class: c.class, Confidence: c.confidence}); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}

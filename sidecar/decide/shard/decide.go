@@ -271,9 +271,6 @@ func (s *Shard) giveUp(r flow.Ref, t trigger) {
 // setBest stores a stage's answer as the flow's best label so far.
 func setBest(rec *flow.Record, stage uint8, v cascade.Verdict) {
 	rec.Best, rec.BestStage, rec.Score, rec.Margin = int16(v.Class), stage, v.Score, v.Margin
-	if v.Novel {
-		rec.Best = flow.Novel
-	}
 }
 
 // decideBestSoFar decides a flow with the best label so far, if there is one, and
@@ -283,7 +280,7 @@ func (s *Shard) decideBestSoFar(r flow.Ref, t trigger) {
 	if rec := s.table.At(r); rec.Best != -1 {
 		stage := int(rec.BestStage)
 		packets := min(len(s.table.Packets(r)), s.cascadeOf(rec).Stages[stage].Packets)
-		o = outcome{max(int(rec.Best), cascade.Unknown), rec.Score, rec.Margin, stage, packets}
+		o = outcome{int(rec.Best), rec.Score, rec.Margin, stage, packets}
 	}
 	s.decide(r, o, t)
 }

@@ -15,10 +15,7 @@ import (
 	"serveflow/sidecar/features/feature"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/model"
-	"serveflow/sidecar/model/forest"
-	"serveflow/sidecar/model/lightgbm"
 	"serveflow/sidecar/model/modeltest"
-	"serveflow/sidecar/model/novelty"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
@@ -363,36 +360,6 @@ func TestLengthOfOffloadedPackets(t *testing.T) {
 	})
 	if p := r.shard.table.Packets(r.shard.table.Find(flow.Key{ID: wire.UintID(1)}))[0]; p.Length != 35 {
 		t.Errorf("length %d, want 35", p.Length)
-	}
-}
-
-// TestNovelFlowsAreUnknown has a first stage of trees that is sure of every flow
-// and was trained on none: where flows are novel it has no label for them, not
-// even one to give up with.
-func TestNovelFlowsAreUnknown(t *testing.T) {
-	e := &lightgbm.Ensemble{Classes: len(classes), Groups: len(classes), Columns: []string{"p1_payload"}}
-	for range classes {
-		e.Trees = append(e.Trees, lightgbm.Tree{Leaf: []float64{0}})
-	}
-	for _, test := range []struct {
-		novel float32
-		want  []string
-	}{
-		{1, []string{"1 unknown fast 1 evicted 0"}},
-		{2, []string{"1 a fast 1 accepted 0"}},
-	} {
-		b := testBundle(t, false, false)
-		s := stage(t, "fast", 1, false, forest.New(e), 0)
-		s.Profile, s.MaxNovelty = novelty.New(s.Model), []float32{test.novel}
-		c, err := cascade.New(classes, []cascade.Stage{s, b.Packet.Stages[1]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Packet = c
-		r := newRig(t, b, 10, true)
-		r.orig(1, 1, 100)
-		r.shard.drain()
-		r.want(test.want...)
 	}
 }
 

@@ -21,7 +21,7 @@ func compile(e *lightgbm.Ensemble) *forest {
 	for i := range e.Trees {
 		leaves += len(e.Trees[i].Leaf)
 	}
-	f.leaves, f.leafNumber = make([]float64, 0, leaves), make([]uint16, 0, leaves)
+	f.leaves = make([]float64, 0, leaves)
 	splits := make([][]split, len(e.Columns)) // by column
 	for i := 0; i < len(e.Trees); {
 		n := sameShape(e.Trees[i:min(i+e.Groups, len(e.Trees))])
@@ -63,13 +63,7 @@ func sameShape(trees []lightgbm.Tree) int {
 
 func (f *forest) addLeaves(values []float64) {
 	f.firstLeaf = append(f.firstLeaf, uint32(len(f.leaves)))
-	for i, v := range values {
-		f.addLeaf(i, v)
-	}
-}
-
-func (f *forest) addLeaf(number int, value float64) {
-	f.leaves, f.leafNumber = append(f.leaves, value), append(f.leafNumber, uint16(number))
+	f.leaves = append(f.leaves, values...)
 }
 
 // addTraversed adds a tree that is traversed.
@@ -99,13 +93,13 @@ func (f *forest) addMasked(splits [][]split, i int) {
 	t := &f.Trees[i]
 	f.firstLeaf = append(f.firstLeaf, uint32(len(f.leaves)))
 	if len(t.Feature) == 0 {
-		f.addLeaf(0, t.Leaf[0])
+		f.leaves = append(f.leaves, t.Leaf[0])
 		return
 	}
 	var visit func(n int32, leaf int) int // returns the number of the next leaf
 	visit = func(n int32, leaf int) int {
 		if n < 0 {
-			f.addLeaf(int(^n), t.Leaf[^n])
+			f.leaves = append(f.leaves, t.Leaf[^n])
 			return leaf + 1
 		}
 		middle := visit(t.Left[n], leaf)

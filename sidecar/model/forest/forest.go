@@ -19,7 +19,6 @@ type forest struct {
 	traversed  []traversed
 	nodes      []node
 	leaves     []float64 // of all trees
-	leafNumber []uint16  // of each leaf, in its tree's text
 	firstLeaf  []uint32  // where the leaves of each tree begin
 	lanes      *lanes    // for eight rows at a time; nil: one by one
 }
@@ -84,11 +83,6 @@ type scorer struct {
 }
 
 func (s *scorer) Close() error { return nil }
-
-// Leaf implements model.Trees.
-func (s *scorer) Leaf(tree int) int {
-	return int(s.leafNumber[s.leafBase[tree]+uint32(bits.TrailingZeros32(^s.bitvectors[tree]))])
-}
 
 func (s *scorer) Score(probs, rows []float32, n int) error {
 	classes := s.Ensemble.Classes

@@ -149,16 +149,6 @@ func same(t *testing.T, e *lightgbm.Ensemble, rows int, seed uint64) {
 				t.Fatalf("row %v: class %d: %v, leaves says %v", row, k, got[k], want[k])
 			}
 		}
-		wide := make([]float64, len(row))
-		for c, v := range row {
-			wide[c] = float64(v)
-		}
-		for i := range e.Trees {
-			leaf, its, want := s.(model.Trees).Leaf(i), r.(model.Trees).Leaf(i), e.Trees[i].Find(wide)
-			if leaf != want || its != want {
-				t.Fatalf("row %v: tree %d: leaf %d, leaves says %d, a walk %d", row, i, leaf, its, want)
-			}
-		}
 	}
 }
 

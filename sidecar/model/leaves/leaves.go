@@ -63,9 +63,6 @@ type scorer struct {
 
 func (s *scorer) Close() error { return nil }
 
-// Leaf implements model.Trees.
-func (s *scorer) Leaf(tree int) int { return s.Trees[tree].Find(s.row) }
-
 func (s *scorer) Score(probs, rows []float32, n int) (err error) {
 	width, classes := len(s.row), s.Ensemble.Classes
 	if err := model.CheckLengths(probs, rows, n, width, classes); err != nil {

@@ -58,9 +58,6 @@ type Ensemble struct {
 	Trees   []Tree   // of group i%Groups each
 }
 
-// Parsed is e, of a model that embeds it.
-func (e *Ensemble) Parsed() *Ensemble { return e }
-
 // Tree holds its nodes as LightGBM numbers them: node 0 is the root, a child
 // below zero is the leaf with the number ^child. A tree of one leaf has no
 // nodes.

@@ -35,22 +35,6 @@ func (t *Tree) GoesLeft(n int32, v float64) bool {
 	return v <= t.Threshold[n]
 }
 
-// Find is the number of the leaf that a row reaches.
-func (t *Tree) Find(row []float64) int {
-	if len(t.Feature) == 0 {
-		return 0
-	}
-	n := int32(0)
-	for n >= 0 {
-		if t.GoesLeft(n, row[t.Feature[n]]) {
-			n = t.Left[n]
-		} else {
-			n = t.Right[n]
-		}
-	}
-	return int(^n)
-}
-
 // ZeroIsMissing reports whether node n takes zero for a missing value.
 func (t *Tree) ZeroIsMissing(n int32) bool { return t.Decision[n]>>missingShift == zeroIsMissing }
 

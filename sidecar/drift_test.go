@@ -14,7 +14,7 @@ import (
 )
 
 // TestDriftIsTold: once in the log, on /healthz as long as it lasts, and another
-// bundle begins anew.
+// bundle starts over.
 func TestDriftIsTold(t *testing.T) {
 	var log bytes.Buffer
 	s := &Sidecar{options: Options{Log: zerolog.New(&log)}, Metrics: telemetry.New(telemetry.Options{})}

@@ -148,7 +148,7 @@ type labelled struct {
 }
 
 // check compares the output with what went in, and with the labels that the
-// tap was told.
+// tap got.
 func (s *suricata) check(in []string, labels map[uint64]wire.Label) {
 	t := s.t
 	t.Helper()
@@ -172,7 +172,7 @@ func (s *suricata) check(in []string, labels map[uint64]wire.Label) {
 			Flow: l.Flow, Label: got.Label, Score: got.Score, Stage: got.Stage, Packets: got.Packets,
 			LatencyUS: got.LatencyUS, Model: got.Model + "@" + got.Version, Reason: got.Reason, Margin: got.Margin,
 		}) != l:
-			t.Errorf("flow %d: the record says %+v, the tap was told %+v", r.FlowID, *got, l)
+			t.Errorf("flow %d: the record says %+v, the tap got %+v", r.FlowID, *got, l)
 		}
 	}
 	in = slices.Sorted(slices.Values(in))
@@ -182,7 +182,7 @@ func (s *suricata) check(in []string, labels map[uint64]wire.Label) {
 	}
 }
 
-// Records of captures carry the labels that their taps were told, whether
+// Records of captures carry the labels that their taps got, whether
 // Suricata writes before its tap sends, meanwhile, or after.
 func TestEVE(t *testing.T) {
 	paths, err := filepath.Glob("../test/captures/*.pcap*")
@@ -253,13 +253,13 @@ func TestEVEEndsFlows(t *testing.T) {
 	defer conn.Close()
 	tap := wire.NewEncoder(conn)
 	tap.Hello(&wire.Hello{Engine: "suricata", Sensor: "suricata", Reply: true})
-	told := make(chan wire.Label, 1)
+	labels := make(chan wire.Label, 1)
 	go func() {
 		in := wire.NewDecoder(conn)
 		var m wire.Message
 		for in.Next(&m) == nil {
 			if m.Kind == wire.KindLabel {
-				told <- m.Label
+				labels <- m.Label
 			}
 		}
 	}()
@@ -276,15 +276,15 @@ func TestEVEEndsFlows(t *testing.T) {
 	send(1)
 	s.send([]string{record})
 	select {
-	case l := <-told:
+	case l := <-labels:
 		t.Fatalf("decided before the last packet: %+v", l)
 	case <-time.After(300 * time.Millisecond):
 	}
 	before := time.Now()
 	send(2)
-	label := <-told
+	label := <-labels
 	if label.Reason != "flow_end" || label.Packets != 2 {
-		t.Errorf("the tap was told %+v", label)
+		t.Errorf("the tap got %+v", label)
 	}
 	if took := time.Since(before); took > 5*time.Second {
 		t.Errorf("deciding took %v", took)

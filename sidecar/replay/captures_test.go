@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the expected flows anew")
+var update = flag.Bool("update", false, "rewrite the expected flows")
 
 const capturesDir = "../../test/captures"
 

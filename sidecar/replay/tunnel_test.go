@@ -13,7 +13,7 @@ import (
 	"serveflow/sidecar/features/packet"
 )
 
-// tunnelled puts content, which gopacket need not understand, behind an IP
+// tunnelled puts content, which gopacket need not understand, after an IP
 // header between two tunnel ends.
 func tunnelled(t testing.TB, proto uint8, content []byte) []byte {
 	return serialize(t, ethernet(layers.EthernetTypeIPv4),

@@ -184,7 +184,7 @@ func TestWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := func(flows int) map[string]float64 {
+	reported := func(flows int) map[string]float64 {
 		t.Helper()
 		n, indexes := w.Read()
 		if n != flows {
@@ -199,13 +199,13 @@ func TestWindow(t *testing.T) {
 	like(one, minFlows-100)
 	w.Take(one)
 	w.Take(one) // which has nothing more
-	if got := told(minFlows - 100); len(got) != 0 {
-		t.Errorf("too few flows told %v", got)
+	if got := reported(minFlows - 100); len(got) != 0 {
+		t.Errorf("too few flows: %v", got)
 	}
 	like(two, 100)
 	w.Take(two)
-	if got := told(minFlows); len(got) != 3 {
-		t.Errorf("%d flows told %v, want all but the feature, of which there is a sample", minFlows, got)
+	if got := reported(minFlows); len(got) != 3 {
+		t.Errorf("%d flows: %v, want all but the feature, of which there is a sample", minFlows, got)
 	}
 	for range 9 {
 		like(one, 500)
@@ -213,9 +213,9 @@ func TestWindow(t *testing.T) {
 		w.Take(one)
 		w.Take(two)
 	}
-	got := told(2 * half)
+	got := reported(2 * half)
 	if len(got) != 4 {
-		t.Errorf("told %v", got)
+		t.Errorf("got %v", got)
 	}
 	for of, psi := range got {
 		if psi > .01 || psi < 0 {
@@ -229,7 +229,7 @@ func TestWindow(t *testing.T) {
 		}
 		w.Take(one)
 	}
-	got = told(2 * half)
+	got = reported(2 * half)
 	want := map[string]float64{
 		"score":              PSI(r.Scores, []int{0, 0, 0, 0, 2 * half, 0, 0, 0, 0, 0}),
 		"label":              PSI(r.Labels, []int{0, 0, 2 * half}),
@@ -237,12 +237,12 @@ func TestWindow(t *testing.T) {
 		"feature:p1_payload": got["feature:p1_payload"],
 	}
 	if !reflect.DeepEqual(got, want) || got["feature:p1_payload"] < 2 {
-		t.Errorf("told %v, want %v", got, want)
+		t.Errorf("got %v, want %v", got, want)
 	}
 	// The older half goes when the newer is full.
 	like(two, 10)
 	w.Take(two)
-	told(half + 10)
+	reported(half + 10)
 }
 
 // TestSample counts features of a quarter of the flows, whatever their rhythm.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestWatch: drift is told when it has stayed for an hour, once, and again if it came
+// TestWatch: drift is reported when it has lasted for an hour, once, and again if it came
 // back.
 func TestWatch(t *testing.T) {
 	const far, near = Alert + .1, Alert - .1

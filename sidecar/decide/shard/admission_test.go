@@ -45,7 +45,7 @@ func TestAdmission(t *testing.T) {
 	equal(t, "neither nor", drive(&a, &now, tight/6, 5*time.Second), 4)
 	equal(t, "a moment of calm", drive(&a, &now, 0, 200*time.Millisecond), 4)
 	equal(t, "and a stir", drive(&a, &now, tight/6, time.Millisecond), 4)
-	equal(t, "which began it anew", drive(&a, &now, 0, 240*time.Millisecond), 4)
+	equal(t, "which restarted it", drive(&a, &now, 0, 240*time.Millisecond), 4)
 
 	a.Shed(now)
 	began = now

@@ -56,7 +56,7 @@ func traffic(seed uint64) (batches [][]flow.Event) {
 	return batches
 }
 
-// decided is what every flow was told, in order.
+// decided is every flow's decision, in order.
 func decided(t *testing.T, b *bundle.Bundle, batches [][]flow.Event, seed uint64) map[string][]string {
 	t.Helper()
 	r := newRig(t, b, 1<<16, true)
@@ -90,7 +90,7 @@ func decided(t *testing.T, b *bundle.Bundle, batches [][]flow.Event, seed uint64
 	return all
 }
 
-// TestGatheredLikeOneByOne: flows are told the same whether their rows are scored one
+// TestGatheredLikeOneByOne: flows get the same labels whether their rows are scored one
 // by one or together.
 func TestGatheredLikeOneByOne(t *testing.T) {
 	for seed := range uint64(25) {

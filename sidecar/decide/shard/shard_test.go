@@ -250,7 +250,7 @@ func (r *rig) want(want ...string) {
 			r.t.Fatalf("decision %q was not sent to the tap", got[i])
 		}
 		if l := r.labels[i]; l.Flow != rec.Flow || l.Label != rec.Label || l.Score != rec.Score || l.Reason != rec.Reason || l.Model != "test@1.0.0" {
-			r.t.Errorf("log and tap were told different things: %+v, %+v", rec, l)
+			r.t.Errorf("log and tap got different labels: %+v, %+v", rec, l)
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -305,7 +305,7 @@ func TestDecisions(t *testing.T) {
 		{"and for the last time", func(r *rig) { r.orig(1, 1, 100); r.closed(1, 2); r.closed(1, 0) }, []string{"1 a slow 1 flow_end 2"}},
 		{"packets past those wanted are not waited for", func(r *rig) { r.orig(1, 1, 100); r.reconnect(); r.orig(1, 3, 101); r.closed(1, 1000) }, []string{"1 a slow 1 flow_end 2"}},
 		{"the log tells of a flow never seen", func(r *rig) { r.closed(1, 0) }, nil},
-		{"an id is used again after the log told", func(r *rig) { r.orig(1, 1, 1); r.closed(1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
+		{"an id is reused after the log has reported the end", func(r *rig) { r.orig(1, 1, 1); r.closed(1, 1); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
 		{"sync leaves open flows open", func(r *rig) { r.orig(1, 1, 100); r.sync(false) }, nil},
 		{"final sync ends them", func(r *rig) { r.orig(1, 1, 100); r.orig(2, 1, 1); r.sync(true) }, []string{"2 b fast 1 accepted 0", "1 a slow 1 flow_end 1"}},
 		{"ids are free after a final sync", func(r *rig) { r.orig(1, 1, 1); r.sync(true); r.orig(1, 1, 2) }, []string{"1 b fast 1 accepted 0", "1 c fast 1 accepted 0"}},
@@ -382,7 +382,7 @@ func TestTheFlowToGiveUpIsTheOneWorthLeast(t *testing.T) {
 	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3")
 	r.orig(1, 3, 101)
 	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3", "1 c slow 3 last_stage 6")
-	r.orig(2, 2, 100) // was told to be evicted, and that was its label
+	r.orig(2, 2, 100) // was decided as evicted, and that is its label
 	r.want("3 b fast 1 accepted 0", "2 a fast 1 evicted 3", "1 c slow 3 last_stage 6")
 }
 
@@ -472,7 +472,7 @@ func TestFastStagesGoFirst(t *testing.T) {
 		}
 	}
 	if before != fewQueued || !slices.Equal(r.loads, []string{"loosened"}) {
-		t.Errorf("%d flows were shed before; told: %q", before, r.loads)
+		t.Errorf("%d flows were shed before; loads: %q", before, r.loads)
 	}
 
 	age(2 * deadline)
@@ -505,7 +505,7 @@ func TestFastStagesGoFirst(t *testing.T) {
 		}
 	}
 	if want := []string{"loosened", "shedding", "loosened", "steady"}; !slices.Equal(r.loads, want) {
-		t.Errorf("told: %q, want %q", r.loads, want)
+		t.Errorf("loads: %q, want %q", r.loads, want)
 	}
 }
 
@@ -722,7 +722,7 @@ func TestModelFailureDecidesUnknown(t *testing.T) {
 	r.orig(1, 3, 2)
 	r.want("1 c slow 3 last_stage 2")
 	if len(r.errs) != 1 {
-		t.Errorf("errors told: %v", r.errs)
+		t.Errorf("errors: %v", r.errs)
 	}
 }
 

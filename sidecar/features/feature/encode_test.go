@@ -129,7 +129,7 @@ func checkSubset(t *testing.T, seed uint64, masks Mask, flow []packet.Packet) {
 		}
 	}
 	if row[plan.Width()] != 42 {
-		t.Fatal("Encode wrote behind the row")
+		t.Fatal("Encode wrote beyond the row")
 	}
 }
 
@@ -161,7 +161,7 @@ func TestMaskedFieldsDoNotShow(t *testing.T) {
 		copy(h[10:20], "ck"+"addr"+"addr")
 		copy(h[24:32], "seqnackn")
 		copy(h[36:38], "ck")
-		// The originator's port, and the timestamps behind two no-operations.
+		// The originator's port, and the timestamps after two no-operations.
 		if flow[i].Dir == packet.Originator {
 			flow[i].SrcPort, h[20], h[21] = 61000, 61000>>8, 61000&255
 		} else {

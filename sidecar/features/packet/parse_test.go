@@ -41,7 +41,7 @@ func (w want) check(t *testing.T, h *Headers, err error) {
 	}
 }
 
-// at returns w with everything moved by n bytes, as behind a link-layer header.
+// at returns w with everything moved by n bytes, as after a link-layer header.
 func (w want) at(n int) want {
 	w.netOff += n
 	w.transOff += n
@@ -173,7 +173,7 @@ var parseCases = []struct {
 		four(UDP, 20, 0, 28, Missing).fragments(true, false)},
 
 	{"TCP cut before its ports", RawIP, ip4("0028", "0000", "06") + "0050", four(TCP, 20, 2, 40, Missing)},
-	{"TCP cut behind its ports", RawIP, ip4("0028", "0000", "06") + "0050 9c40 00000001",
+	{"TCP cut after its ports", RawIP, ip4("0028", "0000", "06") + "0050 9c40 00000001",
 		four(TCP, 20, 8, 40, Missing).ports(80, 40000)},
 	{"TCP cut in its options", RawIP, ip4("0040", "0000", "06") + "0050 9c40 00000001 00000002 b1 ff 0001 0000 0000 0101",
 		want{src: "10.0.0.1", dst: "10.0.0.2", sport: 80, dport: 40000, proto: TCP, netLen: 20,

@@ -111,7 +111,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// A message that cannot be sent is told once, and those after it are sent again.
+// A message that cannot be sent is reported once, and those after it are sent again.
 func TestWatchdogGoesOn(t *testing.T) {
 	addr := filepath.Join(t.TempDir(), "notify.sock")
 	t.Setenv("NOTIFY_SOCKET", addr)
@@ -128,7 +128,7 @@ func TestWatchdogGoesOn(t *testing.T) {
 		}
 	}
 	if n := len(failures); n != 0 {
-		t.Errorf("told of %d more failures of the same row", n)
+		t.Errorf("%d more failures of the same series were reported", n)
 	}
 }
 

@@ -277,7 +277,7 @@ func checkHistogram(t *testing.T, h *dto.Histogram) {
 func TestBucket(t *testing.T) {
 	for i, b := range bounds {
 		if i > 0 && b <= bounds[i-1] {
-			t.Fatalf("bound %v stands behind %v", b, bounds[i-1])
+			t.Fatalf("bound %v is after %v", b, bounds[i-1])
 		}
 		if got := bucket(b); got != i {
 			t.Errorf("bucket(%v) = %d, want %d", b, got, i)

@@ -48,7 +48,7 @@ func TestAgrees(t *testing.T) {
 	r.want(want...)
 }
 
-// A decision that a flow record led to is told what the record calls the flow,
+// A decision that a flow record triggered has the protocol that the record names,
 // and no other decision is.
 func TestAgreesInTheLabelLog(t *testing.T) {
 	r := start(t, nil)

@@ -66,7 +66,7 @@ type rig struct {
 	taps    int
 	capture bool
 	closed  []flow.Event
-	decide  func(flow.Event) // on being told
+	decide  func(flow.Event) // on EndReported
 }
 
 func (r *rig) Taps(sensor string) (int, bool) {
@@ -82,7 +82,7 @@ func (r *rig) EndReported(sensor string, events []flow.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if sensor != "s" {
-		r.t.Errorf("told of the sensor %q", sensor)
+		r.t.Errorf("the sensor %q was reported", sensor)
 	}
 	r.closed = append(r.closed, events...)
 	for _, e := range events {
@@ -92,7 +92,7 @@ func (r *rig) EndReported(sensor string, events []flow.Event) {
 	}
 }
 
-// told is how often the shards were told of a flow: that it had its packets,
+// endReports is how often a flow's end was reported: that it had its packets,
 // and to decide on what there is.
 func (r *rig) endReports(id uint64) (patient, final int) {
 	r.mu.Lock()
@@ -101,7 +101,7 @@ func (r *rig) endReports(id uint64) (patient, final int) {
 		switch {
 		case e.ID != wire.UintID(id):
 		case e.Kind != flow.EndReported || e.Time != begun+1_500_000:
-			r.t.Errorf("told of a flow: %+v", e)
+			r.t.Errorf("reported: %+v", e)
 		case e.Index() == 4:
 			patient++
 		case e.Index() == 0:
@@ -389,7 +389,7 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, final := r.endReports(500); final != 1 {
-		t.Errorf("the shards were told %d times to decide", final)
+		t.Errorf("%d final end reports", final)
 	}
 	r.put(7)
 	want[6] = with(want[6], 7)

@@ -48,7 +48,7 @@ func TestLabels(t *testing.T) {
 	want(1, 2, 3, 4)
 	put(5)
 	want(2, 3, 4, 5)
-	put(3) // decided anew
+	put(3) // decided again
 	want(2, 4, 5, 3)
 	s.end(5, now)
 	s.end(5, now)

@@ -156,7 +156,7 @@ func TestShipperComesBack(t *testing.T) {
 	}
 }
 
-// The file is rotated by its size, and by somebody else who has it opened anew.
+// The file is rotated by its size, and by another program, after which it is reopened.
 func TestRotation(t *testing.T) {
 	r := start(t, func(o *Options) { o.MaxBytes, o.Keep = 64<<10, 100 })
 	var want []string

@@ -16,14 +16,14 @@ import (
 const maxHeldBytes = 64 << 20
 
 // A flow record waits for its label; nothing else does, not even for that
-// flow. The shards are told of it until the label is there.
+// flow. Its end is reported until the label is there.
 func TestFlowRecordWaits(t *testing.T) {
 	r := start(t, nil)
 	r.send(flowRecord(1), flowRecord(2), alert(1), stats)
 	r.want(alert(1), stats)
-	r.until("the shards told again", func() bool { n, _ := r.endReports(1); return n >= 3 })
+	r.until("another end report", func() bool { n, _ := r.endReports(1); return n >= 3 })
 	if n, final := r.endReports(2); n == 0 || final > 0 || r.Waiting() != 2 {
-		t.Errorf("told %d times, %d times to decide; %d wait", n, final, r.Waiting())
+		t.Errorf("%d end reports, %d final ones; %d wait", n, final, r.Waiting())
 	}
 	r.put(2)
 	r.want(alert(1), stats, with(flowRecord(2), 2))
@@ -36,7 +36,7 @@ func TestFlowRecordWaits(t *testing.T) {
 	}
 }
 
-// The shards decide as soon as they are told.
+// The shards decide as soon as the end is reported.
 func TestToldFlowIsDecided(t *testing.T) {
 	r := start(t, nil)
 	r.decide = func(e flow.Event) { r.put(e.ID.Uint()) }
@@ -82,7 +82,7 @@ func TestLabelOfAnEarlierFlow(t *testing.T) {
 	}
 }
 
-// After its time a record is written without; before that, the shards are told
+// After its time a record is written without; before that, the shards have
 // to decide on what there is.
 func TestWaitIsBoundedInTime(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -107,7 +107,7 @@ func TestWaitIsBoundedInTime(t *testing.T) {
 			}
 			patient, final := r.endReports(1)
 			if final != 1 || patient < 2 || patient > 10 {
-				t.Errorf("told %d times, %d times to decide", patient, final)
+				t.Errorf("%d end reports, %d final ones", patient, final)
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestCapture(t *testing.T) {
 	r.mu.Unlock()
 	r.want(with(flowRecord(2), 2), flowRecord(1))
 	if _, final := r.endReports(1); final != 1 {
-		t.Errorf("told %d times to decide", final)
+		t.Errorf("%d final end reports", final)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestNoWait(t *testing.T) {
 	r := start(t, func(o *Options) { o.Wait = 0 })
 	r.send(flowRecord(1), stats)
 	r.want(flowRecord(1), stats)
-	r.until("the shards told", func() bool { n, _ := r.endReports(1); return n == 1 })
+	r.until("an end report", func() bool { n, _ := r.endReports(1); return n == 1 })
 }
 
 // Past their number the records that have waited longest go first; they get no
@@ -308,7 +308,7 @@ func TestShardsThatStandStill(t *testing.T) {
 		r.mu.Lock()
 	}
 	r.send(flowRecord(1))
-	r.until("the shards told", func() bool { n, _ := r.endReports(1); return n > 0 })
+	r.until("an end report", func() bool { n, _ := r.endReports(1); return n > 0 })
 	r.send(flowRecord(2), alert(3))
 	r.want(alert(3), flowRecord(1), flowRecord(2))
 	close(still)

@@ -36,7 +36,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// A line that is too long is copied, and reading goes on behind it; what was
+// A line that is too long is copied, and reading goes on after it; what was
 // read before an error comes with it.
 func TestReaderTrouble(t *testing.T) {
 	trouble := errors.New("trouble")

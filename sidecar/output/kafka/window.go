@@ -189,7 +189,7 @@ func (a *attempt) became(f *flight, r *kgo.Record, err error) {
 			a.settle(f)
 			return
 		}
-		if !a.refused.Swap(true) { // all records of the partition are told of it
+		if !a.refused.Swap(true) { // it concerns all records of the partition
 			s.batch.Store(max(most/2, minBatch))
 		}
 		err = errRefused

@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzDecided reads a label log that begins with anything: a flow that was
-// decided behind it is known, one whose line was cut is not.
+// decided after it is known, one whose line was cut is not.
 func FuzzDecided(f *testing.F) {
 	line := (&decision.Record{Sensor: "a", Flow: wire.UintID(7)}).Append(nil)
 	f.Add([]byte{})
@@ -25,7 +25,7 @@ func FuzzDecided(f *testing.F) {
 			t.Fatal(err)
 		}
 		if !d.Has("whole \"1\"", wire.UintID(1<<63+1)) {
-			t.Errorf("the flow behind %q is not known", before)
+			t.Errorf("the flow after %q is not known", before)
 		}
 		if d.Has("torn\x00", wire.UintID(9)) {
 			t.Error("the flow whose line was cut is known")

@@ -705,7 +705,7 @@ func TestLocked(t *testing.T) {
 	must(t, again.Close())
 }
 
-// TestRemoved: a file that somebody removed is made anew, and so is its
+// TestRemoved: a removed file is created again, and so is its
 // directory. Nothing goes where nobody can read it.
 func TestRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")

@@ -22,7 +22,7 @@ type Options struct {
 	Dir      string // made if it is not there; one process at a time
 	MaxBytes int64  // of all files
 	Memory   int    // bytes of chunks that the receiver has not taken
-	// OnError is told when the disk begins to refuse writes or files, and of what
+	// OnError is called when the disk begins to refuse writes or files, and of what
 	// was passed over; not of each chunk.
 	OnError func(error)
 }

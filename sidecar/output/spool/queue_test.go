@@ -16,7 +16,7 @@ import (
 // options are those of a queue that fails the test on an error that it tells of.
 func options(t *testing.T) Options {
 	return Options{Dir: filepath.Join(t.TempDir(), "queue"), MaxBytes: 1 << 30, Memory: 1 << 20,
-		OnError: func(err error) { t.Errorf("told: %v", err) }}
+		OnError: func(err error) { t.Errorf("reported: %v", err) }}
 }
 
 func mustOpen(t *testing.T, o Options) *Queue {
@@ -169,8 +169,8 @@ func TestCloseGivesTheRest(t *testing.T) {
 func TestBounds(t *testing.T) {
 	o := options(t)
 	o.MaxBytes, o.Memory = 1<<20, 256<<10
-	told := 0
-	o.OnError = func(error) { told++ }
+	reported := 0
+	o.OnError = func(error) { reported++ }
 	q := mustOpen(t, o)
 	const n = 5000
 	for i := 1; i <= n; i += 50 {
@@ -181,8 +181,8 @@ func TestBounds(t *testing.T) {
 	if s.OnDisk > o.MaxBytes || s.InMemory > o.Memory+gather+headerSize {
 		t.Errorf("%+v", s)
 	}
-	if s.Dropped[DropFull] == 0 || s.Waiting+s.Dropped[DropFull] != n || told != 1 {
-		t.Errorf("%+v, told %d times", s, told)
+	if s.Dropped[DropFull] == 0 || s.Waiting+s.Dropped[DropFull] != n || reported != 1 {
+		t.Errorf("%+v, reported %d times", s, reported)
 	}
 	got := receive(q, int(s.Waiting), true)
 	for i := 1; i < len(got); i++ {
@@ -202,9 +202,9 @@ func TestBounds(t *testing.T) {
 func TestDiskRefuses(t *testing.T) {
 	o := options(t)
 	o.Memory = 64 << 10
-	var told []string
+	var reported []string
 	var mu sync.Mutex
-	o.OnError = func(err error) { mu.Lock(); told = append(told, err.Error()); mu.Unlock() }
+	o.OnError = func(err error) { mu.Lock(); reported = append(reported, err.Error()); mu.Unlock() }
 	q := mustOpen(t, o)
 	away := o.Dir + "-away"
 	if err := os.Rename(o.Dir, away); err != nil {
@@ -236,8 +236,8 @@ func TestDiskRefuses(t *testing.T) {
 	wantRow(t, receive(q, 100, true), 1001, 1100)
 	mu.Lock()
 	defer mu.Unlock()
-	if len(told) != 2 || !strings.Contains(told[1], "again") {
-		t.Errorf("%q", told)
+	if len(reported) != 2 || !strings.Contains(reported[1], "again") {
+		t.Errorf("%q", reported)
 	}
 }
 

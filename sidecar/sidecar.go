@@ -19,6 +19,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/shard"
+	"serveflow/sidecar/decide/suppress"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/operate/telemetry"
@@ -55,6 +56,7 @@ type Sidecar struct {
 	eve          *eve.Sink     // nil if the configuration names no socket for EVE
 	kafka        *kafka.Stream // nil if the configuration names no broker
 	pool         *shard.Pool
+	suppress     *suppress.Rules // nil: none
 	server       *ingest.Server
 	driftMonitor *driftMonitor
 	stop         sync.Once
@@ -109,6 +111,7 @@ func (s *Sidecar) start(o Options) error {
 		}
 		decisions = teeLog{s.eve, decisions} // in this order: eve sets Agrees, which the label log writes
 	}
+	s.suppress = suppressRules(c.Suppress)
 	failures := &modelFailures{log: o.Log}
 	var err error
 	if s.pool, err = shard.NewPool(shard.PoolOptions{
@@ -121,6 +124,7 @@ func (s *Sidecar) start(o Options) error {
 			Retention:       c.Flow.Retention,
 			Deadline:        c.Flow.Deadline,
 			Payload:         c.Privacy.Payload,
+			Suppress:        s.suppress,
 			Log:             decisions,
 			RecentlyDecided: known,
 			OnError:         failures.report,
@@ -214,6 +218,7 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 func (s *Sidecar) registerMetrics() {
 	s.Metrics.Read(telemetry.Peers, s.server.Peers)
 	s.Metrics.ReadStatus(s.status)
+	s.Metrics.ReadSuppressed(s.suppressed)
 	if dropped := s.options.LogDropped; dropped != nil {
 		s.Metrics.Read(telemetry.DropOwnLog, func() int { return int(dropped()) })
 	}
@@ -221,6 +226,23 @@ func (s *Sidecar) registerMetrics() {
 		s.Metrics.Read(telemetry.DropLogFull, func() int { return int(s.labels.Stats().Dropped) })
 		s.Metrics.Read(telemetry.LogErrors, func() int { return int(s.labels.Stats().Errors) })
 	}
+}
+
+// suppressRules are the rules of the configuration, nil for none.
+func suppressRules(list []config.Suppress) *suppress.Rules {
+	var rules []suppress.Rule
+	for _, s := range list {
+		rules = append(rules, suppress.Rule{Label: s.Label, Networks: s.Network, Ports: s.Port, Below: float32(s.Below)})
+	}
+	return suppress.New(rules)
+}
+
+// suppressed is what the metrics say of the rules.
+func (s *Sidecar) suppressed() (all []telemetry.Suppressed) {
+	for _, h := range s.suppress.Hits() {
+		all = append(all, telemetry.Suppressed{Rule: h.Rule, Label: h.Label, Count: h.Count})
+	}
+	return all
 }
 
 // status is the answer to /status.

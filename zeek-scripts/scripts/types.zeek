@@ -24,8 +24,8 @@ export {
 		## The bundle, as name@version.
 		model: string &log;
 		## What triggered the decision: accepted, last_stage, flow_end, timeout,
-		## relaxed, shed, partial, unparsed, evicted, silent, unanswered or
-		## unserved.
+		## relaxed, shed, partial, unparsed, evicted, silent,
+		## unanswered, suppressed or unserved.
 		reason: string &log;
 		## Whether the protocol that Zeek detected (service in conn.log) fits the label;
 		## unset where Zeek detected none or the bundle has no list. The row of

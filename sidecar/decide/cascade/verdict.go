@@ -86,10 +86,11 @@ const (
 	Unparsed                 // its first packet could not be parsed
 	Silent                   // TCP or UDP without payload in either direction
 	Unanswered               // its last stage gave no answer: the best label so far
+	Suppressed               // the site has asked not to be given this label
 	Reasons                  // number of reasons
 )
 
-var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent", "unanswered"}
+var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "relaxed", "shed", "partial", "evicted", "unserved", "unparsed", "silent", "unanswered", "suppressed"}
 
 func (r Reason) String() string { return reasons[r] }
 

@@ -301,6 +301,9 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 		stage, number = c.Stages[o.stage].Name, c.firstStage+o.stage
 		if o.class >= 0 {
 			label, services = c.Labels[o.class], p.agreeing[o.class]
+			if s.options.Suppress.Match(label, &rec.Tuple, o.score) {
+				label, services, o.class, t.reason = bundle.UnknownLabel, "", cascade.Unknown, cascade.Suppressed
+			}
 		}
 	}
 	s.table.SetState(r, flow.Decided)

@@ -13,6 +13,7 @@ import (
 
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/suppress"
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/output/decision"
@@ -31,13 +32,14 @@ type RecentlyDecided interface {
 
 // Options configure a shard.
 type Options struct {
-	Bundle          *servedBundle // that it begins with
-	MaxFlows        int           // at least 1
-	PacketBytes     int64         // that the packets of undecided flows may take; 0: no bound
-	IdleTimeout     time.Duration // an undecided flow without packets for so long is decided on the packets there are
-	Retention       time.Duration // a decided flow without packets for so long is removed
-	Deadline        time.Duration // a live flow waits no longer than this for a slow stage
-	Payload         bool          // models may use the first bytes of payload
+	Bundle          *servedBundle   // that it begins with
+	MaxFlows        int             // at least 1
+	PacketBytes     int64           // that the packets of undecided flows may take; 0: no bound
+	IdleTimeout     time.Duration   // an undecided flow without packets for so long is decided on the packets there are
+	Retention       time.Duration   // a decided flow without packets for so long is removed
+	Deadline        time.Duration   // a live flow waits no longer than this for a slow stage
+	Payload         bool            // models may use the first bytes of payload
+	Suppress        *suppress.Rules // or nil
 	Log             Log
 	RecentlyDecided RecentlyDecided // or nil
 	Metrics         *telemetry.Shard

@@ -42,6 +42,8 @@ type Config struct {
 	Log         Log
 	ONNX        ONNX
 	Inference   Inference
+	// Suppress are decisions that become unknown.
+	Suppress []Suppress
 }
 
 // Listen is the Unix socket that taps connect to.

@@ -11,6 +11,7 @@ func (c *Config) keys() map[string]setter {
 	return map[string]setter{
 		"bundle":       text(&c.Bundle),
 		"trusted_keys": texts(&c.TrustedKeys),
+		"suppress":     suppressions(&c.Suppress),
 
 		"listen.socket":          text(&c.Listen.Socket),
 		"listen.mode":            mode(&c.Listen.Mode),

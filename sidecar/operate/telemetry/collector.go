@@ -12,6 +12,7 @@ type collector struct {
 	table   []*prometheus.Desc // of the rows of the table
 
 	bundle, decisions, labels *prometheus.Desc
+	suppressed                *prometheus.Desc
 	driftFlows, driftPSI      *prometheus.Desc
 	serving, compute          *prometheus.Desc
 	build                     prometheus.Metric
@@ -28,6 +29,7 @@ func newCollector(m *Metrics, o Options) *collector {
 		bundle:     desc("bundle_info", "The bundles in use: the one that new flows begin with, and those that flows in progress began with; always 1.", "bundle", "digest", "state"),
 		decisions:  desc("decisions_total", "Decisions, by the stage that made them and by reason.", "stage", "reason"),
 		labels:     desc("labels_total", "Decisions, by label.", "label"),
+		suppressed: desc("suppressed_total", "Labels that rules of the configuration have kept from flows.", "rule", "label"),
 		driftFlows: desc("drift_flows", "Most recently decided flows that drift is measured on.", "cascade"),
 		driftPSI:   desc("drift_psi", "Population stability index of the most recently decided flows against the bundle's calibration.", "cascade", "of"),
 		serving:    desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
@@ -48,7 +50,7 @@ func newCollector(m *Metrics, o Options) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range append([]*prometheus.Desc{
-		c.build.Desc(), c.bundle, c.decisions, c.labels, c.driftFlows, c.driftPSI, c.serving, c.compute,
+		c.build.Desc(), c.bundle, c.decisions, c.labels, c.suppressed, c.driftFlows, c.driftPSI, c.serving, c.compute,
 	}, c.table...) {
 		ch <- d
 	}
@@ -76,6 +78,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	c.collectBundles(ch, served)
 	c.collectDrift(ch)
+	c.collectSuppressed(ch)
 	ch <- histogram(c.serving, total[servingCells:])
 	ch <- histogram(c.compute, total[computeCells:])
 }

@@ -40,14 +40,15 @@ type Metrics struct {
 	reasons  int
 	registry *prometheus.Registry
 
-	mu       sync.Mutex
-	shards   []*Shard
-	readings []reading
-	drift    func() []Drift
-	warnings []string // for /healthz
-	status   func() Status
-	bundles  []*ServedBundle // the newest last
-	retired  decided         // with bundles that are no longer served
+	mu         sync.Mutex
+	shards     []*Shard
+	readings   []reading
+	drift      func() []Drift
+	warnings   []string // for /healthz
+	status     func() Status
+	suppressed func() []Suppressed
+	bundles    []*ServedBundle // the newest last
+	retired    decided         // with bundles that are no longer served
 }
 
 // reading is a value that is read at scrape time.

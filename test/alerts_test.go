@@ -18,9 +18,13 @@ func TestAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := os.ReadFile(filepath.Join(root, "sidecar", "operate", "telemetry", "testdata", "metrics.txt"))
-	if err != nil {
-		t.Fatal(err)
+	var metrics []byte
+	for _, of := range []string{"operate/telemetry", "output/kafka"} {
+		page, err := os.ReadFile(filepath.Join(root, "sidecar", of, "testdata", "metrics.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics = append(metrics, page...)
 	}
 	text := string(data)
 	if strings.Contains(text, "\t") {

@@ -1,14 +1,21 @@
 package kafka
 
 import (
+	"bytes"
+	"flag"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+var update = flag.Bool("update", false, "rewrite testdata/metrics.txt")
+
+const golden = "testdata/metrics.txt"
 
 // docs/metrics.md names every metric and every reason.
 func TestDocumented(t *testing.T) {
@@ -33,6 +40,20 @@ func TestDocumented(t *testing.T) {
 	}
 	if len(families) != 9 {
 		t.Errorf("%d metrics", len(families))
+	}
+	var text bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(golden, text.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(golden); err != nil || text.String() != string(want) {
+		t.Errorf("the metrics differ from %s (see -update): %v; got:\n%s", golden, err, text.String())
 	}
 	for _, f := range families {
 		if name := f.GetName(); !strings.Contains(page, "`"+name+"`") && !strings.Contains(page, "`"+name+"{") {

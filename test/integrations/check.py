@@ -61,13 +61,13 @@ class Sidecar:
         config = pathlib.Path(directory, "serveflow.toml")
         config.write_text(
             f"""[listen]
-socket = "{names['taps.sock']}"
+socket = "{names["taps.sock"]}"
 [labels]
-path = "{names['labels.jsonl']}"
+path = "{names["labels.jsonl"]}"
 [eve]
-listen = "{names['eve.sock']}"
+listen = "{names["eve.sock"]}"
 sensor = "dns.pcap"
-output = "{names['eve.json']}"
+output = "{names["eve.json"]}"
 [telemetry]
 listen = "127.0.0.1:{self.port}"
 """
@@ -85,7 +85,9 @@ listen = "127.0.0.1:{self.port}"
             with socket.socket(socket.AF_UNIX) as eve:
                 eve.connect(names["eve.sock"])
                 for flow in range(1, 5):
-                    eve.sendall(json.dumps({"event_type": "flow", "flow_id": flow, "proto": "UDP", "app_proto": "dns"}).encode() + b"\n")
+                    eve.sendall(
+                        json.dumps({"event_type": "flow", "flow_id": flow, "proto": "UDP", "app_proto": "dns"}).encode() + b"\n"
+                    )
             time.sleep(1)
             self.metrics = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics").read().decode()
         finally:
@@ -141,7 +143,7 @@ class Check(unittest.TestCase):
         pipeline = json.loads((FILES / "elastic/ingest-pipeline.json").read_text())
         sources = set()
         for processor in pipeline["processors"]:
-            (kind, options), = processor.items()
+            ((kind, options),) = processor.items()
             named = [options.get("copy_from"), options.get("field") if kind in ("date", "convert") else None]
             named += options["field"] if kind == "remove" else []
             sources.update(n.removeprefix("serveflow.") for n in named if n and n.startswith("serveflow."))
@@ -154,7 +156,7 @@ class Check(unittest.TestCase):
 
     def test_ocsf(self):
         """The events of jq are valid by OCSF's own schema."""
-        from ocsf_json_schema import get_ocsf_schema, OcsfJsonSchemaEmbedded
+        from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
         embedded = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.5.0"))
         validators = {
@@ -182,7 +184,15 @@ class Check(unittest.TestCase):
             # Those two fetch lists from the network.
             config.write("validators:\n  - all\n  - -attacktag\n  - -d3_fendtag\n")
             config.flush()
-            out = run(program("sigma"), "check", "--fail-on-error", "--fail-on-issues", "--validation-config", config.name, FILES / "sigma")
+            out = run(
+                program("sigma"),
+                "check",
+                "--fail-on-error",
+                "--fail-on-issues",
+                "--validation-config",
+                config.name,
+                FILES / "sigma",
+            )
         self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
         manifest = (ROOT / "models/channel/manifest.toml").read_text()
         alarms = json.loads(re.search(r"^alarms = (\[.*\])$", manifest, re.M)[1])
@@ -230,8 +240,17 @@ class Check(unittest.TestCase):
         self.assertEqual(len({p["id"] for p in dashboard["panels"]}), len(dashboard["panels"]))
         promtool = program("promtool")
         with tempfile.TemporaryDirectory() as directory:
-            rules = {"groups": [{"name": "dashboard", "rules": [
-                {"record": f"query_{i}", "expr": q.replace("$__rate_interval", "1m").replace("$instance", ".*")} for i, q in enumerate(queries)]}]}
+            rules = {
+                "groups": [
+                    {
+                        "name": "dashboard",
+                        "rules": [
+                            {"record": f"query_{i}", "expr": q.replace("$__rate_interval", "1m").replace("$instance", ".*")}
+                            for i, q in enumerate(queries)
+                        ],
+                    }
+                ]
+            }
             path = pathlib.Path(directory, "rules.yml")
             path.write_text(yaml.safe_dump(rules))
             out = run(promtool, "check", "rules", path)

@@ -39,12 +39,14 @@ def main():
     parser.add_argument("--idle", type=float, help="end after so many seconds without a record")
     args = parser.parse_args()
 
-    consumer = confluent_kafka.Consumer({
-        "bootstrap.servers": args.brokers,
-        "group.id": args.group,
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-    })
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": args.brokers,
+            "group.id": args.group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
     consumer.subscribe([args.topic])
     seen = collections.defaultdict(lambda: Seen(args.remember))
     records = repeats = broken = 0

@@ -62,11 +62,29 @@ func (r checkCmd) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
+	for _, s := range c.Suppress {
+		fmt.Fprintf(t, "suppress\t%s\n", suppressed(s))
+	}
 	m := sidecar.DivideMemory(&c, b)
 	m.Print(t)
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
 	err = errors.Join(checkInference(ctx, t, b), checkKafka(ctx, t, c.Kafka))
 	return closing(b, errors.Join(err, t.Flush()))
+}
+
+// suppressed says what an entry of suppress matches.
+func suppressed(s config.Suppress) string {
+	text := terminal.Clean(s.Label)
+	if len(s.Network) > 0 {
+		text += fmt.Sprintf(", network %v", s.Network)
+	}
+	if len(s.Port) > 0 {
+		text += fmt.Sprintf(", port %v", s.Port)
+	}
+	if s.Below > 0 {
+		text += fmt.Sprintf(", below %v", s.Below)
+	}
+	return text
 }
 
 // inferenceTime is how long inference servers may take to give the golden rows.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"golang.org/x/term"
 
@@ -41,7 +42,24 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 		return c, nil, configError{err}
 	}
 	b, err := openBundle(c.Bundle, c)
+	if err == nil {
+		warnSuppress(c, b)
+	}
 	return c, b, err
+}
+
+// warnSuppress logs entries of suppress that match no flow, because the bundle has no such label.
+// They are no error: another bundle may have it.
+func warnSuppress(c config.Config, b *bundle.Bundle) {
+	for i, s := range c.Suppress {
+		if slices.Contains(b.Manifest.Labels, s.Label) {
+			continue
+		}
+		log := openLog(c.Log)
+		log.Warn().Str("bundle", b.Name()).Int("entry", i+1).Str("label", s.Label).
+			Msg("suppress: the bundle has no such label; serveflow bundle inspect lists those it has")
+		log.Close()
+	}
 }
 
 func openBundle(name string, c config.Config) (*bundle.Bundle, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,7 +107,7 @@ func quit(code int, text string) {
 func command(err error) string {
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context.Selected() != nil {
-		return wrong.Context.Selected().Name + " "
+		return strings.TrimSpace(wrong.Context.Selected().Path()) + " "
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -88,6 +89,12 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 	return r.play(ctx, socket, list)
 }
 
+// refused reports whether no sidecar could be connected to.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
 // play replays the captures one after the other and prints their flows.
 func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Capture) error {
 	out := newFlowTable(os.Stdout, r)
@@ -111,6 +118,8 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 			continue
 		case errors.As(err, new(*replay.StopError)):
 			fmt.Fprintf(os.Stderr, "%v; what comes before was played\n", err)
+		case err != nil && r.Bundle == "" && refused(err):
+			return errors.Join(out.flush(), fmt.Errorf("%w; without a sidecar: --bundle %s", err, config.Default().Bundle))
 		case err != nil:
 			return errors.Join(out.flush(), err)
 		}

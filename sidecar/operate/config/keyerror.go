@@ -2,7 +2,11 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"github.com/BurntSushi/toml"
 )
 
 // KeyError is one mistake in a configuration.
@@ -52,8 +56,18 @@ func show(v any) string {
 			parts[i] = show(v[i])
 		}
 		s = "[" + strings.Join(parts, ", ") + "]"
-	case map[string]any, []map[string]any:
-		s = "a table"
+	case map[string]any:
+		parts := make([]string, 0, len(v))
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, toml.Key{key}.String()+" = "+show(v[key]))
+		}
+		s = "{" + strings.Join(parts, ", ") + "}"
+	case []map[string]any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = show(v[i])
+		}
+		s = "[" + strings.Join(parts, ", ") + "]"
 	default:
 		s = fmt.Sprint(v)
 	}

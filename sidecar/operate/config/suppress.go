@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Suppress is one entry of suppress: decisions with the label for which all else holds become
@@ -39,12 +41,16 @@ func suppressions(to *[]Suppress) setter {
 			return errTables
 		}
 		var all []Suppress
+		var wrong []string
 		for i, t := range tables {
 			s, err := suppression(t)
 			if err != nil {
-				return fmt.Errorf("number %d: %w", i+1, err)
+				wrong = append(wrong, fmt.Sprintf("number %d: %v", i+1, err))
 			}
 			all = append(all, s)
+		}
+		if len(wrong) > 0 {
+			return errors.New(strings.Join(wrong, "; "))
 		}
 		*to = all
 		return nil
@@ -52,7 +58,7 @@ func suppressions(to *[]Suppress) setter {
 }
 
 func suppression(t map[string]any) (s Suppress, err error) {
-	for key := range t {
+	for _, key := range slices.Sorted(maps.Keys(t)) {
 		if !slices.Contains(suppressKeys, key) {
 			return s, fmt.Errorf("no key %q: use label, network, port, below", clip(key))
 		}
@@ -68,8 +74,11 @@ func suppression(t map[string]any) (s Suppress, err error) {
 		}
 		for _, text := range names {
 			n, err := netip.ParsePrefix(text)
-			if err != nil || n != n.Masked() {
-				return s, fmt.Errorf("network: %q: want an address and the length of its prefix, such as \"10.1.0.0/16\"", clip(text))
+			if err == nil && n != n.Masked() {
+				return s, fmt.Errorf("network: %q has address bits past its prefix: the network is %q", clip(text), n.Masked())
+			}
+			if err != nil {
+				return s, fmt.Errorf("network: %q: want an address and the length of its prefix, such as \"10.1.0.0/16\", or \"10.1.2.3/32\" for one host", clip(text))
 			}
 			s.Network = append(s.Network, n)
 		}

@@ -106,7 +106,8 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 			Sensor: wire.CleanText(filepath.Base(c.File)), Capture: !r.Live, Reconnect: r.Live,
 			Meta: r.Events == "meta", Speed: float64(r.Speed),
 		}, replay.Options{IgnoreChecksums: !r.VerifyChecksums, Rules: r.Flows}, func(fl *replay.Labelled) error {
-			if r.Manifest != "" && fl.Label.Reason != cascade.Unserved.String() {
+			asked := fl.Label.Reason != cascade.Unserved.String() && fl.Label.Reason != cascade.Silent.String()
+			if r.Manifest != "" && asked {
 				truth, given = append(truth, c.Label), append(given, fl.Label.Label)
 			}
 			return out.row(c, fl)
@@ -140,7 +141,7 @@ func (r replayCmd) play(ctx context.Context, socket string, list []dataset.Captu
 	}
 	if r.Manifest != "" {
 		s := evaluate.Score(truth, given)
-		fmt.Fprintf(os.Stderr, "against the truth, of %d flows that are served: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n",
+		fmt.Fprintf(os.Stderr, "against the truth, of %d flows that models were asked about: F1 macro %.3f, weighted %.3f (unknown counted as wrong)\n",
 			len(truth), s.Macro, s.Weighted)
 	}
 	return unreadError(unread, len(list))

@@ -94,7 +94,8 @@ func (e *enricher) line(line []byte) ([]byte, error) {
 	case len(line) == 0:
 		return line, nil
 	case line[0] == '#':
-		e.known = true
+		// A Markdown file and a script have lines with # too.
+		e.known = e.known || bytes.HasPrefix(line, []byte("#separator")) || bytes.HasPrefix(line, []byte("#fields"))
 		return e.header(line), nil
 	case jsonl.FirstByte(line) == '{' && jsonl.Valid(line):
 		e.known = true

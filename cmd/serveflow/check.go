@@ -18,6 +18,7 @@ import (
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/terminal"
+	"serveflow/sidecar/operate/unixsocket"
 	"serveflow/sidecar/output/kafka"
 )
 
@@ -62,6 +63,7 @@ func (r checkCmd) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
+	warnOwners(c)
 	for _, s := range c.Suppress {
 		fmt.Fprintf(t, "suppress\t%s\n", suppressed(s))
 	}
@@ -70,6 +72,21 @@ func (r checkCmd) Run(ctx context.Context) error {
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
 	err = errors.Join(checkInference(ctx, t, b), checkKafka(ctx, t, c.Kafka))
 	return closing(b, errors.Join(err, t.Flush()))
+}
+
+// warnOwners logs users and groups of sockets that this machine does not know. They are no error:
+// the configuration may be for another machine.
+func warnOwners(c config.Config) {
+	for _, s := range []unixsocket.Socket{
+		{Path: c.Listen.Socket, Owner: c.Listen.Owner, Group: c.Listen.Group},
+		{Path: c.EVE.Listen, Owner: c.EVE.Owner, Group: c.EVE.Group},
+	} {
+		if err := s.CheckOwners(); s.Path != "" && err != nil {
+			log := openLog(c.Log)
+			log.Warn().Err(err).Str("socket", s.Path).Msg("serveflow run does not start on this machine")
+			log.Close()
+		}
+	}
 }
 
 // suppressed says what an entry of suppress matches.

@@ -129,6 +129,12 @@ func (s Socket) Free() error {
 	return nil
 }
 
+// CheckOwners is an error if this machine does not know the owner or the group.
+func (s Socket) CheckOwners() error {
+	_, _, err := s.owners()
+	return err
+}
+
 func (s Socket) owners() (uid, gid int, err error) {
 	uid, gid = -1, -1
 	if s.Owner != "" {

@@ -74,7 +74,7 @@ func TestDiskFull(t *testing.T) {
 	if err := unix.Mount("serveflow-test", disk, "tmpfs", unix.MS_REMOUNT, "size=64m"); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitLog("label log", "error", "writing again")
+	s.awaitLog("label log", "error", "writing works again")
 	some(100)
 	got := s.sample()
 	s.stop()

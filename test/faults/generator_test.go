@@ -53,7 +53,7 @@ func made(t testing.TB, port uint16, packets int) sample {
 // packets that it wants, and the end.
 func recorded(t testing.TB, list []dataset.Capture, b *bundle.Bundle) (all []sample) {
 	t.Helper()
-	need := wire.Welcome{Packets: b.Packets(), RawBytes: 192}
+	need := wire.Welcome{Packets: b.Packets(), RawBytes: 192 + b.PayloadBytes(), PayloadBytes: b.PayloadBytes()}
 	for _, c := range list {
 		source, err := replay.Open(c.Path)
 		if err != nil {

@@ -24,7 +24,7 @@ func TestQuality(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newChanging(t, root+"/models/channel", overload)
-	c.slowDown("large12.txt", 18)
+	c.slowDown("large12.txt", 13)
 	quality(t, c, "channel", list)
 }
 

@@ -62,8 +62,9 @@ func randomFlow(data []byte) []packet.Packet {
 
 // shapeHighest are the highest values of the shapes' columns, in their order.
 var shapeHighest = []float32{
-	255, 1, 65535, 64, 255, 255, 255, 255, 255, 255, 255, 255,
-	8, 1, 64, 64, 1, 1, 6, 7, 7, 255, 32, 1, 255, 255, 63, 52, 1, 1, 1, 1, 65535,
+	255, 1, 65535, 64, 255, 255, 255, 255, 255, 255, 255, 255, 1<<24 - 1,
+	8, 1, 64, 64, 1, 1, 6, 7, 7, 8, 8, 65535, 255, 32, 255, 255, 254, 254, 255, 255,
+	1, 255, 255, 63, 52, 1, 1, 1, 1, 65535,
 }
 
 // inRange checks a value against the range that the package comment gives.
@@ -76,7 +77,7 @@ func inRange(name string, v float32) bool {
 	case ofShape:
 		return v == Missing || v >= 0 && v <= shapeHighest[c.index]
 	case ofFlow:
-		return whole && (v == Missing || v >= 1 && v <= []float32{255, 65535}[c.index])
+		return whole && (v == Missing || v >= []float32{1, 1, 0}[c.index] && v <= []float32{255, 65535, 255}[c.index])
 	case ofFirst:
 		k := float32(c.packet)
 		if c.index == firstDuration {

@@ -17,6 +17,8 @@ func TestReasons(t *testing.T) {
 		{"docs/protocol-messages.md", "Reasons: ", "\n\n"},
 		{"zeek-scripts/scripts/types.zeek", "What triggered the decision:", "reason: string"},
 		{"suricata-lua/eve-schema.json", `"what triggered the decision"`, "]"},
+		{"packaging/integrations/schema/eve.schema.json", `"what triggered the decision"`, "]"},
+		{"packaging/integrations/schema/labels.schema.json", `"what triggered the decision"`, "]"},
 	} {
 		data, err := os.ReadFile(filepath.Join(root, list.file))
 		if err != nil {

@@ -156,6 +156,7 @@ func TestRefuses(t *testing.T) {
 			f[ManifestFile].Data = bytes.ReplaceAll(f[ManifestFile].Data, []byte("fast.txt"), []byte("../fast.txt"))
 		}, "not a path inside the bundle"},
 		{"a file that nothing needs", manifest("[files]", "[files]\n\"spare\" = \"sha256:"+strings.Repeat("0", 64)+"\""), `files: "spare": no stage names it; leave it out`},
+		{"a file of a substitute that is none", manifest("[files]", "[files]\n\"without-payload/spare\" = \"sha256:"+strings.Repeat("0", 64)+"\""), `files: "without-payload/spare": no stage names it; leave it out`},
 		{"a control character in a file's name", manifest("[files]", "[files]\n\"a\\u001b[31m\" = \"sha256:"+strings.Repeat("0", 64)+"\""), "a name has no control characters"},
 		{"a label that no message can carry", manifest(`labels = [`, `labels = ["a\u009bb", `), "no control characters"},
 		{"a task with an escape sequence", manifest("task = \"", "task = \"\\u001b]0;owned\\u0007"), "task: "},

@@ -239,7 +239,7 @@ func (m *Manifest) check() (errs []error) {
 	used := m.used()
 	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
 		digest := m.Files[name]
-		if !used[name] && !strings.HasPrefix(name, WithoutPayload+"/") {
+		if !used[name] && !(m.HasSubstitute() && strings.HasPrefix(name, WithoutPayload+"/")) {
 			bad("files", "%q: no stage names it; leave it out", clip(name))
 		}
 		if !wire.IsText(name) {

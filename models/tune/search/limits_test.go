@@ -98,47 +98,6 @@ func TestUncover(t *testing.T) {
 	}
 }
 
-// TestUsual has flows of a kind that a stage is less and less sure of, and what looks
-// like them from a score on that few of them are below.
-func TestUsual(t *testing.T) {
-	c := newCrowd()
-	for i := range 200 {
-		c.add(1, web, web, .99-float32(i)/1000, 0) // down to .791
-	}
-	c.add(5, tunnel, web, .7905, 0)
-	e, open := c.stage()
-	e.usual(.01)
-	e.close(open)
-	if got := e.thresholds()[web]; got <= .792 || got > .793 {
-		t.Errorf("threshold %v: two of 200 are left, from .793 on", got)
-	}
-	e, _ = c.stage()
-	e.usual(.001)
-	if got := e.thresholds()[web]; got > .7905 {
-		t.Errorf("threshold %v: a share of less than one flow leaves none", got)
-	}
-}
-
-// TestWithhold has a tunnel that an early stage is sure of.
-func TestWithhold(t *testing.T) {
-	c := newCrowd()
-	for range 100 {
-		c.add(10, web, web, .9, 0)
-		c.add(1, tunnel, tunnel, .9, 0)
-	}
-	e, open := c.stage()
-	e.withhold()
-	e.close(open)
-	if got := e.thresholds(); got[tunnel] != Never || got[web] == Never {
-		t.Errorf("thresholds %v: the alarm is for the last stage, and it alone", got)
-	}
-	for i, f := range c.Flows {
-		if open[i] != (f.Class == tunnel) {
-			t.Fatalf("flow %d of class %d: open is %v", i, f.Class, open[i])
-		}
-	}
-}
-
 // TestLedger has ordinary flows that look like tunnels.
 func TestLedger(t *testing.T) {
 	c := newCrowd()

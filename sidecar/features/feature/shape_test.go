@@ -61,6 +61,32 @@ func TestShapesBesideEachOther(t *testing.T) {
 	}
 }
 
+// A ClientHello that names its server, one that goes on after the bytes that are there,
+// and a bind of LDAP.
+func TestShapesOfMessages(t *testing.T) {
+	hello := "\x16\x03\x01\x00\x45\x01\x00\x00\x41\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x04\x13\x01\x13\x02\x01\x00" +
+		"\x00\x14\x00\x00\x00\x07\x00\x05\x00\x00\x02io\x00\x10\x00\x05\x00\x03\x02h2"
+	flow := make([]packet.Packet, 3)
+	for i, payload := range []string{hello, hello[:52], "\x30\x08\x02\x01\x01\x60\x03\x02\x01\x03"} {
+		flow[i] = packet.Packet{Payload: int32(len(payload)), Proto: packet.TCP}
+		flow[i].SetPayload([]byte(payload))
+	}
+	columns := strings.Fields(`s1_tls_version s1_tls_session s1_tls_suites s1_tls_extensions s1_tls_name s1_tls_protocol s1_ber_tag s1_ber_inner
+		s2_tls_version s2_tls_suites s2_tls_name s2_tls_protocol
+		s3_tls_version s3_tls_name s3_ber_tag s3_ber_inner`)
+	want := []float32{
+		3, 0, 2, 2, 2, 2, 0, 0,
+		3, 2, Missing, Missing,
+		Missing, Missing, 0x30, 0x60,
+	}
+	got := encode(t, columns, MaskAll, flow)
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s is %v, want %v", columns[i], got[i], want[i])
+		}
+	}
+}
+
 // Shapes are those of the packets that are given, however many a column names.
 func TestShapesOfFirstPackets(t *testing.T) {
 	if got := encode(t, []string{"s1_at", "s2_at"}, 0, shaped()[:4]); got[0] != 4 || got[1] != Missing {

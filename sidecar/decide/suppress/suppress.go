@@ -1,5 +1,5 @@
-// Package suppress holds what a site has decided not to be told: labels that are false,
-// or not wanted, for some of its hosts and ports, or below a score.
+// Package suppress holds the rules of a site for labels that it does not want: those that are
+// false for some of its hosts and ports, or below a score.
 package suppress
 
 import (

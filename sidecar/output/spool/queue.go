@@ -140,14 +140,16 @@ func open(o Options) (*Queue, error) {
 func (q *Queue) Add(items []byte, n int) {
 	q.adding.Lock()
 	defer q.adding.Unlock()
-	if q.closed || q.memory.Load() >= int64(q.options.Memory) {
-		q.dropped[q.refusing.Load()].Add(uint64(n))
-		return
-	}
 	var c *Chunk
 	if last := len(q.pending) - 1; last >= 0 && len(q.pending[last].buf)+len(items) <= headerSize+gather {
 		c = q.pending[last]
-	} else {
+	}
+	grows := c == nil || len(c.buf)+len(items) > cap(c.buf)
+	if q.closed || grows && q.memory.Load() >= int64(q.options.Memory) {
+		q.dropped[q.refusing.Load()].Add(uint64(n))
+		return
+	}
+	if c == nil {
 		c = q.chunks.Get().(*Chunk)
 		c.buf, c.Count, c.Arrived = c.buf[:headerSize], 0, time.Now()
 		q.pending = append(q.pending, c)
@@ -171,6 +173,7 @@ func (q *Queue) Chunks() <-chan *Chunk { return q.out }
 // order, each once; none is used afterwards.
 func (q *Queue) Done(c *Chunk) {
 	q.mu.Lock()
+	q.taken[0] = nil // the array is kept
 	q.taken = q.taken[1:]
 	q.doneTo = c.First + uint64(c.Count)
 	at := q.normal(c.next)
@@ -188,9 +191,11 @@ func (q *Queue) Done(c *Chunk) {
 			q.options.OnError(fmt.Errorf("queue: %w", err))
 		}
 	}
-	if cap(c.buf) <= 2*gather {
+	// A large chunk for a few items would take the place of many.
+	if cap(c.buf) <= min(2*gather, q.options.Memory/8) {
 		q.chunks.Put(&Chunk{buf: c.buf[:headerSize]})
 	}
+	c.buf = nil
 }
 
 // keepCursor notes on disk what is done.

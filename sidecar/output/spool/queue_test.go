@@ -386,3 +386,38 @@ func BenchmarkAdd(b *testing.B) {
 	b.ReportMetric(float64(q.Stats().Dropped[DropMemory])/float64(b.N), "drops/op")
 	q.Abandon()
 }
+
+// A large chunk that is nearly empty takes what fits into it, even if it alone is more
+// than memory may have; and none is kept that would take the place of many.
+func TestLargeChunk(t *testing.T) {
+	o := options(t)
+	o.Memory = 512 << 10
+	q := mustOpen(t, o)
+	q.adding.Lock() // the writer waits
+	large := &Chunk{buf: make([]byte, headerSize, o.Memory)}
+	q.pending = append(q.pending, large)
+	q.memory.Add(int64(cap(large.buf)))
+	q.adding.Unlock()
+	add(q, 1, 100, 10)
+	wantRow(t, receive(q, 100, true), 1, 100)
+	if s := q.Stats(); s.Dropped != [Drops]uint64{} {
+		t.Errorf("dropped: %v", s.Dropped)
+	}
+	if c := q.chunks.Get().(*Chunk); cap(c.buf) > o.Memory/8 {
+		t.Errorf("a chunk of %d bytes is kept", cap(c.buf))
+	}
+}
+
+// A chunk that is done is not kept, though the list that it was in may be.
+func TestDoneIsFreed(t *testing.T) {
+	q := mustOpen(t, options(t))
+	add(q, 1, 10, 100)
+	c := <-q.Chunks()
+	q.mu.Lock()
+	list := q.taken[:1:1]
+	q.mu.Unlock()
+	q.Done(c)
+	if list[0] != nil || c.buf != nil {
+		t.Error("the chunk is still held")
+	}
+}

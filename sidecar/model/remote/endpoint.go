@@ -132,7 +132,7 @@ func (e *endpoint) infer(ctx context.Context, r *request, probs, rows []float32,
 	}
 	r.input.Shape[0] = int64(n)
 	r.message.RawInputContents = [][]byte{r.raw}
-	answer, err := e.client.ModelInfer(ctx, &r.message)
+	answer, err := e.client.ModelInfer(ctx, &r.message, grpc.MaxCallRecvMsgSize(maxAnswer+16*len(probs)))
 	switch {
 	case err == nil:
 		return e.model.read(answer, probs, n)
@@ -154,8 +154,10 @@ func (m *Model) read(answer *oip.ModelInferResponse, probs []float32, n int) err
 		if out.GetName() != m.Output {
 			continue
 		}
-		if s := out.GetShape(); len(s) != 2 || s[0] != int64(n) || s[1] != int64(m.spec.Classes) {
-			return wrong("its shape is %.80v", s)
+		if s := out.GetShape(); len(s) != 2 {
+			return wrong("its shape has %d dimensions", len(s))
+		} else if s[0] != int64(n) || s[1] != int64(m.spec.Classes) {
+			return wrong("its shape is %v", s)
 		}
 		var raw []byte
 		if all := answer.GetRawOutputContents(); i < len(all) {

@@ -45,7 +45,8 @@ const Probe = time.Second
 
 const (
 	probeTime    = 5 * time.Second // for the golden rows
-	maxMessage   = 16 << 20
+	maxAnswer    = 256 << 10       // bytes of an answer beside twice its probabilities as FP64
+	maxHeaders   = 16 << 10        // bytes, which bounds what an error says
 	maxColumns   = 1 << 16
 	requestsEach = 2 // under way at a server at a time
 	lateInRow    = 3
@@ -109,7 +110,7 @@ func Load(data []byte, o Options) (*Model, error) {
 	m.stop = stop
 	for _, address := range o.Endpoints {
 		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(secure),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+			grpc.WithMaxHeaderListSize(maxHeaders), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
 			grpc.WithConnectParams(quick))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("remote: %s: %w", address, err), m.Close())

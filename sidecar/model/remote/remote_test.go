@@ -276,3 +276,42 @@ func TestLoad(t *testing.T) {
 		}
 	}
 }
+
+// What a server says is no longer in an error, and takes no more memory, than it needs to.
+func TestLongAnswers(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for name, answer := range map[string]func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error){
+		"shape": func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error) {
+			return response(nil, make([]int64, 100_000)...), nil
+		},
+		"name": func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error) {
+			return &oip.ModelInferResponse{ModelName: long[:100_000]}, nil
+		},
+		"type": func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error) {
+			r := response(nil, 3, 2)
+			r.Outputs[0].Datatype = long[:100_000]
+			return r, nil
+		},
+		"values": func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error) {
+			return response(make([]float32, 1<<20), 3, 2), nil
+		},
+		"error": func(*oip.ModelInferRequest) (*oip.ModelInferResponse, error) { return nil, errors.New(long) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, address := start(t)
+			m := load(t, address)
+			wait(t, m, 1)
+			s.says(answer)
+			_, err := score(m, 5*time.Second)
+			if err == nil || len(err.Error()) > 1000 {
+				t.Errorf("%.2000v", err)
+			}
+			if want := map[string]error{"values": ErrDown, "error": ErrDown}[name]; want != nil && !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			s.says(right)
+			wait(t, m, 1)
+		})
+	}
+}

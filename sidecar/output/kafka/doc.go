@@ -26,6 +26,8 @@
 //     disorder.
 //   - What a broker cannot take waits in the queue and follows in order when it can.
 //     Past the queue's bounds, new records are dropped and counted.
+//   - The time of a Kafka record is when it came into the queue; where a topic takes no
+//     records of that age (message.timestamp.before.max.ms), when it is sent.
 //   - A record that a broker will never take, for its size, is dropped and counted.
 //     Any other refusal, such as wrong credentials or a missing topic, is tried
 //     again until it is mended.

@@ -18,6 +18,7 @@ func explain(err error) error {
 		{kerr.UnknownTopicOrPartition, "make the topic, for the broker does not make it on its own; records wait for it"},
 		{kerr.TopicAuthorizationFailed, "allow kafka.user to write to the topic and to describe it"},
 		{kerr.ClusterAuthorizationFailed, "allow kafka.user to write idempotently"},
+		{kerr.InvalidTimestamp, "the topic takes no records of this age: they get the time of their sending; if that is refused too, the clocks differ"},
 	} {
 		if errors.Is(err, known.err) {
 			return fmt.Errorf("%w: %s", err, known.hint)

@@ -73,7 +73,7 @@ func (e *encoder) label(r *decision.Record) {
 	var id [idSize]byte
 	appendID(id[:0], e.of)
 
-	began := e.begin(kindLabel, id[:])
+	began := e.begin(kindLabel, id[:], e.host)
 	brace := len(e.items)
 	e.items = r.Append(e.items)
 	// The line goes on where its brace was, and ends without its newline.
@@ -89,22 +89,25 @@ func (e *encoder) label(r *decision.Record) {
 // line its quotes would be escaped.
 var communityKey = []byte(`,"community_id":"`)
 
-// eve appends the item of a record of EVE, a JSON object, to e.items.
+// eve appends the item of a record of EVE, a JSON object, to e.items. A record that names
+// its host, which is Suricata's sensor-name, keeps that name.
 func (e *encoder) eve(sensor string, record []byte) {
 	e.setSensor(sensor)
 	e.of = append(e.of, record...)
 	var id [idSize]byte
 	appendID(id[:0], e.of)
-	key := id[:]
+	key, host := id[:], e.host
 	for name, value := range jsonl.Members(record) {
-		if string(name) == "community_id" && jsonl.IsString(value) {
+		switch string(name) {
+		case "community_id":
 			if text := jsonl.Unquote(value); len(text) > 0 && len(text) < 256 {
 				key = text
 			}
-			break
+		case "host":
+			host = nil
 		}
 	}
-	began := e.begin(kindEVE, id[:])
+	began := e.begin(kindEVE, id[:], host)
 	rest := bytes.TrimSpace(record[bytes.IndexByte(record, '{')+1:])
 	if rest[0] == '}' {
 		e.items = e.items[:len(e.items)-1]
@@ -116,13 +119,13 @@ func (e *encoder) eve(sensor string, record []byte) {
 
 // begin begins an item with the members that every record begins with, the last comma
 // included.
-func (e *encoder) begin(kind byte, id []byte) (began int) {
+func (e *encoder) begin(kind byte, id, host []byte) (began int) {
 	began = len(e.items)
 	e.items = append(spool.BeginItem(e.items), kind, 0)
 	e.items = append(e.items, `{"event":{"id":"`...)
 	e.items = append(e.items, id...)
 	e.items = append(e.items, `"},`...)
-	e.items = append(e.items, e.host...)
+	e.items = append(e.items, host...)
 	return began
 }
 

@@ -9,6 +9,7 @@ import (
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/output/communityid"
 	"serveflow/sidecar/output/decision"
+	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/spool"
 	"serveflow/sidecar/tap/wire"
 )
@@ -122,11 +123,12 @@ func TestKeyOfUnknownEnds(t *testing.T) {
 }
 
 func TestEVEItem(t *testing.T) {
-	for _, c := range []struct{ record, key string }{
-		{`{"timestamp":"x","community_id":"1:abc","serveflow":{"label":"web"}}`, "1:abc"},
-		{`{"timestamp":"x","community_id":7}`, ""},
-		{`{"community_id":"` + strings.Repeat("x", 300) + `"}`, ""},
-		{` { } `, ""},
+	for _, c := range []struct{ record, key, host string }{
+		{`{"timestamp":"x","community_id":"1:abc","serveflow":{"label":"web"}}`, "1:abc", "h"},
+		{`{"timestamp":"x","community_id":7}`, "", "h"},
+		{`{"community_id":"` + strings.Repeat("x", 300) + `"}`, "", "h"},
+		{`{"community_id":"1:abc","http":{"host":"x"},"host":"sensor-name"}`, "1:abc", "sensor-name"},
+		{` { } `, "", "h"},
 	} {
 		e := newEncoder("h")
 		e.eve("suricata", []byte(c.record))
@@ -134,7 +136,13 @@ func TestEVEItem(t *testing.T) {
 		if want := c.key; kind != kindEVE || (want == "" && key != idOf(value)) || (want != "" && key != want) {
 			t.Errorf("%s: kind %d, key %q", c.record, kind, key)
 		}
-		if value["host"] != "h" {
+		members := 0
+		for name := range jsonl.Members([]byte(text)) {
+			if string(name) == "host" {
+				members++
+			}
+		}
+		if value["host"] != c.host || members != 1 {
 			t.Errorf("%s", text)
 		}
 		e.eve("suricata", []byte(c.record))

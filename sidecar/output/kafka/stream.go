@@ -32,6 +32,7 @@ type Stream struct {
 	trouble string // of the sender alone: what was said last
 	drops   [drops]atomic.Uint64
 	batch   atomic.Int32 // the largest batch that the broker takes, in bytes
+	aged    atomic.Bool  // a broker refused records for their time: they get that of their sending
 	closing sync.Once
 	closed  error
 }

@@ -159,7 +159,10 @@ func (a *attempt) produce(f *flight) {
 			a.settle(f)
 			continue
 		}
-		r := &kgo.Record{Topic: a.stream.options.Topic, Key: key, Value: value, Timestamp: f.chunk.Arrived}
+		r := &kgo.Record{Topic: a.stream.options.Topic, Key: key, Value: value}
+		if !a.stream.aged.Load() {
+			r.Timestamp = f.chunk.Arrived
+		}
 		if kind == kindEVE {
 			r.Topic = a.stream.options.EVETopic
 		}
@@ -193,6 +196,8 @@ func (a *attempt) became(f *flight, r *kgo.Record, err error) {
 			s.batch.Store(max(most/2, minBatch))
 		}
 		err = errRefused
+	case errors.Is(err, kerr.InvalidTimestamp):
+		s.aged.Store(true)
 	}
 	select {
 	case a.failed <- fmt.Errorf("topic %s: %w", r.Topic, err):

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
 	"serveflow/test/engine"
 )
@@ -43,11 +44,15 @@ func (c costCase) String() string {
 // A costTap is an engine with one of its taps, "none" of them included.
 type costTap struct {
 	suricata
-	live bool // as on an interface, though it reads a capture
+	live    bool // as on an interface, though it reads a capture
+	payload int  // bytes of a packet's payload that the sidecar asks for
 }
 
 func (c costTap) String() string {
-	if c.live {
+	switch {
+	case c.payload > 0:
+		return fmt.Sprintf("%s (live, %d bytes of payload)", c.tap, c.payload)
+	case c.live:
 		return c.tap + " (live)"
 	}
 	return c.tap
@@ -93,32 +98,35 @@ func TestCost(t *testing.T) {
 		cases = append(cases, costCase{mix, rules, 1}, costCase{mix, rules, 2})
 	}
 	scripts := costScripts(t, dir)
-	socket := costPeer(t)
+	sockets := map[int]string{0: costPeer(t, 0), packet.HelloBytes: costPeer(t, packet.HelloBytes)}
 	t.Logf("%d processors; %d runs each; 10 packets of a flow are wanted", runtime.NumCPU(), rounds)
 	t.Logf("us a packet: least / median of the runs; added, and ratio: to the run without a tap, by the least and by the median; pairs: the ratio to the run without in the same round, the one in the middle and the middle half")
 	for _, e := range []suricata{seven, eight} {
 		t.Run("suricata"+e.version, func(t *testing.T) {
 			e.need(t)
-			taps := []costTap{{e.with("none"), false}, {e.with("output"), false}, {e.with("output"), true}}
+			taps := []costTap{{suricata: e.with("none")}, {suricata: e.with("output")}, {suricata: e.with("output"), live: true}}
 			if e.version == "7" {
-				taps = append(taps, costTap{e.with("rule"), false}, costTap{e.with("rule"), true})
+				taps = append(taps, costTap{suricata: e.with("rule")}, costTap{suricata: e.with("rule"), live: true})
 			}
 			if alone > 0 {
 				taps = taps[:1]
 			}
-			taps = append(taps, costTap{e.with("plugin"), true})
+			plugin := costTap{suricata: e.with("plugin"), live: true}
+			taps = append(taps, plugin)
+			plugin.payload = packet.HelloBytes
+			taps = append(taps, plugin)
 			for _, c := range cases {
-				t.Run(c.String(), func(t *testing.T) { c.measure(t, taps, scripts, socket, rounds) })
+				t.Run(c.String(), func(t *testing.T) { c.measure(t, taps, scripts, sockets, rounds) })
 			}
 		})
 	}
 }
 
-// costPeer takes the place of a sidecar: it asks for 10 packets of each flow,
-// reads what comes and does nothing with it but label flows, at their third packet or
+// costPeer takes the place of a sidecar: it asks for 10 packets of each flow, with so
+// many bytes of payload, reads what comes and does nothing with it but label flows, at their third packet or
 // their end, for a tap that wants labels. A sidecar's own work would slow down a
 // Suricata that shares the caches of its processor.
-func costPeer(t *testing.T) (socket string) {
+func costPeer(t *testing.T, payload int) (socket string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cost")
 	if err != nil {
@@ -138,7 +146,9 @@ func costPeer(t *testing.T) (socket string) {
 		}
 		return b.Bytes()
 	}
-	welcome := encode(func(e *wire.Encoder) error { return e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192}) })
+	welcome := encode(func(e *wire.Encoder) error {
+		return e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192 + payload, PayloadBytes: payload})
+	})
 	sync := encode(func(e *wire.Encoder) error { return e.Sync(1, true) })
 	synced := encode(func(e *wire.Encoder) error { return e.Synced(1) })
 	serve := func(conn net.Conn) {
@@ -230,7 +240,7 @@ func costScripts(t *testing.T, dir string) map[bool]string {
 }
 
 // measure runs one case with all taps and prints a line for each.
-func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string, socket string, rounds int) {
+func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string, sockets map[int]string, rounds int) {
 	t.Helper()
 	spent := make([][]float64, len(taps)) // us a packet
 	var traffic costShare
@@ -239,7 +249,7 @@ func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string,
 		for i, tap := range taps {
 			dir := t.TempDir()
 			sensor := fmt.Sprintf("cost %s %d", filepath.Base(dir), round)
-			cpu, said := c.run(t, tap, scripts[tap.live], dir, socket, sensor)
+			cpu, said := c.run(t, tap, scripts[tap.live], dir, sockets[tap.payload], sensor)
 			if round == 0 && i == 0 {
 				traffic = shareWanted(t, filepath.Join(dir, "eve.json"), 10)
 			}
@@ -255,7 +265,7 @@ func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string,
 	t.Logf("%s: %d packets, %d flows, %.1f %% of the packets are wanted",
 		c, traffic.packets, traffic.flows, 100*traffic.wanted)
 	for i, tap := range taps {
-		line := fmt.Sprintf("  %-14s %5.2f /%5.2f us", tap, slices.Min(spent[i]), median(spent[i]))
+		line := fmt.Sprintf("  %-37s %5.2f /%5.2f us", tap, slices.Min(spent[i]), median(spent[i]))
 		if i > 0 {
 			line += fmt.Sprintf("   added %5.2f /%5.2f us   ratio %.2f /%.2f",
 				slices.Min(spent[i])-slices.Min(spent[0]), median(spent[i])-median(spent[0]),

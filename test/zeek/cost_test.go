@@ -17,13 +17,16 @@ import (
 // costWays are how a capture is read to see what the package costs. Without waiting,
 // the plugin does what it does live; serveflow.log can be left out then.
 var costWays = []struct {
-	name string
-	args []string // nil: without the package
+	name    string
+	payload bool     // whether the sidecar asks for payload
+	args    []string // nil: without the package
 }{
-	{"without", nil},
-	{"capture", []string{"serveflow"}},
-	{"live", []string{"serveflow", "ServeFlow::wait=F"}},
-	{"conn.log", []string{"serveflow", "ServeFlow::wait=F", "ServeFlow::log=F"}}, // alone
+	{"without", false, nil},
+	{"capture", false, []string{"serveflow"}},
+	{"live", false, []string{"serveflow", "ServeFlow::wait=F"}},
+	{"conn.log", false, []string{"serveflow", "ServeFlow::wait=F", "ServeFlow::log=F"}}, // alone
+	{"capture, payload", true, []string{"serveflow"}},
+	{"live, payload", true, []string{"serveflow", "ServeFlow::wait=F"}},
 }
 
 // TestCost measures the processor time that the package adds to Zeek: "make
@@ -36,11 +39,15 @@ func TestCost(t *testing.T) {
 	mix, empty := filepath.Join(dir, "mix.pcap"), filepath.Join(dir, "empty.pcap")
 	engine.Mix(t, mix, 300_000)
 	engine.NewCapture(t, empty).Close()
-	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
-	bind(t, 1, s.Pid()) // Zeek has the other processor
+	sidecars := map[bool]*engine.Sidecar{}
+	for _, payload := range []bool{false, true} {
+		s := engine.Start(t, filepath.Join(engine.Root(t), "models/channel"), fmt.Sprintf("[privacy]\npayload = %v\n", payload))
+		bind(t, 1, s.Pid()) // Zeek has the other processor
+		sidecars[payload] = s
+	}
 	start, whole := make([][]float64, len(costWays)), make([][]float64, len(costWays))
 	for _, way := range costWays { // and everything is in memory
-		_, l := costRun(t, mix, s.Socket, append([]string{"LogAscii::use_json=T"}, way.args...))
+		_, l := costRun(t, mix, sidecars[way.payload].Socket, append([]string{"LogAscii::use_json=T"}, way.args...))
 		t.Logf("%s: %s", way.name, share(t, l, 10))
 	}
 	for range rounds {
@@ -49,16 +56,18 @@ func TestCost(t *testing.T) {
 				capture string
 				seconds *[]float64
 			}{{empty, &start[i]}, {mix, &whole[i]}} {
-				cpu, _ := costRun(t, run.capture, s.Socket, way.args)
+				cpu, _ := costRun(t, run.capture, sidecars[way.payload].Socket, way.args)
 				*run.seconds = append(*run.seconds, cpu)
 			}
 		}
 	}
-	s.Stop(t)
+	for _, s := range sidecars {
+		s.Stop(t)
+	}
 	t.Logf("cost zeek: %d runs each; CPU seconds, least / median; added: to the run without, by the least and by the median", rounds)
 	for i, way := range costWays {
 		net := func(i int, of func([]float64) float64) float64 { return of(whole[i]) - of(start[i]) }
-		t.Logf("cost zeek: %-8s start %.2f / %.2f, then %.2f / %.2f, added %.1f %% / %.1f %%", way.name,
+		t.Logf("cost zeek: %-16s start %.2f / %.2f, then %.2f / %.2f, added %.1f %% / %.1f %%", way.name,
 			minimum(start[i]), median(start[i]), net(i, minimum), net(i, median),
 			100*(net(i, minimum)/net(0, minimum)-1), 100*(net(i, median)/net(0, median)-1))
 	}

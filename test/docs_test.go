@@ -261,10 +261,10 @@ func TestMetricsInDocuments(t *testing.T) {
 	}
 }
 
-// TestImports checks the arrows that docs/architecture.md draws: a package of
+// TestImports checks the arrows that docs/packages.md draws: a package of
 // sidecar/ imports no other of them than the page says.
 func TestImports(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs/packages.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,13 +295,13 @@ func TestImports(t *testing.T) {
 		}
 		to, ok := allowed[room]
 		if !ok {
-			t.Errorf("docs/architecture.md does not say what %s imports", from)
+			t.Errorf("docs/packages.md does not say what %s imports", from)
 			continue
 		}
 		for _, imported := range fields[1:] {
 			name, ok := strings.CutPrefix(imported, prefix)
 			if ok && !within(name, room) && !slices.ContainsFunc(to, func(group string) bool { return within(name, group) }) {
-				t.Errorf("%s imports %s, which docs/architecture.md does not say", from, name)
+				t.Errorf("%s imports %s, which docs/packages.md does not say", from, name)
 			}
 		}
 	}

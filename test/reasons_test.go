@@ -14,7 +14,7 @@ import (
 func TestReasons(t *testing.T) {
 	for _, list := range []struct{ file, from, to string }{
 		{"docs/labels.md", "## The reason", "The label is"},
-		{"docs/protocol-messages.md", "Reasons: ", "\n\n"},
+		{"docs/protocol-from-sidecar.md", "Reasons: ", "\n\n"},
 		{"zeek-scripts/scripts/types.zeek", "What triggered the decision:", "reason: string"},
 		{"suricata-lua/eve-schema.json", `"what triggered the decision"`, "]"},
 		{"packaging/integrations/schema/eve.schema.json", `"what triggered the decision"`, "]"},

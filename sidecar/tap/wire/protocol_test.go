@@ -133,7 +133,7 @@ func checkComment(t *testing.T, l exampleLine) {
 // The limits and codes the page names are those of the package.
 func TestProtocolPageNumbers(t *testing.T) {
 	text := ""
-	for _, name := range []string{"protocol.md", "protocol-messages.md"} {
+	for _, name := range []string{"protocol.md", "protocol-from-tap.md", "protocol-from-sidecar.md"} {
 		page, err := os.ReadFile("../../../docs/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestProtocolPageNumbers(t *testing.T) {
 		}
 	}
 	for _, m := range documented(t) {
-		if want := fmt.Sprintf("### %d %v ", m.Kind, m.Kind); !strings.Contains(text, want) {
+		if want := fmt.Sprintf("## %d %v ", m.Kind, m.Kind); !strings.Contains(text, want) {
 			t.Errorf("the page has no heading %q", want)
 		}
 	}

@@ -22,6 +22,7 @@ type flow struct {
 	list       *waiting
 	prev, next *flow
 	due        int64
+	place      int // in the list's heap
 }
 
 // tcpState determines when a TCP flow ends and when the next one between the same

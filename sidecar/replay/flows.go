@@ -238,7 +238,7 @@ func (f *Flows) wait(fl *flow) {
 func (f *Flows) soonest() *flow {
 	var first *flow
 	for _, w := range [...]*waiting{&f.overdue, &f.attempts, &f.closing, &f.halves, &f.lookups, &f.single, &f.other, &f.tcp} {
-		if fl := w.first; fl != nil && (first == nil || fl.due < first.due) {
+		if fl := w.soonest(); fl != nil && (first == nil || fl.due < first.due) {
 			first = fl
 		}
 	}

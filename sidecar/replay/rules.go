@@ -48,7 +48,7 @@ func (r Rules) lists() lists {
 		tcp:      waiting{after: tcpQuiet},
 		closing:  waiting{after: lingering, fixed: true},
 		lookups:  waiting{after: lookupLook, fixed: true, quiet: lookupQuiet},
-		halves:   waiting{after: halfLook, fixed: true, quiet: halfQuiet},
+		halves:   waiting{after: halfLook, fixed: true, quiet: halfQuiet, unsorted: true},
 		single:   waiting{after: otherQuiet},
 		other:    waiting{after: otherQuiet},
 	}

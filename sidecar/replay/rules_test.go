@@ -1,9 +1,14 @@
 package replay
 
 import (
+	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"serveflow/sidecar/features/packet"
 )
 
 // TestSuricata: what Suricata counts otherwise than Zeek.
@@ -162,5 +167,74 @@ func TestZeekLookups(t *testing.T) {
 		if got := summary(t, NewFlows(l, Options{})); !slices.Equal(got, strings.Fields(c.want)) {
 			t.Errorf("events\n got %s\nwant %s", strings.Join(got, " "), c.want)
 		}
+	}
+}
+
+// resets is a capture of connections of which one end closes and then resets: all
+// FINs come within 3 s, then the RSTs in the reverse order.
+type resets struct{ flows, at int }
+
+func (r *resets) Next(rec *Record) error {
+	begun, turn := 3*r.flows, r.at
+	r.at++
+	n, time, frame := 0, int64(0), []byte(nil)
+	switch {
+	case turn < begun:
+		n, time = turn/3, int64(turn/3)*3*second/int64(r.flows)
+		frame = [][]byte{segment(n, true, flagACK), segment(n, false, flagACK), segment(n, false, flagFIN|flagACK)}[turn%3]
+	case turn < begun+r.flows:
+		n, time = r.flows-1-(turn-begun), 3*second+int64(turn-begun)*second/int64(r.flows)
+		frame = segment(n, false, flagRST)
+	default:
+		return io.EOF
+	}
+	*rec = Record{Time: time, Link: packet.RawIP, Frame: frame, WireLen: len(frame)}
+	return nil
+}
+
+// segment is a TCP packet of connection n, without checksums.
+func segment(n int, reply bool, flags byte) []byte {
+	b := make([]byte, 40)
+	b[0], b[3], b[8], b[9] = 0x45, byte(len(b)), 64, packet.TCP
+	client, server := b[12:16], b[16:20]
+	from, to := b[20:22], b[22:24]
+	if reply {
+		client, server, from, to = server, client, to, from
+	}
+	copy(server, []byte{10, 0, 0, 1})
+	copy(client, []byte{10, 1, byte(n >> 24), byte(n >> 16)})
+	binary.BigEndian.PutUint16(from, uint16(n))
+	binary.BigEndian.PutUint16(to, 80)
+	b[32], b[33] = 0x50, flags
+	return b
+}
+
+// TestManyResets: how long flows take that one end has reset does not grow with the
+// square of their number. Searching a list for their places would take minutes.
+func TestManyResets(t *testing.T) {
+	const flows = 200_000
+	f := NewFlows(&resets{flows: flows}, Options{IgnoreChecksums: true})
+	began := time.Now()
+	var ev Event
+	due, ended := int64(0), 0
+	for {
+		err := f.Next(&ev)
+		if err == io.EOF {
+			break
+		}
+		if took := time.Since(began); err != nil || took > time.Minute {
+			t.Fatalf("%d flows have ended after %v: %v", ended, took, err)
+		}
+		if ev.Kind != EndEvent {
+			continue
+		}
+		ended++
+		if ev.Cause != Reset || ev.Time < due || ev.OrigPkts+ev.RespPkts != 4 {
+			t.Fatalf("%+v", ev)
+		}
+		due = ev.Time
+	}
+	if ended != flows {
+		t.Errorf("%d flows, want %d", ended, flows)
 	}
 }

@@ -28,7 +28,11 @@ func TestUnitKnowsTheExitCodes(t *testing.T) {
 	if slices.Contains(codes, "1") || slices.Contains(codes, "2") || strings.Contains(string(m[1]), "SIG") {
 		t.Errorf("%v keeps the sidecar down after a failure or a panic", codes)
 	}
-	for _, line := range []string{"RuntimeDirectoryPreserve=yes", "Restart=on-failure", "StartLimitIntervalSec=0"} {
+	for _, line := range []string{
+		"RuntimeDirectoryPreserve=yes", "Restart=on-failure", "StartLimitIntervalSec=0",
+		"MemoryMax=75%", "TasksMax=512", "MemoryDenyWriteExecute=yes",
+		"Before=suricata.service zeek.service zeek.target zeek-setup.service",
+	} {
 		if !slices.Contains(strings.Split(string(unit), "\n"), line) {
 			t.Errorf("the unit has no %s", line)
 		}

@@ -264,6 +264,41 @@ func TestOtherPacketBlocks(t *testing.T) {
 	}
 }
 
+// Packets of an interface that cannot be read, for its link type or its options, are
+// counted, and those of the others are read.
+func TestUnreadInterfaces(t *testing.T) {
+	ng := pcapngFile(t)
+	enhanced := bytes.Index(ng, []byte{6, 0, 0, 0})
+	unread := slices.Concat(
+		block(blockInterface, 147, 0, 0, 0, 0, 0, 4, 0),                                                   // a link type of its user
+		block(blockInterface, 1, 0, 0, 0, 0, 0, 4, 0, optionResolution, 0, 1, 0, 99, 0, 0, 0, 0, 0, 0, 0), // 10^-99 s
+	)
+	for number := range byte(2) {
+		unread = append(unread, block(blockEnhanced, slices.Concat([]byte{2 + number}, make([]byte, 11), []byte{4, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4})...)...)
+	}
+	s, err := NewSource(bytes.NewReader(slices.Concat(ng[:enhanced], unread, ng[enhanced:])), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var rec Record
+	for n, want := range []string{"link type 147 is not supported", "resolution 0x63 is too fine", "", ""} {
+		if err := s.Next(&rec); err != nil {
+			t.Fatal(err)
+		}
+		if (rec.Unread == nil) != (want == "") || rec.Unread != nil && !strings.Contains(rec.Unread.Error(), want) {
+			t.Errorf("packet %d: %v, want %q", n, rec.Unread, want)
+		}
+	}
+	if err := s.Next(&rec); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+	f := NewFlows(&list{recs: []Record{{Unread: errors.New("unread")}}}, Options{})
+	if err := f.Next(new(Event)); err != io.EOF || f.Counts() != (Counts{Packets: 1, Skipped: Skipped{Link: 1}}) {
+		t.Errorf("%v, %+v", err, f.Counts())
+	}
+}
+
 func TestTimeUnits(t *testing.T) {
 	for _, c := range []struct {
 		i    netInterface

@@ -578,14 +578,23 @@ func TestComputeLatency(t *testing.T) {
 // TestLiveFlowsBesideACaptureFlood: batches of captures come without end, and a
 // live flow is decided about as soon as it may wait.
 func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
-	r := newRig(t, testBundle(t, false, false), 1<<12, false)
+	bundle := testBundle(t, false, false)
+	fast := bundle.Packet.Stages[0].Model.(*modeltest.Model)
+	answer := fast.Answer
+	fast.Answer = func(probs, row []float32) error {
+		if row[0] == 1 { // of the capture, of which more comes than can be handled
+			time.Sleep(time.Microsecond)
+		}
+		return answer(probs, row)
+	}
+	r := newRig(t, bundle, 1<<12, false)
 	r.shard.slow.admission = newAdmission(20 * time.Millisecond)
 	flood := &flow.Source{Sensor: "flood", SensorID: 1, Capture: true}
 	stop, over := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for id := uint64(0); ; {
 			b := flow.NewBatch(flood, time.Now())
-			for !b.Full() {
+			for range 16 {
 				id++
 				e := b.Add()
 				e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), int64(id), 1, packet.RawIP
@@ -632,6 +641,47 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 	close(stop)
 	if err := <-over; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLiveBatchesGoFirst: of batches that wait, those of captures get one turn in
+// captureTurn until the live ones are handled.
+func TestLiveBatchesGoFirst(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 1<<12, false)
+	capture := &flow.Source{Sensor: "capture", SensorID: 1, Capture: true}
+	for id := range uint64(queueBatches) {
+		for source, to := range map[*flow.Source]chan *flow.Batch{r.source: r.shard.in, capture: r.shard.captures} {
+			b := flow.NewBatch(source, time.Now())
+			e := b.Add()
+			e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), 1, 1, packet.RawIP
+			b.AddBytes(e, frame(1, 2, 1000, 53, 1))
+			to <- b
+		}
+	}
+	stop, over := make(chan struct{}), make(chan error, 1)
+	go func() { over <- r.shard.Run(stop) }()
+	decided := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.records)
+	}
+	for until := time.Now().Add(10 * time.Second); decided() < 2*queueBatches && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	close(stop)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	captures, live := 0, 0
+	for _, rec := range r.records {
+		if rec.Sensor == capture.Sensor {
+			captures++
+		} else if live++; live == queueBatches {
+			break
+		}
+	}
+	if most := queueBatches/(captureTurn-1) + 1; live != queueBatches || captures > most {
+		t.Errorf("%d batches of captures were handled before the last of %d live ones, want %d at most", captures, live, most)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/sdnotify"
 	"serveflow/sidecar/operate/telemetry"
 )
@@ -92,21 +93,39 @@ func (s *supervisor) startTasks(ctx context.Context, metrics net.Listener) *errg
 		})
 		return nil
 	})
-	group.Go(func() error { return onEach(ctx, s.signals.reopen, s.reopen) })
+	group.Go(func() error { s.reopenOnSignal(ctx); return nil })
 	if s.options.Load != nil {
-		group.Go(func() error { return onEach(ctx, s.signals.reload, s.reload) })
+		group.Go(func() error { s.reloadOnSignal(ctx); return nil })
 	}
 	return group
 }
 
-// onEach calls do for each signal until ctx is done.
-func onEach(ctx context.Context, signals <-chan os.Signal, do func()) error {
+// reopenOnSignal reopens the logs for each signal until ctx is done.
+func (s *supervisor) reopenOnSignal(ctx context.Context) {
 	for {
 		select {
-		case <-signals:
-			do()
+		case <-s.signals.reopen:
+			s.reopen()
 		case <-ctx.Done():
-			return nil
+			return
+		}
+	}
+}
+
+// reloadOnSignal serves the configured bundle for each signal until ctx is done. If
+// too many bundles are in use, it does so again when one of them no longer is.
+func (s *supervisor) reloadOnSignal(ctx context.Context) {
+	var freed <-chan struct{} // nil: no reload is due
+	for {
+		select {
+		case <-s.signals.reload:
+		case <-freed:
+		case <-ctx.Done():
+			return
+		}
+		freed = nil
+		if errors.Is(s.reload(), shard.ErrBusy) {
+			freed = s.pool.Freed()
 		}
 	}
 }
@@ -173,8 +192,8 @@ func (s *supervisor) reloadTime() time.Duration {
 	return 0
 }
 
-// reload serves the bundle that the configuration names now.
-func (s *supervisor) reload() {
+// reload serves the bundle that the configuration names now. An error was logged.
+func (s *supervisor) reload() error {
 	s.notify(sdnotify.Reloading)
 	defer s.notify(sdnotify.Ready)
 	s.reloading.Store(time.Now().UnixNano())
@@ -193,6 +212,8 @@ func (s *supervisor) reload() {
 	}
 	serving := s.pool.Bundle()
 	switch {
+	case errors.Is(err, shard.ErrBusy):
+		o.Log.Warn().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: the new bundle waits; it is served when fewer are in use")
 	case err != nil:
 		o.Log.Error().Err(err).Str("serving", serving.Name()).Msg("SIGHUP: new bundle refused; the previous one is still served")
 	case applied:
@@ -200,6 +221,7 @@ func (s *supervisor) reload() {
 	default:
 		o.Log.Info().Str("bundle", serving.Name()).Msg("SIGHUP: bundle unchanged")
 	}
+	return err
 }
 
 // addThread lets Go use one more thread until the returned function is called.

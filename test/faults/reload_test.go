@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/replay"
 	"serveflow/sidecar/tap/wire"
 )
@@ -203,6 +204,47 @@ func TestReloadConfiguration(t *testing.T) {
 	c.write(c.config, "bundle = [")
 	s.signal(syscall.SIGHUP)
 	s.awaitLog("SIGHUP: new bundle refused; the previous one is still served", "serving", "toy@3.0.0", "error", "serveflow.toml")
+	s.stop()
+}
+
+// TestReloadWaits: while flows of a capture that stands still use as many bundles as may
+// be in use, the newest bundle waits, and is served as soon as one of them is released.
+func TestReloadWaits(t *testing.T) {
+	t.Parallel()
+	c := newChanging(t, toy, "[flow]\nidle_timeout = \"10m\"\nretention = \"10m\"")
+	s := c.start()
+	tap := c.hello(wire.Hello{Sensor: "capture", Capture: true})
+	version := "1.0.0"
+	reload := func(i int) {
+		next := fmt.Sprintf("2.0.%d", i)
+		c.edit(c.path("manifest.toml"), version, next)
+		version = next
+		s.signal(syscall.SIGHUP)
+	}
+	for i := range shard.MaxBundles {
+		tap.do(tap.packet(uint64(i), 1, 80)) // which waits for two more
+		s.awaitMetric("flows_total", float64(i+1))
+		reload(i)
+		if i < shard.MaxBundles-1 {
+			s.awaitMetric(`reloads_total{result="applied"}`, float64(i+1))
+		}
+	}
+	const waits = "SIGHUP: the new bundle waits; it is served when fewer are in use"
+	s.awaitLog(waits, "serving", "toy@2.0.6", "error", "still use 7 earlier bundles")
+	reload(9) // the one that is served then
+	await(t, func() error {
+		if n := len(s.log.find(waits)); n != 2 {
+			return fmt.Errorf("%d bundles have waited", n)
+		}
+		return nil
+	})
+	for index := uint64(2); index <= 3; index++ {
+		tap.do(tap.packet(4, index, 80))
+	}
+	s.awaitLog("SIGHUP: new bundle is served", "bundle", "toy@2.0.9")
+	if got := s.sample(); got["last_reload_successful"] != 1 || got[`reloads_total{result="refused"}`] != 2 || got[`reloads_total{result="applied"}`] != shard.MaxBundles {
+		t.Errorf("%v applied, %v refused, the last one: %v", got[`reloads_total{result="applied"}`], got[`reloads_total{result="refused"}`], got["last_reload_successful"])
+	}
 	s.stop()
 }
 

@@ -42,6 +42,7 @@ type Pool struct {
 	mu        sync.Mutex
 	bundles   []*servedBundle // in use, the newest last
 	newest    *servedBundle
+	freed     chan struct{} // has room for one: a bundle is no longer in use
 
 	announcing sync.Mutex // held while announce is called
 	announce   func(wire.Welcome) bool
@@ -49,7 +50,7 @@ type Pool struct {
 
 // NewPool starts shards that serve a bundle.
 func NewPool(o PoolOptions) (*Pool, error) {
-	p := &Pool{options: o, stop: make(chan struct{}), errs: make([]error, o.Shards)}
+	p := &Pool{options: o, stop: make(chan struct{}), errs: make([]error, o.Shards), freed: make(chan struct{}, 1)}
 	service, err := newServedBundle(o.Bundle, o.Jobs, o.Batch, o.Metrics)
 	if err != nil {
 		return nil, err

@@ -10,10 +10,10 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// ErrBusy refuses a reload while too many bundles are in use, ErrStopped after
-// Stop.
+// ErrBusy refuses a reload while too many bundles are in use, until Freed; ErrStopped
+// refuses it after Stop.
 var (
-	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles: try again in a few seconds", MaxBundles-1)
+	ErrBusy    = fmt.Errorf("flows in progress still use %d earlier bundles", MaxBundles-1)
 	ErrStopped = errors.New("the sidecar has stopped")
 )
 
@@ -51,6 +51,10 @@ func (p *Pool) reload(b *bundle.Bundle) (bool, error) {
 	if b.Digest() == p.Bundle().Digest() {
 		return false, nil
 	}
+	select {
+	case <-p.freed: // before now
+	default:
+	}
 	if len(p.inUse()) >= MaxBundles {
 		return false, ErrBusy
 	}
@@ -82,12 +86,20 @@ func (p *Pool) reload(b *bundle.Bundle) (bool, error) {
 	return true, nil
 }
 
+// Freed receives when a bundle is no longer in use after a reload was refused with
+// ErrBusy: there is room for another.
+func (p *Pool) Freed() <-chan struct{} { return p.freed }
+
 // closeWhenReleased closes a served bundle, and owned if not nil, when no shard
 // serves it any more.
 func (p *Pool) closeWhenReleased(v *servedBundle, owned *bundle.Bundle) {
 	p.releasing.Go(func() {
 		<-v.Released()
 		p.remove(v)
+		select {
+		case p.freed <- struct{}{}:
+		default:
+		}
 		p.announceNeeds()
 		err := v.Close()
 		if owned != nil {

@@ -41,7 +41,7 @@ check: build/lint-venv/complete ## lint Go, Python and, where their linters are 
 	go run $(GOLANGCI) run ./...
 	build/lint-venv/bin/ruff check --quiet .
 	build/lint-venv/bin/ruff format --quiet --check .
-	cd models/train && ../../build/lint-venv/bin/mypy .
+	build/lint-venv/bin/mypy --config-file models/train/pyproject.toml
 	@if command -v clang-format >/dev/null; then clang-format --dry-run --Werror $(CXXFILES); fi
 	@if command -v luacheck >/dev/null; then luacheck --quiet suricata-lua; fi
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi

@@ -70,6 +70,18 @@ func ownPlace(t *testing.T) string {
 	return dir
 }
 
+// TestTrain runs the tests of models/train.
+func TestTrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models")
+	}
+	dir := ownPlace(t)
+	if !ownPython(t, dir) {
+		t.Skip("TESTS OF TRAINING ARE SKIPPED: run make train-deps, or name a Python with models/train/requirements.txt in SERVEFLOW_PYTHON")
+	}
+	shell(t, dir, ".venv/bin/python -m unittest models.train.test_train 2>&1")
+}
+
 // ownPython makes .venv, as make train-deps would, of the Python that there is.
 func ownPython(t *testing.T, dir string) bool {
 	python, err := filepath.Abs(root + "/.venv/bin/python")

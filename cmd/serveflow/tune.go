@@ -15,7 +15,7 @@ import (
 )
 
 type tuneCmd struct {
-	Candidates      string `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train/train.py writes them."`
+	Candidates      string `required:"" type:"existingdir" placeholder:"DIR" help:"Trained candidates, as models/train writes them."`
 	truthFlags      `embed:""`
 	Output          string   `short:"o" required:"" placeholder:"DIR" help:"Directory of the bundle to write."`
 	Report          string   `placeholder:"FILE" help:"HTML report to write. Default: the bundle's directory with .html appended."`

@@ -5,9 +5,8 @@ import json
 import lightgbm as lgb
 import numpy as np
 
-import lighttext
-import network
-from table import Table
+from . import lighttext, network
+from .table import Table
 
 SUFFIX = ".golden.json"
 FLOWS = 19  # real flows, one of each class where there are so many

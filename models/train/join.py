@@ -1,6 +1,6 @@
 """Joins data sets into one manifest and one list of flows, for a bundle of several.
 
-    .venv/bin/python models/train/join.py --output build/joined \
+    .venv/bin/python -m models.train.join --output build/joined \
         --captures build/lab/manifest.csv label --flows world/manifest.csv world/flows.csv \
         --rename bulk-tls=web
 

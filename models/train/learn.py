@@ -8,9 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-import lighttext
-import network
-from table import Table
+from . import lighttext, network
+from .table import Table
 
 # Limit on training flows of one session: a few devices have sessions of hundreds of
 # similar flows.

@@ -1,6 +1,6 @@
 """Makes the small models that the tests of sidecar/model read.
 
-    .venv/bin/python models/train/make_testdata.py
+    .venv/bin/python -m models.train.make_testdata
 
 writes LightGBM texts with golden rows to sidecar/model/lightgbm/testdata and
 ONNX models with golden rows to sidecar/model/onnx/testdata. The probabilities
@@ -16,7 +16,7 @@ import lightgbm as lgb
 import numpy as np
 from onnx import TensorProto, helper
 
-import network
+from . import network
 
 MODEL = Path(__file__).resolve().parents[2] / "sidecar" / "model"
 COMMON = {

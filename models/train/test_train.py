@@ -1,6 +1,6 @@
 """Tests of the parts of training that bundles rest on.
 
-.venv/bin/python -m unittest discover -s models/train
+.venv/bin/python -m unittest models.train.test_train
 """
 
 import json
@@ -14,11 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.tree import DecisionTreeClassifier
 
-import join
-import lighttext
-import network
-import table
-import train
+from . import join, lighttext, network, table, train
 
 
 def sample(seed=1, n=800):

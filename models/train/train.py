@@ -2,7 +2,7 @@
 
     serveflow extract --manifest M.csv --label L --output packet.parquet
     serveflow extract --manifest M.csv --label L --events meta --output meta.parquet
-    .venv/bin/python models/train/train.py --recipe models/train/iot-device.toml \
+    .venv/bin/python -m models.train.train --recipe models/train/iot-device.toml \
         --packet packet.parquet --meta meta.parquet --output candidates
 
 A candidate is one model on one number of packets; the recipe lists them. Each
@@ -29,11 +29,8 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 
-import golden
-import learn
-import lighttext
-import network
-import table as tables
+from . import golden, learn, lighttext, network
+from . import table as tables
 
 MAX_TEXT = 3 << 20  # bytes of a model
 MANIFEST = "candidates.toml"

@@ -69,7 +69,7 @@ const maxModels = 8 << 30
 func ReadCandidates(dir string) (*Candidates, error) {
 	c, err := readCandidates(os.DirFS(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("candidates %s: %w: let models/train/train.py make it", dir, err)
+		return nil, fmt.Errorf("candidates %s: %w: let models/train make it", dir, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("candidates %s: %w", dir, err)
 	}

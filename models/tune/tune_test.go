@@ -287,7 +287,7 @@ func TestRunRefuses(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"no directory":         {func(o *Options) { o.Candidates = dir + "/none" }, "let models/train/train.py make it"},
+		"no directory":         {func(o *Options) { o.Candidates = dir + "/none" }, "let models/train make it"},
 		"a training capture":   {func(o *Options) { o.Captures = moved(list, trainSplit, calibrationSplit) }, "a promise would be worth nothing"},
 		"an unknown capture":   {func(o *Options) { o.Captures = moved(list, calibrationSplit, trainSplit) }, "were not trained on it"},
 		"no calibration":       {func(o *Options) { o.Captures = without(list, calibrationSplit) }, "no captures of split calibration"},

@@ -1,0 +1,1 @@
+"""Trains the candidate models that serveflow tune chooses a cascade from."""

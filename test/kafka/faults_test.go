@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"serveflow/test/kafka/broker"
 	"serveflow/test/steady"
 )
 
@@ -81,26 +81,13 @@ func compare(t *testing.T, records []*kgo.Record, decided map[uint64]bool) (r re
 	return r
 }
 
-// settle ends the tap, waits until all is sent, and compares.
-func settle(t *testing.T, b *broker, s *steady.Sidecar, p *steady.Tap, topic string) result {
-	t.Helper()
-	p.End()
-	took := s.Drained()
-	dropped, spilled := s.Metric("kafka_drops_total"), s.Metric("kafka_spilled_total")
-	s.Stop()
-	r := compare(t, b.records(topic), s.Decided())
-	r.dropped, r.spilled, r.caughtUp = int(dropped), spilled, took
-	t.Log(r)
-	return r
-}
-
 // newSidecar is one that streams, with what else stands in [kafka].
 func newSidecar(t *testing.T, kafka string) *steady.Sidecar {
 	return steady.New(t, serveflow, root+"/test/bundle/toy", "[kafka]\nqueue = \"{queue}\"\n"+kafka)
 }
 
-func stream(b *broker, topic string) string {
-	return fmt.Sprintf("brokers = [%q]\ntopic = %q\nhost = \"test\"", b.address(), topic)
+func stream(b *broker.Broker, topic string) string {
+	return fmt.Sprintf("brokers = [%q]\ntopic = %q\nhost = \"test\"", b.Address(), topic)
 }
 
 // want fails unless nothing was lost, repeated or put out of order.
@@ -112,96 +99,103 @@ func (r result) want(t *testing.T, decided int) {
 }
 
 func TestBrokerKilled(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
-	p := s.Run("one", rate)
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, b.Topic("labels"))), "labels")
 	time.Sleep(5 * time.Second)
-	b.kill()
-	time.Sleep(30 * time.Second)
-	if s.Metric("kafka_up") != 0 || s.Metric("kafka_lag_records") < 20*rate || s.Metric("kafka_lag_seconds") < 20 {
-		t.Errorf("up %v, lag %v records, %v s", s.Metric("kafka_up"), s.Metric("kafka_lag_records"), s.Metric("kafka_lag_seconds"))
+	b.Kill()
+	r.during(30 * time.Second)
+	if up, records, seconds := r.with.Metric("kafka_up"), r.with.Metric("kafka_lag_records"), r.with.Metric("kafka_lag_seconds"); up != 0 || records < 20*rate || seconds < 20 {
+		t.Errorf("up %v, lag %v records, %v s", up, records, seconds)
 	}
-	b.start()
-	b.await()
+	b.Start()
+	b.Await()
 	time.Sleep(5 * time.Second)
-	settle(t, b, s, p, "labels").want(t, 30*rate)
+	r.settle("broker killed for 30 s").want(t, 30*rate)
 }
 
 func TestBrokerStopped(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
-	p := s.Run("one", rate)
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, b.Topic("labels"))), "labels")
 	time.Sleep(5 * time.Second)
-	b.signal(syscall.SIGSTOP)
-	time.Sleep(30 * time.Second)
-	b.signal(syscall.SIGCONT)
+	b.Signal(syscall.SIGSTOP)
+	r.during(30 * time.Second)
+	b.Signal(syscall.SIGCONT)
 	time.Sleep(5 * time.Second)
-	settle(t, b, s, p, "labels").want(t, 30*rate)
+	r.settle("broker stopped (`SIGSTOP`) for 30 s").want(t, 30*rate)
 }
 
 func TestSidecarKilled(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
-	p := s.Run("one", rate)
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, b.Topic("labels"))), "labels")
+	r.forget()
 	for range 5 {
 		time.Sleep(3 * time.Second)
-		s.Kill()
-		s.Start()
+		r.with.Kill()
+		r.without.Kill()
+		r.with.Start()
+		r.without.Start()
 	}
-	time.Sleep(2 * time.Second)
-	r := settle(t, b, s, p, "labels")
-	if r.decided < 10*rate || r.lost != 0 || r.dropped != 0 || r.disordered != 0 {
+	r.during(2 * time.Second)
+	got := r.settle("sidecar killed (`SIGKILL`) five times, 3 s apart")
+	if got.decided < 10*rate || got.lost != 0 || got.dropped != 0 || got.disordered != 0 {
 		t.Error("want all flows, in order")
 	}
-	if r.repeated > 5*rate {
+	if got.repeated > 5*rate {
 		t.Error("want no more repeats than what was under way")
 	}
 }
 
 // A sidecar that is stopped while brokers are away leaves all in the queue to the next.
 func TestSidecarStopped(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
-	p := s.Run("one", rate)
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, b.Topic("labels"))), "labels")
 	time.Sleep(2 * time.Second)
-	b.kill()
+	r.forget()
+	b.Kill()
 	time.Sleep(3 * time.Second)
-	s.Stop()
-	s.Start()
-	time.Sleep(2 * time.Second)
-	b.start()
-	b.await()
-	r := settle(t, b, s, p, "labels")
-	if r.decided < 4*rate || r.lost != 0 || r.dropped != 0 || r.disordered != 0 {
+	for _, s := range []*steady.Sidecar{r.with, r.without} {
+		s.Stop()
+		s.Start()
+	}
+	r.during(2 * time.Second)
+	b.Start()
+	b.Await()
+	got := r.settle("sidecar stopped (`SIGTERM`) and started while the broker is away")
+	if got.decided < 4*rate || got.lost != 0 || got.dropped != 0 || got.disordered != 0 {
 		t.Error("want all flows, in order")
 	}
+}
+
+// smallDisk mounts a file system of so many bytes where the queue of a sidecar is to be.
+func smallDisk(t *testing.T, s *steady.Sidecar, size string) {
+	t.Helper()
+	if err := os.Mkdir(s.Queue(), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", s.Queue()).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: NO SMALL FILE SYSTEM HERE (it takes root): %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", s.Queue()).Run() })
 }
 
 // A queue that may have 2 MiB, and one whose disk has no more: what does not fit is
 // counted to the flow, and the rest comes, in order.
 func TestQueueFull(t *testing.T) {
-	for name, limit := range map[string]string{"bound": "queue_size = \"2MiB\"", "disk": ""} {
+	for name, limit := range map[string]string{"queue": "queue_size = \"2MiB\"", "disk": ""} {
 		t.Run(name, func(t *testing.T) {
-			b := startBroker(t)
-			s := newSidecar(t, stream(b, b.topic("labels"))+"\nmemory = \"1MiB\"\n"+limit)
+			b := broker.Start(t)
+			s := newSidecar(t, stream(b, b.Topic("labels"))+"\nmemory = \"1MiB\"\n"+limit)
 			if limit == "" {
-				if err := os.Mkdir(s.Queue(), 0o750); err != nil {
-					t.Fatal(err)
-				}
-				if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", s.Queue()).CombinedOutput(); err != nil {
-					t.Skipf("SKIPPED: no file system of 2 MiB here (it takes root): %v: %s", err, out)
-				}
-				t.Cleanup(func() { exec.Command("umount", "-l", s.Queue()).Run() })
+				smallDisk(t, s, "2m")
 			}
-			s.Start()
-			p := s.Run("one", rate)
+			r := begin(t, b, s, "labels")
 			time.Sleep(2 * time.Second)
-			b.signal(syscall.SIGSTOP)
-			time.Sleep(15 * time.Second)
-			b.signal(syscall.SIGCONT)
+			b.Signal(syscall.SIGSTOP)
+			r.during(15 * time.Second)
+			b.Signal(syscall.SIGCONT)
 			time.Sleep(5 * time.Second)
-			r := settle(t, b, s, p, "labels")
-			if r.lost == 0 || r.lost != r.dropped || r.repeated != 0 || r.disordered != 0 {
+			got := r.settle("broker stopped for 15 s, 1 MiB of memory and a " + name + " of 2 MiB")
+			if got.lost == 0 || got.lost != got.dropped || got.repeated != 0 || got.disordered != 0 {
 				t.Errorf("want some lost and all of them counted, none twice or out of order:\n%s", s.Said())
 			}
 		})
@@ -210,68 +204,48 @@ func TestQueueFull(t *testing.T) {
 
 // A disk that is full costs nothing while the broker takes what comes.
 func TestDiskFullAlone(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, b.topic("labels")))
-	if err := os.Mkdir(s.Queue(), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", s.Queue()).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: no file system of 64 KiB here (it takes root): %v: %s", err, out)
-	}
-	t.Cleanup(func() { exec.Command("umount", "-l", s.Queue()).Run() })
-	s.Start()
-	p := s.Run("one", rate)
-	time.Sleep(5 * time.Second)
-	settle(t, b, s, p, "labels").want(t, 4*rate)
+	b := broker.Start(t)
+	s := newSidecar(t, stream(b, b.Topic("labels")))
+	smallDisk(t, s, "64k")
+	r := begin(t, b, s, "labels")
+	time.Sleep(2 * time.Second)
+	r.forget()
+	r.during(5 * time.Second)
+	r.settle("disk of the queue full from the start (64 KiB), broker well").want(t, 4*rate)
 }
 
 func TestTopicMissing(t *testing.T) {
-	b := startBroker(t)
-	s := newSidecar(t, stream(b, "late")).Start()
-	p := s.Run("one", rate)
-	time.Sleep(8 * time.Second)
-	out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput()
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, "late")), "late")
+	r.forget()
+	r.during(8 * time.Second)
+	out, err := exec.Command(serveflow, "check", "-c", r.with.Config()).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "make the topic") {
 		t.Errorf("check: %v: %s", err, out)
 	}
-	if !strings.Contains(s.Said(), "make the topic") {
-		t.Errorf("the log has no word of it:\n%s", s.Said())
+	if !strings.Contains(r.with.Said(), "make the topic") {
+		t.Errorf("the log has no word of it:\n%s", r.with.Said())
 	}
-	b.topic("late")
+	b.Topic("late")
 	time.Sleep(7 * time.Second)
-	if out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput(); err != nil || !strings.Contains(string(out), "topic late: partitions 4") {
+	if out, err := exec.Command(serveflow, "check", "-c", r.with.Config()).CombinedOutput(); err != nil || !strings.Contains(string(out), "topic late: partitions 4") {
 		t.Errorf("check: %v: %s", err, out)
 	}
-	settle(t, b, s, p, "late").want(t, 10*rate)
+	r.settle("topic missing for 8 s").want(t, 10*rate)
 }
 
-func TestCredentialsWrong(t *testing.T) {
-	b := startBroker(t)
-	b.topic("labels")
-	for _, mechanism := range []string{"plain", "scram-sha-256", "scram-sha-512"} {
-		t.Run(mechanism, func(t *testing.T) {
-			topic := b.topic("labels-" + mechanism)
-			password := filepath.Join(t.TempDir(), "password")
-			write := func(text string) {
-				if err := os.WriteFile(password, []byte(text+"\n"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write("wrong")
-			s := newSidecar(t, strings.ReplaceAll(stream(b, topic), b.address(), b.sasl())+
-				fmt.Sprintf("\nsasl = %q\nuser = \"serveflow\"\npassword_file = %q", mechanism, password)).Start()
-			p := s.Run("one", rate)
-			time.Sleep(5 * time.Second)
-			out, err := exec.Command(serveflow, "check", "-c", s.Config()).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "kafka.password_file") {
-				t.Errorf("check: %v: %s", err, out)
-			}
-			if !strings.Contains(s.Said(), "kafka.password_file") {
-				t.Errorf("the log has no word of it:\n%s", s.Said())
-			}
-			write("right")
-			time.Sleep(7 * time.Second)
-			settle(t, b, s, p, topic).want(t, 8*rate)
-		})
+// A topic that takes no old records: those that have waited go with the time of their
+// sending, rather than keep all others waiting for ever.
+func TestTooOld(t *testing.T) {
+	b := broker.Start(t)
+	r := begin(t, b, newSidecar(t, stream(b, b.Topic("labels", "message.timestamp.before.max.ms", "5000"))), "labels")
+	time.Sleep(2 * time.Second)
+	b.Kill()
+	r.during(10 * time.Second)
+	b.Start()
+	b.Await()
+	got := r.settle("broker killed for 10 s, records of more than 5 s refused")
+	if got.decided < 10*rate || got.lost != 0 || got.dropped != 0 {
+		t.Error("want all flows")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"serveflow/test/kafka/broker"
 	"serveflow/test/steady"
 )
 
@@ -12,24 +13,24 @@ import (
 // each of them are killed: whatever one has decided is in the topic, under its own name,
 // and in order.
 func TestFleet(t *testing.T) {
-	b := startBroker(t)
-	b.topic("labels")
+	b := broker.Start(t)
+	b.Topic("labels")
 	const each = 400
 	var sidecars []*steady.Sidecar
 	var taps []*steady.Tap
 	for i := range 3 {
-		s := steady.New(t, serveflow, root+"/test/bundle/toy", fmt.Sprintf("[kafka]\nqueue = \"{queue}\"\nbrokers = [%q]\ntopic = \"labels\"\nhost = \"host-%d\"", b.address(), i)).Start()
+		s := steady.New(t, serveflow, root+"/test/bundle/toy", fmt.Sprintf("[kafka]\nqueue = \"{queue}\"\nbrokers = [%q]\ntopic = \"labels\"\nhost = \"host-%d\"", b.Address(), i)).Start()
 		sidecars, taps = append(sidecars, s), append(taps, s.Run(fmt.Sprintf("sensor-%d", i), each))
 	}
 	time.Sleep(3 * time.Second)
 	sidecars[0].Kill()
-	b.kill()
+	b.Kill()
 	time.Sleep(2 * time.Second)
 	sidecars[0].Start()
 	sidecars[1].Kill()
 	sidecars[1].Start()
-	b.start()
-	b.await()
+	b.Start()
+	b.Await()
 	time.Sleep(2 * time.Second)
 	sidecars[2].Kill()
 	sidecars[2].Start()
@@ -39,7 +40,7 @@ func TestFleet(t *testing.T) {
 		s.Drained()
 		s.Stop()
 	}
-	records := b.records("labels")
+	records := b.Records("labels")
 	total := 0
 	for i, s := range sidecars {
 		name := fmt.Sprintf("host-%d", i)

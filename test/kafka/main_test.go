@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"serveflow/test/kafka/broker"
 	"serveflow/test/program"
 )
 
@@ -13,16 +14,10 @@ const root = "../.."
 var serveflow string
 
 func TestMain(m *testing.M) {
-	if os.Getenv("SERVEFLOW_KAFKA") == "" {
+	if !broker.Wanted() {
 		os.Exit(m.Run()) // which says what is skipped
 	}
-	os.Exit(program.Main(m, root, &serveflow))
-}
-
-// needBroker skips a test, aloud, where no broker was asked for.
-func needBroker(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SERVEFLOW_KAFKA") == "" {
-		t.Skip("SKIPPED: NO BROKER: \"make kafka-e2e\" fetches Apache Kafka and runs these tests")
-	}
+	code := program.Main(m, root, &serveflow)
+	printTable()
+	os.Exit(code)
 }

@@ -18,6 +18,7 @@ import (
 	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/kafka"
 	"serveflow/sidecar/tap/wire"
+	"serveflow/test/kafka/broker"
 	"serveflow/test/steady"
 )
 
@@ -43,9 +44,9 @@ func metric(t *testing.T, s *kafka.Stream, name string) (sum float64) {
 // TestThroughput gives a stream as many decisions as it takes, for ten seconds, and says
 // how many a broker on the same machine has then acknowledged.
 func TestThroughput(t *testing.T) {
-	b := startBroker(t)
+	b := broker.Start(t)
 	s, err := kafka.Open(kafka.Options{
-		Server: kafka.Server{Brokers: []string{b.address()}}, Host: "host", Topic: b.topic("labels"), Compression: "lz4",
+		Server: kafka.Server{Brokers: []string{b.Address()}}, Host: "host", Topic: b.Topic("labels"), Compression: "lz4",
 		Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 32 << 20, Log: zerolog.Nop(),
 	})
 	if err != nil {
@@ -98,13 +99,13 @@ func TestThroughput(t *testing.T) {
 // TestLatency compares what the first stage's labels take with and without a stream, in
 // turns.
 func TestLatency(t *testing.T) {
-	b := startBroker(t)
+	b := broker.Start(t)
 	var p50, p99 [2][]time.Duration
 	for range 3 {
 		for with := range 2 {
 			var s *steady.Sidecar
 			if with == 1 {
-				s = newSidecar(t, stream(b, b.topic("labels"))).Start()
+				s = newSidecar(t, stream(b, b.Topic("labels"))).Start()
 			} else {
 				s = steady.New(t, serveflow, root+"/test/bundle/toy", "").Start()
 			}
@@ -128,18 +129,18 @@ func TestLatency(t *testing.T) {
 
 // What stands in a topic can be read by a tool that is not ours.
 func TestKcat(t *testing.T) {
-	b := startBroker(t)
+	b := broker.Start(t)
 	kcat, err := exec.LookPath("kcat")
 	if err != nil {
 		t.Skip("SKIPPED: NO KCAT (Debian: kcat)")
 	}
-	s := newSidecar(t, stream(b, b.topic("labels"))).Start()
+	s := newSidecar(t, stream(b, b.Topic("labels"))).Start()
 	p := s.Run("one", rate)
 	time.Sleep(2 * time.Second)
 	p.End()
 	s.Drained()
 	s.Stop()
-	out, err := exec.Command(kcat, "-C", "-q", "-b", b.address(), "-t", "labels", "-o", "beginning", "-e", "-K", "\t").Output()
+	out, err := exec.Command(kcat, "-C", "-q", "-b", b.Address(), "-t", "labels", "-o", "beginning", "-e", "-K", "\t").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestKcat(t *testing.T) {
 // The example of a consumer prints each label once, though two sidecars of the same host
 // have sent the same flows.
 func TestConsumer(t *testing.T) {
-	b := startBroker(t)
+	b := broker.Start(t)
 	python := os.Getenv("SERVEFLOW_PYTHON")
 	if python == "" {
 		python = "python3"
@@ -167,11 +168,11 @@ func TestConsumer(t *testing.T) {
 	if exec.Command(python, "-c", "import confluent_kafka").Run() != nil {
 		t.Skip("SKIPPED: NO CONFLUENT_KAFKA for " + python + " (SERVEFLOW_PYTHON): pip install confluent-kafka")
 	}
-	b.topic("labels")
+	b.Topic("labels")
 	flows := 0
 	for range 2 {
 		s, err := kafka.Open(kafka.Options{
-			Server: kafka.Server{Brokers: []string{b.address()}}, Host: "host", Topic: "labels", Compression: "zstd",
+			Server: kafka.Server{Brokers: []string{b.Address()}}, Host: "host", Topic: "labels", Compression: "zstd",
 			Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 1 << 20, Log: zerolog.Nop(),
 		})
 		if err != nil {
@@ -191,7 +192,7 @@ func TestConsumer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(python, "consumer.py", "--brokers", b.address(), "--topic", "labels", "--idle", "8")
+	cmd := exec.Command(python, "consumer.py", "--brokers", b.Address(), "--topic", "labels", "--idle", "8")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -57,7 +57,7 @@ func (s *Server) options() ([]kgo.Opt, error) {
 		kgo.DialTimeout(5 * time.Second),
 		kgo.DisableClientMetrics(),
 		kgo.FetchMaxBytes(1 << 20), // nothing is fetched, and the next has to be more
-		kgo.BrokerMaxReadBytes(16 << 20),
+		kgo.BrokerMaxReadBytes(4 << 20),
 	}
 	if s.TLS {
 		config, err := s.tls()

@@ -102,6 +102,10 @@ packages: ## make deb and rpm for the architectures ARCHS (amd64 arm64), into bu
 test-packages: packages ## make packages and install, upgrade and remove them on a bare Debian 12 (root)
 	SERVEFLOW_PACKAGES=$(CURDIR)/build/packages go test -count=1 -v -timeout 20m ./test/packages
 
+.PHONY: zeek-plugin
+zeek-plugin: ## make an archive of the Zeek plugin for the Zeek on PATH, or the one in the prefix ZEEK, into build/packages
+	packaging/zeek-plugin.sh "$(ZEEK)"
+
 .PHONY: test-integrations
 test-integrations: build build/integrations-venv/complete ## hold schemas, mappings, rules and dashboard against what reads them
 	build/integrations-venv/bin/python test/integrations/check.py bin/serveflow

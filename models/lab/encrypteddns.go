@@ -8,6 +8,8 @@ var encryptedDNS = label{name: "encrypted-dns", share: 2, programs: []program{
 	{"doh-dnsdist-kdig", test, dohDnsdist.with(lookedUp("kdig @$AT -p $PORT +https"))},
 	{"doh-dnsdist-kdig-get", "", dohDnsdist.with(lookedUp("kdig @$AT -p $PORT +https-get"))},
 	{"dot-kresd-kdig", "", kresd.with(lookedUp("kdig @$AT -p $PORT +tls"))},
+	{"dot-unbound-stubby", "", dotUnbound.with(stubby)},
+	{"dot-kresd-stubby", test, kresd.with(stubby)},
 	{"doh-curl", "", dohUnbound.with(sh("for i in 1 2 3; do curl -sSk --doh-insecure --doh-url https://$AT:$PORT/dns-query --max-time 2 http://www$RANDOM.example.com/; done; true"))},
 }}
 
@@ -50,3 +52,17 @@ func lookedUp(kdig string) use {
 for i in $(seq $((RANDOM % 3 + 1))); do `+kdig+` +time=3 +retry=1 $(name) A; sleep 0.$((RANDOM % 9)); done`,
 		kdig+` +time=3 +retry=1 +keepopen www.example.com A mail.example.com AAAA api$RANDOM.example.com A static.example.com MX`)
 }
+
+// stubby is a forwarder on the client, which keeps its connection for a while.
+var stubby = sh(`cat >stubby.yml <<END
+resolution_type: GETDNS_RESOLUTION_STUB
+dns_transport_list: [GETDNS_TRANSPORT_TLS]
+tls_authentication: GETDNS_AUTHENTICATION_NONE
+tls_query_padding_blocksize: $((RANDOM % 2 * 127 + 1))
+idle_timeout: $((RANDOM % 4000 + 500))
+listen_addresses: [127.0.0.1@5398]
+upstream_recursive_servers: [{address_data: $AT, tls_port: $PORT}]
+END
+stubby -C stubby.yml & sleep 0.3
+for i in $(seq $((RANDOM % 5 + 1))); do dig @127.0.0.1 -p 5398 +tries=1 +time=3 www$RANDOM.example.com A; sleep 0.$((RANDOM % 9)); done
+kill %1`)

@@ -75,6 +75,8 @@ as $bin/pgbench -h /run/lab/pg -p $PORT -i -q postgres`}
 
 var mdns = label{name: "mdns", programs: []program{
 	{"dig-mdns", "", service{filter: "udp port 5353", run: []string{"exec socat -u UDP-RECV:5353 OPEN:/dev/null,wronly"}}.with(sh("sleep 0.5; dig +tries=1 +time=1 @224.0.0.251 -p 5353 _services._dns-sd._udp.local PTR", "sleep 0.5; dig +tries=1 +time=1 -p 5353 @224.0.0.251 host$RANDOM.local"))},
+	{"avahi", "", avahi("_http._tcp", 80)},
+	{"avahi-printer", test, avahi("_ipp._tcp", 631)},
 }}
 
 var ssdp = label{name: "ssdp", programs: []program{

@@ -22,14 +22,19 @@ var proxy = label{name: "proxy", share: 4, programs: []program{
 	{"tinyproxy", "", plainProxy("http", "tinyproxy -d -c $WORK/tinyproxy.conf")},
 	{"connect", "", httpConnect("tinyproxy -d -c $WORK/tinyproxy.conf")},
 	{"privoxy", calibration, plainProxy("http", "privoxy --no-daemon $WORK/privoxy.conf")},
+	{"squid", "", plainProxy("http", squid)},
+	{"squid-connect", calibration, httpConnect(squid)},
 	{"ncat-connect", test, httpConnect("ncat -l -k -p $PORT --proxy-type http")},
 }}
 
 var proxyConfigs = map[string]string{
 	"danted.conf":    "logoutput: stderr\ninternal: wire port = $PORT\nexternal: lo\nexternal.rotation: none\nsocksmethod: none\nclientmethod: none\nuser.privileged: root\nuser.unprivileged: root\nclient pass { from: 0/0 to: 0/0 }\nsocks pass { from: 0/0 to: 0/0 }\n",
 	"tinyproxy.conf": "Port $PORT\nTimeout 60\nLogLevel Info\nMaxClients 40\nConnectPort 7002\nConnectPort 7001\n",
+	"squid.conf":     "http_port $PORT\nhttp_access allow all\ncache deny all\npid_filename none\naccess_log none\ncache_log /dev/stderr\ncoredump_dir /tmp\nshutdown_lifetime 0 seconds\npinger_enable off\nmax_filedescriptors 1024\n",
 	"privoxy.conf":   "confdir /etc/privoxy\nlogdir /tmp\nlisten-address 0.0.0.0:$PORT\n",
 }
+
+const squid = "exec squid -N -f $WORK/squid.conf"
 
 // plainProxy is a proxy that a client asks for plain pages.
 func plainProxy(scheme, run string) func(*lab) error {

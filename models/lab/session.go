@@ -107,7 +107,7 @@ func closeOff() error {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting: %w", err)
 	}
-	for _, dir := range []string{"/run", "/tmp", "/var/tmp", "/var/log", "/root"} {
+	for _, dir := range []string{"/run", "/tmp", "/var/tmp", "/var/log", "/root", "/dev/shm"} {
 		if err := unix.Mount("lab", dir, "tmpfs", 0, "mode=1777"); err != nil {
 			return fmt.Errorf("mounting %s: %w", dir, err)
 		}
@@ -165,7 +165,7 @@ func (l *lab) capture(filter string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "4096", "-Z", "root", "-w", "-",
+	c := at.command("tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "2048", "-B", "8192", "-Z", "root", "-w", "-",
 		fmt.Sprintf("(ip or ip6) and ("+filter+") and not (icmp6 and ip6[40] >= 133)", args...)) // no neighbour discovery
 	c.Stdout, c.Stderr = os.NewFile(captureFile, "capture"), into
 	if l.dump, err = at.begin(c); err != nil {

@@ -53,6 +53,7 @@ var sshForward = label{name: "ssh-forward", programs: []program{
 	{"socks", "", sshTunnel(true, "ssh", "-N", "-D", "127.0.0.1:7000")},
 	{"dropbear-local", calibration, sshTunnel(false, "dbclient", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},
 	{"putty-socks", test, sshTunnel(true, "plink", "-N", "-D", "127.0.0.1:7000")},
+	{"sshuttle", "", sshuttle},
 	{"putty-local", test, sshTunnel(false, "plink", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},
 }}
 

@@ -13,6 +13,13 @@ var vpnOther = label{name: "vpn-other", share: 3, programs: []program{
 		through("", "exec spiped -F -e -s [127.0.0.1]:7000 -t [$AT]:$PORT -k key"))},
 	{"httptunnel", calibration, service{over: "tcp", inner: 7001, run: []string{"exec hts -S -w -F 127.0.0.1:7001 $PORT"}}.with(
 		through("", "exec htc -S -w -F 7000 $AT:$PORT"))},
+	{"softether", "", softEther("")},
+	{"softether-tcp", "", softEther("AccountDetailSet lab /MAXTCP:$((RANDOM % 7 + 2)) /INTERVAL:1 /TTL:0 /HALF:no /BRIDGE:no /MONITOR:no /NOTRACK:yes /NOQOS:yes")},
+	{"softether-compressed", test, softEther("AccountCompressEnable lab")},
+	{"fastd", "", fastd("salsa2012+umac")},
+	{"fastd-null", test, fastd("null")},
+	{"vtun-udp", "", vtun("udp")},
+	{"vtun-tcp", calibration, vtun("tcp")},
 }}
 
 var tinc = service{over: "tcp", inner: 8000, filter: "port $PORT", files: map[string]string{
@@ -73,3 +80,39 @@ use-occtl = false
 }, prepare: `chmod 755 script; printf 'secret\nsecret\n' | ocpasswd -c ocpasswd lab`, run: []string{"exec ocserv -f -c ocserv.conf"}}
 
 const openconnect = "echo secret | openconnect --passwd-on-stdin -u lab --cafile ca.pem --interface occ -s $WORK/script https://$NAME:$PORT"
+
+// fastd carries packets over UDP: a handshake, then packets encrypted by the method.
+func fastd(method string) func(*lab) error {
+	end := func(device, address, more string) string {
+		return `mode tun;
+method "` + method + `";
+mtu 1300;
+interface "` + device + `";
+log level info;
+` + more + `
+on up "ip address add ` + address + `/24 dev ` + device + ` && ip link set ` + device + ` up";
+`
+	}
+	// A peer is known again only after a while.
+	return service{over: "udp", inner: 8000, low: 1, top: 1, files: map[string]string{
+		"fs.conf": end("fds", innerServer, "bind 0.0.0.0:$PORT;"),
+		"fc.conf": end("fdc", innerClient, "bind 0.0.0.0;"),
+	}, prepare: `pair() { fastd --generate-key 2>/dev/null >$1.key; awk '/Secret/{print $2}' $1.key >$1.secret; awk '/Public/{print $2}' $1.key >$1.public; }
+pair s; pair c
+printf 'secret "%s";\npeer "c" { key "%s"; }\n' $(cat s.secret c.public) >>fs.conf
+printf 'secret "%s";\npeer "s" { key "%s"; remote %s port %s; }\n' $(cat c.secret s.public) $AT $PORT >>fc.conf`,
+		run: []string{"exec fastd --config fs.conf"}}.with(intoTunnel("fdc", "exec fastd --config $WORK/fc.conf"))
+}
+
+// vtun has its control connection over TCP, and its packets too or over UDP.
+func vtun(transport string) func(*lab) error {
+	// vtund gives up if the device is not up for the first packet.
+	up := func(device, address string) string {
+		return "ip tuntap add dev " + device + " mode tun; ip address add " + address + "/24 dev " + device + "; ip link set " + device + " mtu 1300 up\n"
+	}
+	const session = "lab {\n  passwd secret;\n  type tun;\n"
+	return service{over: "tcp", inner: 8000, low: 1, top: 1, filter: "(tcp port $PORT or udp) and host $AT", files: map[string]string{
+		"vtund.conf": "options { port $PORT; syslog daemon; }\n" + session + "  proto " + transport + ";\n  encrypt aes128cbc;\n  keepalive yes;\n  device vts;\n}\n",
+		"vtunc.conf": "options { port $PORT; syslog daemon; timeout 10; }\n" + session + "  device vtc;\n}\n",
+	}, run: []string{up("vts", innerServer) + "exec vtund -s -n -f vtund.conf"}}.with(intoTunnel("vtc", up("vtc", innerClient)+"exec vtund -n -f $WORK/vtunc.conf lab $AT"))
+}

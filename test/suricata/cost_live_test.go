@@ -3,7 +3,6 @@ package suricata
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -57,32 +56,18 @@ func TestCostLive(t *testing.T) {
 func (e suricata) costLive(t *testing.T, capture, socket string) float64 {
 	t.Helper()
 	dir := t.TempDir()
-	args := slices.Concat([]string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-l", dir,
-		"--af-packet=" + engine.Watched, "--set", fmt.Sprintf("af-packet.0.ring-size=%d", 4*ringPackets)}, shortTimeouts(), e.taps(t))
-	cmd := exec.Command(e.command, args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+socket, "SERVEFLOW_SENSOR=cost "+filepath.Base(dir))
-	said := filepath.Join(dir, "said")
-	log, err := os.Create(said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	engine.AwaitText(t, said, "Engine started")
+	args := append([]string{"--af-packet=" + engine.Watched, "--set", fmt.Sprintf("af-packet.0.ring-size=%d", 4*ringPackets)}, shortTimeouts()...)
+	program := e.start(t, dir, socket, "cost "+filepath.Base(dir), args...)
 	time.Sleep(time.Second)
-	begun := processTime(t, cmd.Process.Pid)
+	begun := processTime(t, program.Process.Pid)
 	sent := engine.Replay(t, costRate, capture)
 	time.Sleep(6 * time.Second)
-	took := processTime(t, cmd.Process.Pid) - begun
-	cmd.Process.Signal(syscall.SIGINT)
-	err = cmd.Wait()
-	text, _ := os.ReadFile(said)
-	m := kernel.FindSubmatch(text)
-	if err != nil || m == nil || string(m[1]) != strconv.Itoa(sent) || string(m[2]) != "0" || fault.Match(text) {
+	took := processTime(t, program.Process.Pid) - begun
+	program.Process.Signal(syscall.SIGINT)
+	err := program.Wait()
+	text := program.Text(t)
+	m := kernel.FindStringSubmatch(text)
+	if err != nil || m == nil || m[1] != strconv.Itoa(sent) || m[2] != "0" || fault.MatchString(text) {
 		t.Fatalf("suricata: %v, of %d packets:\n%s", err, sent, text)
 	}
 	t.Logf("%s: %.2f s of CPU for %d packets", e.tap, took, sent)

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"serveflow/test/engine"
@@ -61,30 +60,23 @@ func live(t *testing.T, e suricata) {
 	}
 	without := e
 	without.tap = "none"
-	control := without.live(t, &engine.Fault{}, false)
-	results := []result{control}
+	var control result
+	table := engine.NewLiveTable("eve.sock", "messages lost", "records", "missing", "not taken", "torn", "decided", "in eve.json")
+	table.Add(t, func() (*engine.LiveRun, []string) {
+		control = without.live(t, &engine.Fault{}, false)
+		return &control.LiveRun, control.columns()
+	})
 	for _, records := range e.recordWays() {
 		for i := range engine.Faults {
-			f := &engine.Faults[i]
-			r := e.live(t, f, records)
-			if r.drops > 0 {
-				// A busy machine drops too: the same again.
-				t.Logf("%s: %d packets dropped; once more", f.Name, r.drops)
-				results = append(results, r)
-				r = e.live(t, f, records)
-			}
-			results = append(results, r)
-			r.check(t, f, &control)
+			var r result
+			table.Add(t, func() (*engine.LiveRun, []string) {
+				r = e.live(t, &engine.Faults[i], records)
+				return &r.LiveRun, r.columns()
+			})
+			r.check(t, &engine.Faults[i], &control)
 		}
 	}
-	var table bytes.Buffer
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\teve.sock\tpackets\tdropped\texit\tflows\tlabelled before\tduring\tat the end\tback after\tmessages lost\trecords\tmissing\tnot taken\ttorn\tdecided\tin eve.json")
-	for _, r := range results {
-		fmt.Fprintln(w, r.row())
-	}
-	w.Flush()
-	t.Logf("live suricata %s, %d packets/s for %d s:\n%s", e.version, engine.PacketsPerSecond, engine.RunSeconds, table.String())
+	t.Logf("live suricata %s, %d packets/s for %d s:\n%s", e.version, engine.PacketsPerSecond, engine.RunSeconds, table)
 }
 
 // recordWays says with which runs records go to the sidecar, too: not with the plugin,
@@ -96,24 +88,19 @@ func (e suricata) recordWays() []bool {
 	return []bool{false, true}
 }
 
-// result is what came of a run.
+// result is what came of a run. Its flows are the flow records in the plain log.
 type result struct {
-	name               string
-	tapped, records    bool
-	native             bool // Suricata itself writes labels
-	sent, seen, drops  int
-	err                error // Suricata's exit
-	said               string
-	flows              map[string]int // flow records in the plain log, by tuple and packets
+	engine.LiveRun
+	records            bool           // go to the sidecar
+	native             bool           // Suricata itself writes labels
 	decided, withLabel int            // flows that a model was asked about, and records that have a label by the plugin
 	types              map[string]int // records in the plain log
-	phases             engine.Phases
-	lost               string   // messages the tap says it lost
-	plain, missing     int      // records
-	refused            int      // of them, by Suricata's count: the socket did not take them
-	strange            []string // lines in the sidecar's log that Suricata did not write
-	torn               string   // as the sidecar counts
-	labelled, flowsOut int      // flow records that the sidecar wrote
+	lost               string         // messages the tap says it lost
+	plain, missing     int            // records
+	refused            int            // of them, by Suricata's count: the socket did not take them
+	strange            []string       // lines in the sidecar's log that Suricata did not write
+	torn               string         // as the sidecar counts
+	labelled, flowsOut int            // flow records that the sidecar wrote
 }
 
 var (
@@ -125,9 +112,12 @@ var (
 // live runs Suricata on the link while a fault happens.
 func (e suricata) live(t *testing.T, f *engine.Fault, records bool) result {
 	t.Helper()
-	r := result{name: f.Name, tapped: e.tap != "none", native: e.tap == "plugin" && e.version == "8", records: records, lost: "0"}
-	if !r.tapped {
-		r.name = "without the script"
+	r := result{
+		LiveRun: engine.LiveRun{Name: f.Name, Tapped: e.tap != "none"},
+		native:  e.tap == "plugin" && e.version == "8", records: records, lost: "0",
+	}
+	if !r.Tapped {
+		r.Name = "without the script"
 	}
 	dir, err := os.MkdirTemp("", "live")
 	if err != nil {
@@ -141,64 +131,50 @@ func (e suricata) live(t *testing.T, f *engine.Fault, records bool) result {
 		extra += "[flow]\nidle_timeout = \"1s\"\n"
 	}
 	s := engine.New(t, filepath.Join(engine.Root(t), "models/iot-device"), metricsAddress, extra)
-	if r.tapped && !f.Absent {
+	if r.Tapped && !f.Absent {
 		s.Start(t)
 	}
 
 	// Flows end soon after their last packet, so that their records come while
 	// the fault lasts and not all at the end.
-	args := []string{"-c", filepath.Join(engine.Root(t), "test/suricata/suricata.yaml"), "-l", dir, "--af-packet=" + engine.Watched,
-		"--set", fmt.Sprintf("af-packet.0.ring-size=%d", ringPackets)}
-	args = append(args, shortTimeouts()...)
+	args := append([]string{"--af-packet=" + engine.Watched, "--set", fmt.Sprintf("af-packet.0.ring-size=%d", ringPackets)}, shortTimeouts()...)
 	if records {
 		args = append(args, "--set", "outputs.2.eve-log.enabled=yes", "--set", "outputs.2.eve-log.filename="+socket)
 	}
 	if e.runmode != "" {
 		args = append(args, "--runmode", e.runmode)
 	}
-	args = append(args, e.taps(t)...)
-	cmd := exec.Command(e.command, args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+s.Socket, "SERVEFLOW_SENSOR=suricata")
-	log, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	engine.AwaitText(t, log.Name(), "Engine started")
+	program := e.start(t, dir, s.Socket, "suricata", args...)
 
 	played := f.Play(t, s)
-	r.sent = played.Packets
+	r.Sent = played.Packets
 	time.Sleep(3 * time.Second) // the last flows end
-	cmd.Process.Signal(syscall.SIGINT)
-	r.err = cmd.Wait()
-	if r.tapped {
+	program.Process.Signal(syscall.SIGINT)
+	r.Err = program.Wait()
+	if r.Tapped {
 		time.Sleep(time.Second)
 		r.torn = metric(t, `serveflow_eve_records_total{result="torn"}`)
 		s.Stop(t)
 	}
 
-	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.said = string(text)
-	if m := kernel.FindStringSubmatch(r.said); m != nil {
-		r.seen, _ = strconv.Atoi(m[1])
-		r.drops, _ = strconv.Atoi(m[2])
-	}
-	if m := slow.FindStringSubmatch(r.said); m != nil {
+	r.Counts(program.Text(t), kernel)
+	if m := slow.FindStringSubmatch(r.Said); m != nil {
 		r.refused, _ = strconv.Atoi(m[1])
 	}
-	if m := lost.FindStringSubmatch(r.said); m != nil {
+	if m := lost.FindStringSubmatch(r.Said); m != nil {
 		r.lost = m[1]
 	}
 	r.logs(t, s, filepath.Join(dir, "eve.json"), output, &played)
 	return r
+}
+
+// start starts a live Suricata that writes into dir, and returns when it listens.
+func (e suricata) start(t *testing.T, dir, socket, sensor string, args ...string) engine.Program {
+	t.Helper()
+	args = append(args, append([]string{"-c", configFile(t), "-l", dir}, e.taps(t)...)...)
+	cmd := exec.Command(e.command, args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+socket, "SERVEFLOW_SENSOR="+sensor)
+	return engine.StartProgram(t, cmd, dir, "Engine started")
 }
 
 // metric is the value of one of the sidecar's counters.
@@ -230,12 +206,12 @@ func (r *result) logs(t *testing.T, s *engine.Sidecar, plain, labelled string, p
 		t.Fatal(err)
 	}
 	decided := map[string]bool{}
-	if r.tapped {
+	if r.Tapped {
 		for _, d := range s.Decisions(t) {
 			decided[string(d.Flow)] = d.Decided()
 		}
 	}
-	r.flows, r.types = map[string]int{}, map[string]int{}
+	r.Flows, r.types = map[string]int{}, map[string]int{}
 	for line := range bytes.Lines(eve) {
 		var f flow
 		if err := json.Unmarshal(line, &f); err != nil {
@@ -245,9 +221,9 @@ func (r *result) logs(t *testing.T, s *engine.Sidecar, plain, labelled string, p
 		if f.Type != "flow" || f.Proto != "TCP" && f.Proto != "UDP" {
 			continue
 		}
-		r.flows[fmt.Sprint(f.CommunityID, " ", f.packets())]++
-		if r.tapped {
-			r.phases.Add(played, f.start(t), decided[f.name()])
+		r.Flows[fmt.Sprint(f.CommunityID, " ", f.packets())]++
+		if r.Tapped {
+			r.Phases.Add(played, f.start(t), decided[f.name()])
 			if decided[f.name()] {
 				r.decided++
 			}
@@ -300,44 +276,26 @@ func (r *result) compare(t *testing.T, eve []byte, output string) {
 	}
 }
 
-func (r *result) row() string {
+// columns are the run's own part of a line of the table.
+func (r *result) columns() []string {
 	records, missing, refused, torn := "-", "-", "-", "-"
 	if r.records {
 		records, missing, refused, torn = strconv.Itoa(r.plain), strconv.Itoa(r.missing), strconv.Itoa(r.refused), r.torn
 	}
-	exit := "0"
-	if r.err != nil {
-		exit = r.err.Error()
-	}
-	flows := 0
-	for _, n := range r.flows {
-		flows += n
-	}
-	columns := []string{r.name, map[bool]string{true: "yes", false: "no"}[r.records], strconv.Itoa(r.seen),
-		strconv.Itoa(r.drops), exit, strconv.Itoa(flows)}
-	columns = append(columns, r.phases.Columns()...)
-	return strings.Join(append(columns, r.lost, records, missing, refused, torn, strconv.Itoa(r.decided), strconv.Itoa(r.withLabel)), "\t")
+	return []string{map[bool]string{true: "yes", false: "no"}[r.records], r.lost, records, missing, refused, torn,
+		strconv.Itoa(r.decided), strconv.Itoa(r.withLabel)}
 }
 
 // check holds a run against one without the script.
 func (r *result) check(t *testing.T, f *engine.Fault, control *result) {
 	t.Helper()
 	complain := func(format string, args ...any) {
-		t.Errorf("%s, eve.sock %v: %s", r.name, r.records, fmt.Sprintf(format, args...))
+		t.Errorf("%s, eve.sock %v: %s", r.Name, r.records, fmt.Sprintf(format, args...))
 	}
-	if r.err != nil || r.drops > 0 || r.seen != r.sent {
-		complain("exit %v, %d of %d packets seen, %d dropped:\n%s", r.err, r.seen, r.sent, r.drops, r.said)
-	}
-	if m := fault.FindString(r.said); m != "" {
-		complain("%s", m)
-	}
-	if !maps.Equal(r.flows, control.flows) {
-		complain("%d flows in eve.json, %d without the script", len(r.flows), len(control.flows))
-	}
+	r.Check(&control.LiveRun, fault, f.Absent || f.Forgets, complain)
 	if !maps.Equal(r.types, control.types) {
 		complain("records in eve.json %v, without the script %v", r.types, control.types)
 	}
-	r.phases.Check(f.Absent || f.Forgets, complain)
 	if r.native && !f.Injects() && float64(r.withLabel) < 0.98*float64(r.decided) {
 		complain("%d flows decided, %d have their label in eve.json", r.decided, r.withLabel)
 	}

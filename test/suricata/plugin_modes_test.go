@@ -105,30 +105,17 @@ func inline(t *testing.T, e suricata) {
 	}
 	dir := t.TempDir()
 	s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"), "[flow]\nidle_timeout = \"1s\"\n")
-	args := append([]string{"-c", configFile(t), "-q", "0", "-l", dir}, append(shortTimeouts(), e.taps(t)...)...)
-	cmd := exec.Command(e.command, args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+s.Socket, "SERVEFLOW_SENSOR=inline")
-	log, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	engine.AwaitText(t, log.Name(), "Engine started")
+	program := e.start(t, dir, s.Socket, "inline", append([]string{"-q", "0"}, shortTimeouts()...)...)
 	const conversations, questions = 20, 12
 	if n := converse(t, conversations, questions); n != conversations*questions {
 		t.Errorf("%d of %d answers came", n, conversations*questions)
 	}
 	time.Sleep(6 * time.Second) // the flows end
-	cmd.Process.Signal(syscall.SIGINT)
-	err = cmd.Wait()
-	said, _ := os.ReadFile(log.Name())
+	program.Process.Signal(syscall.SIGINT)
+	err := program.Wait()
+	said := program.Text(t)
 	s.Stop(t)
-	if want := fmt.Sprintf("Accepted %d, Dropped 0", 2*conversations*questions); err != nil || !strings.Contains(string(said), want) {
+	if want := fmt.Sprintf("Accepted %d, Dropped 0", 2*conversations*questions); err != nil || !strings.Contains(said, want) {
 		t.Errorf("%v, without %q:\n%s", err, want, said)
 	}
 	eve, err := os.ReadFile(filepath.Join(dir, "eve.json"))

@@ -58,17 +58,17 @@ func costLive(t *testing.T, capture, socket string, with bool) float64 {
 	if with {
 		args = append(args, "serveflow", "ServeFlow::socket="+socket)
 	}
-	cmd, said := startLive(t, dir, script, args...)
+	program := startLive(t, dir, script, args...)
 	time.Sleep(time.Second)
-	begun := processorTime(t, cmd.Process.Pid)
+	begun := processorTime(t, program.Process.Pid)
 	sent := engine.Replay(t, costRate, capture)
 	time.Sleep(6 * time.Second)
-	took := processorTime(t, cmd.Process.Pid) - begun
-	cmd.Process.Signal(syscall.SIGTERM)
-	err := cmd.Wait()
-	text, _ := os.ReadFile(said)
-	m := received.FindSubmatch(text)
-	if err != nil || m == nil || string(m[1]) != strconv.Itoa(sent) || string(m[2]) != "0" {
+	took := processorTime(t, program.Process.Pid) - begun
+	program.Process.Signal(syscall.SIGTERM)
+	err := program.Wait()
+	text := program.Text(t)
+	m := received.FindStringSubmatch(text)
+	if err != nil || m == nil || m[1] != strconv.Itoa(sent) || m[2] != "0" {
 		t.Fatalf("zeek: %v, of %d packets:\n%s", err, sent, text)
 	}
 	t.Logf("with the package %v: %.2f s of CPU for %d packets", with, took.Seconds(), sent)

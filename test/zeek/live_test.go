@@ -1,19 +1,13 @@
 package zeek
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
-	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"serveflow/test/engine"
@@ -33,44 +27,34 @@ func TestLive(t *testing.T) {
 	if !engine.OwnNetwork(t) {
 		return
 	}
-	var results []*outcome
-	try := func(m *engine.Fault, without bool) {
-		r := live(t, m, without)
-		if r.dropped > 0 {
-			// A busy machine drops too: the same again.
-			t.Logf("%s: %d packets dropped; once more", r.name, r.dropped)
-			results = append(results, r)
-			r = live(t, m, without)
-		}
-		results = append(results, r)
-		r.check(t, m, results[0])
-	}
-	try(&engine.Fault{Name: "without the package"}, true)
+	var control outcome
+	table := engine.NewLiveTable("messages lost", "in labels.jsonl")
+	table.Add(t, func() (*engine.LiveRun, []string) {
+		control = live(t, &engine.Fault{Name: "without the package"}, false)
+		return &control.LiveRun, control.columns()
+	})
 	for i := range engine.Faults {
-		try(&engine.Faults[i], false)
+		f := &engine.Faults[i]
+		var r outcome
+		table.Add(t, func() (*engine.LiveRun, []string) {
+			r = live(t, f, true)
+			return &r.LiveRun, r.columns()
+		})
+		r.Check(&control.LiveRun, broken, f.Absent || f.Forgets || f.Stalls, func(format string, args ...any) {
+			t.Errorf("%s: %s", r.Name, fmt.Sprintf(format, args...))
+		})
 	}
-	var table bytes.Buffer
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\tpackets\tdropped\texit\tflows\tlabelled before\tduring\tat the end\tback after\tmessages lost\tin labels.jsonl")
-	for _, r := range results {
-		fmt.Fprintln(w, r)
-	}
-	w.Flush()
-	t.Logf("live zeek, %d packets/s for %d s:\n%s", engine.PacketsPerSecond, engine.RunSeconds, table.String())
+	t.Logf("live zeek, %d packets/s for %d s:\n%s", engine.PacketsPerSecond, engine.RunSeconds, table)
 }
 
-// outcome is what came of a live run.
+// outcome is what came of a live run. Its flows are the rows of conn.log.
 type outcome struct {
-	name                string
-	without             bool // the package
-	sent, seen, dropped int
-	err                 error // Zeek's exit
-	said                string
-	flows               map[string]int // rows of conn.log, by tuple and packets
-	phases              engine.Phases
-	lost                string // messages, by the plugin's count
-	decided             string // flows in the sidecar's own log
+	engine.LiveRun
+	lost    string // messages, by the plugin's count
+	decided string // flows in the sidecar's own log
 }
+
+func (r *outcome) columns() []string { return []string{r.lost, r.decided} }
 
 var (
 	received = regexp.MustCompile(`(\d+) packets received on interface \S+, (\d+) \(`)
@@ -79,16 +63,16 @@ var (
 )
 
 // live runs Zeek on the link, with the package or without, while a fault happens.
-func live(t *testing.T, m *engine.Fault, without bool) *outcome {
+func live(t *testing.T, f *engine.Fault, tapped bool) outcome {
 	t.Helper()
-	r := &outcome{name: m.Name, without: without, lost: "-", decided: "-"}
+	r := outcome{LiveRun: engine.LiveRun{Name: f.Name, Tapped: tapped}, lost: "-", decided: "-"}
 	dir, err := os.MkdirTemp("", "live")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	s := engine.New(t, filepath.Join(engine.Root(t), "models/iot-device"), "", "")
-	if !without && !m.Absent {
+	if tapped && !f.Absent {
 		s.Start(t)
 	}
 
@@ -100,7 +84,7 @@ redef tcp_inactivity_timeout = 5sec;
 redef LogAscii::use_json = T;
 `, bufferMegabytes)
 	args := []string{"-C", "-i", engine.Watched, "policy/protocols/conn/community-id-logging"}
-	if !without {
+	if tapped {
 		args = append(args, "serveflow", "ServeFlow::socket="+s.Socket)
 		script += `event zeek_done()
 	{
@@ -109,14 +93,14 @@ redef LogAscii::use_json = T;
 	}
 `
 	}
-	cmd, said := startLive(t, dir, script, append([]string{"zeek"}, args...)...)
+	program := startLive(t, dir, script, append([]string{"zeek"}, args...)...)
 
-	played := m.Play(t, s)
-	r.sent = played.Packets
+	played := f.Play(t, s)
+	r.Sent = played.Packets
 	time.Sleep(2 * time.Second) // the last packets are read
-	cmd.Process.Signal(syscall.SIGTERM)
-	r.err = cmd.Wait()
-	if !without {
+	program.Process.Signal(syscall.SIGTERM)
+	r.Err = program.Wait()
+	if tapped {
 		s.Stop(t)
 		n := 0
 		for _, d := range s.Decisions(t) {
@@ -126,95 +110,35 @@ redef LogAscii::use_json = T;
 		}
 		r.decided = strconv.Itoa(n)
 	}
-	r.read(t, dir, said, &played)
+	r.read(t, dir, program.Text(t), &played)
 	return r
 }
 
 // startLive starts a Zeek with a script of the site's and returns when it listens.
-// said is the file of what it says.
-func startLive(t *testing.T, dir, script string, args ...string) (cmd *exec.Cmd, said string) {
+func startLive(t *testing.T, dir, script string, args ...string) engine.Program {
 	t.Helper()
 	site := filepath.Join(dir, "site.zeek")
 	if err := os.WriteFile(site, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said = filepath.Join(dir, "said")
-	out, err := os.Create(said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd = command(t, dir, args[0], append(args[1:], site)...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	engine.AwaitText(t, said, "listening on")
-	return cmd, said
+	return engine.StartProgram(t, command(t, dir, args[0], append(args[1:], site)...), dir, "listening on")
 }
 
-// read reads what a run has written.
+// read reads what a run has written and said.
 func (r *outcome) read(t *testing.T, dir, said string, played *engine.Played) {
 	t.Helper()
-	text, err := os.ReadFile(said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.said = string(text)
-	if m := received.FindStringSubmatch(r.said); m != nil {
-		r.seen, _ = strconv.Atoi(m[1])
-		r.dropped, _ = strconv.Atoi(m[2])
-	}
-	if m := tallied.FindStringSubmatch(r.said); m != nil {
+	r.Counts(said, received)
+	if m := tallied.FindStringSubmatch(said); m != nil {
 		sent, _ := strconv.Atoi(m[1])
 		dropped, _ := strconv.Atoi(m[2])
 		r.lost = fmt.Sprintf("%d of %d", dropped, sent+dropped)
 	}
-	r.flows = map[string]int{}
-	for _, f := range readLogs(t, dir, r.said).flows(t) {
-		r.flows[fmt.Sprint(f.CommunityID, " ", f.OrigPackets, " ", f.RespPackets)]++
-		if !r.without {
+	r.Flows = map[string]int{}
+	for _, f := range readLogs(t, dir, said).flows(t) {
+		r.Flows[fmt.Sprint(f.CommunityID, " ", f.OrigPackets, " ", f.RespPackets)]++
+		if r.Tapped {
 			labelled := f.Label != "" && f.Reason != "partial" && f.Reason != "unserved"
-			r.phases.Add(played, time.UnixMicro(int64(math.Round(f.Start*1e6))), labelled)
+			r.Phases.Add(played, f.start(), labelled)
 		}
 	}
-}
-
-func (r *outcome) rows() (n int) {
-	for c := range maps.Values(r.flows) {
-		n += c
-	}
-	return n
-}
-
-// String is the run's line of the table.
-func (r *outcome) String() string {
-	exit := "0"
-	if r.err != nil {
-		exit = r.err.Error()
-	}
-	columns := []string{r.name, strconv.Itoa(r.seen), strconv.Itoa(r.dropped), exit, strconv.Itoa(r.rows())}
-	return strings.Join(append(append(columns, r.phases.Columns()...), r.lost, r.decided), "\t")
-}
-
-// check holds a run against one without the package.
-func (r *outcome) check(t *testing.T, m *engine.Fault, control *outcome) {
-	t.Helper()
-	complain := func(format string, args ...any) {
-		t.Errorf("%s: %s", r.name, fmt.Sprintf(format, args...))
-	}
-	if r.err != nil || r.dropped > 0 || r.seen != r.sent {
-		complain("exit %v, %d of %d packets seen, %d dropped:\n%s", r.err, r.seen, r.sent, r.dropped, r.said)
-	}
-	if line := broken.FindString(r.said); line != "" {
-		complain("%s", line)
-	}
-	if !maps.Equal(r.flows, control.flows) {
-		complain("%d rows in conn.log, %d without the package", r.rows(), control.rows())
-	}
-	if r.without {
-		return
-	}
-	r.phases.Check(m.Absent || m.Forgets || m.Stalls, complain)
 }

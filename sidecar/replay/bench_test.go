@@ -43,10 +43,10 @@ func connections(b *testing.B) *loop {
 	for i := range 1000 {
 		port := uint16(10000 + i)
 		from := func(flags string, seq, ack uint32, n int) []byte {
-			return tcpSegment(b, hostA, hostB, port, 80, flags, seq, ack, n)
+			return tcpSegment(hostA, hostB, port, 80, flags, seq, ack, n)
 		}
 		to := func(flags string, seq, ack uint32, n int) []byte {
-			return tcpSegment(b, hostB, hostA, 80, port, flags, seq, ack, n)
+			return tcpSegment(hostB, hostA, 80, port, flags, seq, ack, n)
 		}
 		add(from("S", 1, 0, 0))
 		add(to("SA", 1, 2, 0))
@@ -58,8 +58,8 @@ func connections(b *testing.B) *loop {
 		add(to("FA", 2, 102, 0))
 		add(from("FA", 102, 3, 0))
 		add(to("A", 3, 103, 0))
-		add(udp(b, hostA, hostB, port, 53, make([]byte, 30)))
-		add(udp(b, hostB, hostA, 53, port, make([]byte, 80)))
+		add(udp(hostA, hostB, port, 53, make([]byte, 30)))
+		add(udp(hostB, hostA, 53, port, make([]byte, 80)))
 	}
 	return l
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/test/frames"
 )
 
 // at is a frame and the second it came.
@@ -42,10 +43,10 @@ func summary(t *testing.T, f *Flows) []string {
 }
 
 func TestFlows(t *testing.T) {
-	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "a", flags, seq, 500, payload) }
-	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "b", flags, seq, 101, payload) }
-	ask := udp(t, hostA, hostB, 5000, 7, []byte("question"))
-	answer := udp(t, hostB, hostA, 7, 5000, []byte("answer"))
+	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom("a", flags, seq, 500, payload) }
+	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom("b", flags, seq, 101, payload) }
+	ask := udp(hostA, hostB, 5000, 7, []byte("question"))
+	answer := udp(hostB, hostA, 7, 5000, []byte("answer"))
 	for _, c := range []struct {
 		name   string
 		frames []at
@@ -107,12 +108,12 @@ func TestFlows(t *testing.T) {
 			{100, ask}, {40, answer}, {161, ask},
 		}, "1o1/0 1r1/1 1end@160:quiet 2o1/0 2end@161:capture_over"},
 		{"ICMP echo", []at{
-			{0, icmp(t, hostA, hostB, 8, 0)}, {1, icmp(t, hostB, hostA, 0, 0)}, {2, icmp(t, hostA, hostB, 8, 0)},
-			{3, icmp(t, hostB, hostA, 8, 0)},
+			{0, icmp(hostA, hostB, 8, 0)}, {1, icmp(hostB, hostA, 0, 0)}, {2, icmp(hostA, hostB, 8, 0)},
+			{3, icmp(hostB, hostA, 8, 0)},
 		}, "1o1/0 1r1/1 1o2/1 2o1/0 1end@3:capture_over 2end@3:capture_over"},
 		{"ICMP unreachable", []at{
-			{0, icmp(t, hostA, hostB, 3, 3)}, {1, icmp(t, hostB, hostA, 3, 3)}, {2, icmp(t, hostA, hostB, 3, 1)},
-			{3, icmp(t, hostA, hostB, 3, 3)},
+			{0, icmp(hostA, hostB, 3, 3)}, {1, icmp(hostB, hostA, 3, 3)}, {2, icmp(hostA, hostB, 3, 1)},
+			{3, icmp(hostA, hostB, 3, 3)},
 		}, "1o1/0 2o1/0 3o1/0 1o2/0 2end@3:capture_over 3end@3:capture_over 1end@3:capture_over"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -133,8 +134,8 @@ func TestFlows(t *testing.T) {
 
 func TestEventOfPacket(t *testing.T) {
 	l := &list{}
-	l.add(1, tcpFrom(t, "a", "S", 1, 0, 0)) // 54 bytes, padded to 60 on Ethernet
-	l.add(2, tcpFrom(t, "b", "SA", 1, 2, 0))
+	l.add(1, tcpFrom("a", "S", 1, 0, 0)) // 54 bytes, padded to 60 on Ethernet
+	l.add(2, tcpFrom("b", "SA", 1, 2, 0))
 	f := NewFlows(l, Options{})
 	var ev Event
 	for range 2 {
@@ -159,7 +160,7 @@ func TestEventOfPacket(t *testing.T) {
 func TestErrorComesAfterTheEnds(t *testing.T) {
 	broken := errors.New("broken")
 	l := &list{err: broken}
-	l.add(1, udp(t, hostA, hostB, 1, 2, nil))
+	l.add(1, udp(hostA, hostB, 1, 2, nil))
 	got := summary(t, NewFlows(l, Options{}))
 	if want := []string{"1o1/0", "1end@1:capture_over", "broken"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -167,11 +168,11 @@ func TestErrorComesAfterTheEnds(t *testing.T) {
 }
 
 func TestSkipped(t *testing.T) {
-	whole := udp(t, hostA, hostB, 1, 2, []byte("data"))
+	whole := udp(hostA, hostB, 1, 2, []byte("data"))
 	damaged := slices.Clone(whole)
 	damaged[14+28]++
 	l := &list{}
-	l.add(0, serialize(t, ethernet(layers.EthernetTypeARP), &layers.ARP{
+	l.add(0, frames.Build(ethernet(layers.EthernetTypeARP), &layers.ARP{
 		HwAddressSize: 6, ProtAddressSize: 4, SourceHwAddress: make([]byte, 6), DstHwAddress: make([]byte, 6),
 		SourceProtAddress: make([]byte, 4), DstProtAddress: make([]byte, 4)}))
 	l.add(0, damaged)

@@ -2,37 +2,18 @@ package replay
 
 import (
 	"io"
-	"net/netip"
-	"testing"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/test/frames"
 )
-
-// serialize builds a packet with right lengths and checksums.
-func serialize(t testing.TB, ls ...gopacket.SerializableLayer) []byte {
-	t.Helper()
-	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ls...); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 func ethernet(typ layers.EthernetType) *layers.Ethernet {
 	return &layers.Ethernet{
 		SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: []byte{2, 0, 0, 0, 0, 2}, EthernetType: typ,
 	}
-}
-
-func ip(src, dst string, proto layers.IPProtocol) gopacket.NetworkLayer {
-	s, d := netip.MustParseAddr(src), netip.MustParseAddr(dst)
-	if s.Is4() {
-		return &layers.IPv4{Version: 4, TTL: 64, Protocol: proto, SrcIP: s.AsSlice(), DstIP: d.AsSlice()}
-	}
-	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: proto, SrcIP: s.AsSlice(), DstIP: d.AsSlice()}
 }
 
 func etherType(n gopacket.NetworkLayer) layers.EthernetType {
@@ -49,45 +30,27 @@ const (
 )
 
 // tcpFrom is a TCP segment between hostA:portA and hostB:portB.
-func tcpFrom(t testing.TB, from, flags string, seq, ack uint32, payload int) []byte {
+func tcpFrom(from, flags string, seq, ack uint32, payload int) []byte {
 	src, dst, sport, dport := hostA, hostB, uint16(portA), uint16(portB)
 	if from == "b" {
 		src, dst, sport, dport = dst, src, dport, sport
 	}
-	return tcpSegment(t, src, dst, sport, dport, flags, seq, ack, payload)
+	return tcpSegment(src, dst, sport, dport, flags, seq, ack, payload)
 }
 
-func tcpSegment(t testing.TB, src, dst string, sport, dport uint16, flags string, seq, ack uint32, payload int) []byte {
-	n := ip(src, dst, layers.IPProtocolTCP)
-	s := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), Seq: seq, Ack: ack, Window: 1000}
-	for _, f := range flags {
-		switch f {
-		case 'S':
-			s.SYN = true
-		case 'A':
-			s.ACK = true
-		case 'F':
-			s.FIN = true
-		case 'R':
-			s.RST = true
-		case 'P':
-			s.PSH = true
-		}
-	}
-	_ = s.SetNetworkLayerForChecksum(n)
-	return serialize(t, ethernet(etherType(n)), n.(gopacket.SerializableLayer), s, gopacket.Payload(make([]byte, payload)))
+func tcpSegment(src, dst string, sport, dport uint16, flags string, seq, ack uint32, payload int) []byte {
+	n := frames.IP(src, dst, layers.IPProtocolTCP)
+	return frames.Build(ethernet(etherType(n)), n, frames.TCP(n, sport, dport, flags, seq, ack, 1000), gopacket.Payload(make([]byte, payload)))
 }
 
-func udp(t testing.TB, src, dst string, sport, dport uint16, payload []byte) []byte {
-	n := ip(src, dst, layers.IPProtocolUDP)
-	u := &layers.UDP{SrcPort: layers.UDPPort(sport), DstPort: layers.UDPPort(dport)}
-	_ = u.SetNetworkLayerForChecksum(n)
-	return serialize(t, ethernet(etherType(n)), n.(gopacket.SerializableLayer), u, gopacket.Payload(payload))
+func udp(src, dst string, sport, dport uint16, payload []byte) []byte {
+	n := frames.IP(src, dst, layers.IPProtocolUDP)
+	return frames.Build(ethernet(etherType(n)), n, frames.UDP(n, sport, dport), gopacket.Payload(payload))
 }
 
-func icmp(t testing.TB, src, dst string, typ, code uint8) []byte {
-	return serialize(t, ethernet(layers.EthernetTypeIPv4),
-		ip(src, dst, layers.IPProtocolICMPv4).(gopacket.SerializableLayer),
+func icmp(src, dst string, typ, code uint8) []byte {
+	return frames.Build(ethernet(layers.EthernetTypeIPv4),
+		frames.IP(src, dst, layers.IPProtocolICMPv4),
 		&layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(typ, code), Id: 7, Seq: 1}, gopacket.Payload("ping"))
 }
 

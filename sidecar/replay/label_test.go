@@ -17,7 +17,7 @@ func TestLabelFileHandsOutAsItGoes(t *testing.T) {
 	const flows = 3 * blockFlows
 	path := filepath.Join(t.TempDir(), "many.pcap")
 	b := pcapFile(t, binary.LittleEndian, false)[:24]
-	frame := udp(t, hostA, hostB, 5000, 53, []byte("data"))
+	frame := udp(hostA, hostB, 5000, 53, []byte("data"))
 	for i := range uint32(flows) {
 		b = binary.LittleEndian.AppendUint32(b, 100*i)
 		b = binary.LittleEndian.AppendUint32(b, 0)

@@ -13,15 +13,15 @@ import (
 
 // TestSuricata: what Suricata counts otherwise than Zeek.
 func TestSuricata(t *testing.T) {
-	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "a", flags, seq, 500, payload) }
-	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom(t, "b", flags, seq, 101, payload) }
-	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
-	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
-	ask6 := udp(t, "2001:db8::1", "2001:db8::2", 5000, 53, []byte("question"))
-	other := udp(t, hostA, hostB, 6000, 53, []byte("question"))
+	a := func(flags string, seq uint32, payload int) []byte { return tcpFrom("a", flags, seq, 500, payload) }
+	b := func(flags string, seq uint32, payload int) []byte { return tcpFrom("b", flags, seq, 101, payload) }
+	ask := udp(hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(hostB, hostA, 53, 5000, []byte("answer"))
+	ask6 := udp("2001:db8::1", "2001:db8::2", 5000, 53, []byte("question"))
+	other := udp(hostA, hostB, 6000, 53, []byte("question"))
 	spi := func(n byte) []byte { return append([]byte{0, 0, 0, n}, make([]byte, 36)...) }
 	inside := append([]byte{0x08, 0, 0, 0, 0, 0, 7, 0}, ask...) // VXLAN 7
-	tunnel := udp(t, "192.0.2.8", "192.0.2.9", 7777, vxlanPort, inside)
+	tunnel := udp("192.0.2.8", "192.0.2.9", 7777, vxlanPort, inside)
 	for _, c := range []struct {
 		name   string
 		frames []at
@@ -91,8 +91,8 @@ func TestSuricata(t *testing.T) {
 
 // TestSuricata8: what 8 counts otherwise than 7.
 func TestSuricata8(t *testing.T) {
-	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
-	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
+	ask := udp(hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(hostB, hostA, 53, 5000, []byte("answer"))
 	inside := tunnelled(t, protoIPv4, ask[14:])
 	for _, c := range []struct {
 		name         string
@@ -148,9 +148,9 @@ func TestProtocolsWithoutFlows(t *testing.T) {
 // TestZeekLookups: sessions of DNS end sooner than others, when Zeek looks at them
 // after each 10 s.
 func TestZeekLookups(t *testing.T) {
-	ask := udp(t, hostA, hostB, 5000, 53, []byte("question"))
-	answer := udp(t, hostB, hostA, 53, 5000, []byte("answer"))
-	other := udp(t, hostA, hostB, 5000, 54, []byte("question"))
+	ask := udp(hostA, hostB, 5000, 53, []byte("question"))
+	answer := udp(hostB, hostA, 53, 5000, []byte("answer"))
+	other := udp(hostA, hostB, 5000, 54, []byte("question"))
 	for _, c := range []struct {
 		frames []at
 		want   string

@@ -112,12 +112,12 @@ func (p *peer) record(words *[]string) error {
 // twoFlows is a TCP connection of 4 packets and a lookup of 2.
 func twoFlows(t testing.TB) *list {
 	l := &list{}
-	l.add(1, tcpFrom(t, "a", "S", 100, 0, 0))
-	l.add(1.1, tcpFrom(t, "b", "SA", 499, 101, 0))
-	l.add(1.2, tcpFrom(t, "a", "PA", 101, 500, 300))
-	l.add(1.3, udp(t, hostA, hostB, 5000, 53, make([]byte, 20)))
-	l.add(1.4, udp(t, hostB, hostA, 53, 5000, make([]byte, 60)))
-	l.add(1.5, tcpFrom(t, "b", "RA", 500, 101, 0))
+	l.add(1, tcpFrom("a", "S", 100, 0, 0))
+	l.add(1.1, tcpFrom("b", "SA", 499, 101, 0))
+	l.add(1.2, tcpFrom("a", "PA", 101, 500, 300))
+	l.add(1.3, udp(hostA, hostB, 5000, 53, make([]byte, 20)))
+	l.add(1.4, udp(hostB, hostA, 53, 5000, make([]byte, 60)))
+	l.add(1.5, tcpFrom("b", "RA", 500, 101, 0))
 	return l
 }
 
@@ -241,7 +241,7 @@ func TestTapUnderBackPressure(t *testing.T) {
 	})
 	l := &list{}
 	for i := range flows {
-		l.add(float64(i)/1000, udp(t, hostA, hostB, uint16(i), 5000+uint16(i>>12), nil))
+		l.add(float64(i)/1000, udp(hostA, hostB, uint16(i), 5000+uint16(i>>12), nil))
 	}
 	var labels atomic.Int64
 	report, err := play(t, socket, TapOptions{Capture: true, OnLabel: func(wire.Label) { labels.Add(1) }}, l)
@@ -266,7 +266,7 @@ func TestLiveTapStopsAtTheLabel(t *testing.T) {
 	})
 	l := &list{}
 	for i := range 3 {
-		l.add(float64(i), udp(t, hostA, hostB, 5000, 53, nil))
+		l.add(float64(i), udp(hostA, hostB, 5000, 53, nil))
 	}
 	report, err := play(t, socket, TapOptions{Speed: 10, OnLabel: func(wire.Label) {}}, l)
 	if err != nil {
@@ -319,7 +319,7 @@ func TestTapFailures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := &list{}
 			for i := range 5000 { // more than the socket holds
-				l.add(float64(i), udp(t, hostA, hostB, 5000, uint16(1+i), nil))
+				l.add(float64(i), udp(hostA, hostB, 5000, uint16(1+i), nil))
 			}
 			_, err := play(t, fakeSidecar(t, c.serve), TapOptions{Capture: true, Timeout: 300 * time.Millisecond}, l)
 			if err == nil || !strings.Contains(err.Error(), c.want) {

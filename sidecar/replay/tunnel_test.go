@@ -11,13 +11,14 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/test/frames"
 )
 
 // tunnelled puts content, which gopacket need not understand, after an IP
 // header between two tunnel ends.
 func tunnelled(t testing.TB, proto uint8, content []byte) []byte {
-	return serialize(t, ethernet(layers.EthernetTypeIPv4),
-		ip("198.51.100.1", "198.51.100.2", layers.IPProtocol(proto)).(gopacket.SerializableLayer), gopacket.Payload(content))
+	return frames.Build(ethernet(layers.EthernetTypeIPv4),
+		frames.IP("198.51.100.1", "198.51.100.2", layers.IPProtocol(proto)).(gopacket.SerializableLayer), gopacket.Payload(content))
 }
 
 func greHeader(flags, typ uint16) []byte {
@@ -26,14 +27,14 @@ func greHeader(flags, typ uint16) []byte {
 }
 
 func TestTunnels(t *testing.T) {
-	inner := udp(t, hostA, hostB, 5000, 53, []byte("a question of some length"))
-	inner6 := udp(t, "2001:db8::1", "2001:db8::2", 5000, 53, []byte("a question of some length"))
-	arp := serialize(t, ethernet(layers.EthernetTypeARP), gopacket.Payload(make([]byte, 46)))
+	inner := udp(hostA, hostB, 5000, 53, []byte("a question of some length"))
+	inner6 := udp("2001:db8::1", "2001:db8::2", 5000, 53, []byte("a question of some length"))
+	arp := frames.Build(ethernet(layers.EthernetTypeARP), gopacket.Payload(make([]byte, 46)))
 	vxlan := func(frame []byte) []byte {
-		return udp(t, "198.51.100.1", "198.51.100.2", 50000, vxlanPort, append([]byte{8, 0, 0, 0, 0, 0, 42, 0}, frame...))
+		return udp("198.51.100.1", "198.51.100.2", 50000, vxlanPort, append([]byte{8, 0, 0, 0, 0, 0, 42, 0}, frame...))
 	}
 	over := func(port uint16, content []byte) []byte {
-		return udp(t, "198.51.100.1", "198.51.100.2", 50000, port, content)
+		return udp("198.51.100.1", "198.51.100.2", 50000, port, content)
 	}
 	gre := func(header []byte, content []byte) []byte {
 		return tunnelled(t, protoGRE, append(header, content...))
@@ -73,7 +74,7 @@ func TestTunnels(t *testing.T) {
 		{"Teredo", over(teredoPort, inner6[14:]), "6 17 53", 73},
 		{"Teredo with both indications", over(teredoPort, append([]byte{0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1, 2, 3, 4, 5, 6}, inner6[14:]...)), "6 17 53", 73},
 		{"VXLAN with ARP", vxlan(arp), "4 17 4789", 110},
-		{"VXLAN that is none", udp(t, hostA, hostB, 5000, vxlanPort, make([]byte, 40)), "4 17 4789", 82},
+		{"VXLAN that is none", udp(hostA, hostB, 5000, vxlanPort, make([]byte, 40)), "4 17 4789", 82},
 		{"IP in IP of nothing", tunnelled(t, protoIPv4, nil), "4 4 0", 60},
 		{"IP in IP that is cut inside", tunnelled(t, protoIPv4, inner[14:24]), "4 4 0", 60},
 	} {
@@ -115,14 +116,14 @@ func join(ns ...int) string {
 }
 
 func TestFragments(t *testing.T) {
-	whole := udp(t, hostA, hostB, 5000, 53, make([]byte, 64))
+	whole := udp(hostA, hostB, 5000, 53, make([]byte, 64))
 	fragment := func(offset uint16, more bool, content []byte) []byte {
-		n := ip(hostA, hostB, layers.IPProtocolUDP).(*layers.IPv4)
+		n := frames.IP(hostA, hostB, layers.IPProtocolUDP).(*layers.IPv4)
 		n.Id, n.FragOffset = 7, offset/8
 		if more {
 			n.Flags = layers.IPv4MoreFragments
 		}
-		return serialize(t, ethernet(layers.EthernetTypeIPv4), n, gopacket.Payload(content))
+		return frames.Build(ethernet(layers.EthernetTypeIPv4), n, gopacket.Payload(content))
 	}
 	l := &list{}
 	l.add(0, fragment(0, true, whole[34:34+40]))

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
+	"serveflow/test/frames"
 )
 
 // tap is a tap under the control of a test.
@@ -112,18 +112,6 @@ const begin = 1_700_000_000_000_000
 func (c *tap) packet(id, index uint64, port uint16) error {
 	return c.Packet(&wire.Message{
 		Flow: wire.UintID(id), Time: begin + int64(index), OrigPkts: index,
-		WireLen: 40, Link: uint32(packet.RawIP), Raw: udpFrame(uint32(id), port),
+		WireLen: 40, Link: uint32(packet.RawIP), Raw: frames.Headers(uint32(id), port),
 	})
-}
-
-// udpFrame is an IPv4 packet with a UDP header from 10.x to 192.0.2.1.
-func udpFrame(host uint32, port uint16) []byte {
-	b := make([]byte, 28)
-	b[0], b[3], b[8], b[9], b[12] = 0x45, 40, 64, packet.UDP, 10
-	b[13], b[14], b[15] = byte(host>>16), byte(host>>8), byte(host)
-	b[16], b[18], b[19] = 192, 2, 1
-	binary.BigEndian.PutUint16(b[20:], 40000)
-	binary.BigEndian.PutUint16(b[22:], port)
-	binary.BigEndian.PutUint16(b[24:], 20)
-	return b
 }

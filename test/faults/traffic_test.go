@@ -7,6 +7,7 @@ import (
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/replay"
+	"serveflow/test/frames"
 )
 
 // traffic is a capture made up: flows that begin one after the other and last a
@@ -45,6 +46,6 @@ func (c *traffic) Next(r *replay.Record) error {
 	c.next++
 	port := []uint16{53, 80, 9}[i.flow%3]
 	early := int64(uint32(c.next)*2654435761) % (c.jitter + 1)
-	*r = replay.Record{Time: i.at - early, Link: packet.RawIP, Frame: udpFrame(i.flow, port), WireLen: 40}
+	*r = replay.Record{Time: i.at - early, Link: packet.RawIP, Frame: frames.Headers(i.flow, port), WireLen: 40}
 	return nil
 }

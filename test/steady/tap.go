@@ -3,7 +3,6 @@
 package steady
 
 import (
-	"encoding/binary"
 	"net"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"serveflow/sidecar/features/packet"
 	"serveflow/sidecar/tap/wire"
+	"serveflow/test/frames"
 )
 
 // ends is how many pairs of ends the flows have: each is the key of many flows, whose ids
@@ -130,24 +130,12 @@ func (p *Tap) flow(e *wire.Encoder, due time.Time) error {
 	for i := range packets {
 		if err := e.Packet(&wire.Message{
 			Flow: wire.UintID(id), Time: due.UnixMicro() + int64(i), OrigPkts: i + 1,
-			WireLen: 40, Link: uint32(packet.RawIP), Raw: udp(uint32(id%ends), port),
+			WireLen: 40, Link: uint32(packet.RawIP), Raw: frames.Headers(uint32(id%ends), port),
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// udp is an IPv4 packet with a UDP header from 10.x to 192.0.2.1.
-func udp(host uint32, port uint16) []byte {
-	b := make([]byte, 28)
-	b[0], b[3], b[8], b[9], b[12] = 0x45, 40, 64, packet.UDP, 10
-	b[13], b[14], b[15] = byte(host>>16), byte(host>>8), byte(host)
-	b[16], b[18], b[19] = 192, 2, 1
-	binary.BigEndian.PutUint16(b[20:], 40000)
-	binary.BigEndian.PutUint16(b[22:], port)
-	binary.BigEndian.PutUint16(b[24:], 20)
-	return b
 }
 
 // Quantiles are the median, the 99th percentile and the maximum of the latencies since the

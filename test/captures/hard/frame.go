@@ -1,10 +1,10 @@
 package main
 
 import (
-	"net/netip"
-
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+
+	"serveflow/test/frames"
 )
 
 // The ends of most conversations, from the blocks for documentation (RFC 5737,
@@ -13,29 +13,6 @@ const (
 	client, server   = "192.0.2.10", "192.0.2.20"
 	client6, server6 = "2001:db8::10", "2001:db8::20"
 )
-
-// build puts layers together with right lengths and checksums.
-func build(ls ...gopacket.SerializableLayer) []byte {
-	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ls...); err != nil {
-		panic(err) // layers of this program's own making
-	}
-	return b.Bytes()
-}
-
-// network is a layer that others compute their checksum with.
-type network interface {
-	gopacket.NetworkLayer
-	gopacket.SerializableLayer
-}
-
-func ip(src, dst string, proto layers.IPProtocol) network {
-	s, d := netip.MustParseAddr(src), netip.MustParseAddr(dst)
-	if s.Is4() {
-		return &layers.IPv4{Version: 4, TTL: 64, Id: 1, Protocol: proto, SrcIP: s.AsSlice(), DstIP: d.AsSlice()}
-	}
-	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: proto, SrcIP: s.AsSlice(), DstIP: d.AsSlice()}
-}
 
 // onEthernet puts a packet into a frame, whose MACs tell the direction.
 func onEthernet(packet []byte) []byte {
@@ -48,49 +25,28 @@ func onEthernet(packet []byte) []byte {
 	if last == 10 || last == 0x10 { // to the client
 		e.SrcMAC, e.DstMAC = e.DstMAC, e.SrcMAC
 	}
-	return build(e, gopacket.Payload(packet))
+	return frames.Build(e, gopacket.Payload(packet))
 }
 
 // tcp is a segment as an IP packet. flags: letters of SAFRP.
 func tcp(src, dst string, sport, dport uint16, flags string, seq, ack uint32, payload string) []byte {
-	n := ip(src, dst, layers.IPProtocolTCP)
-	s := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), Seq: seq, Ack: ack, Window: 64240}
-	for _, f := range flags {
-		switch f {
-		case 'S':
-			s.SYN = true
-			s.Options = []layers.TCPOption{
-				{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{5, 180}},
-				{OptionType: layers.TCPOptionKindSACKPermitted, OptionLength: 2},
-				{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: make([]byte, 8)},
-				{OptionType: layers.TCPOptionKindNop},
-				{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3, OptionData: []byte{7}},
-			}
-		case 'A':
-			s.ACK = true
-		case 'F':
-			s.FIN = true
-		case 'R':
-			s.RST = true
-		case 'P':
-			s.PSH = true
+	n := frames.IP(src, dst, layers.IPProtocolTCP)
+	s := frames.TCP(n, sport, dport, flags, seq, ack, 64240)
+	if s.SYN {
+		s.Options = []layers.TCPOption{
+			{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{5, 180}},
+			{OptionType: layers.TCPOptionKindSACKPermitted, OptionLength: 2},
+			{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: make([]byte, 8)},
+			{OptionType: layers.TCPOptionKindNop},
+			{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3, OptionData: []byte{7}},
 		}
 	}
-	must(s.SetNetworkLayerForChecksum(n))
-	return build(n, s, gopacket.Payload(payload))
+	return frames.Build(n, s, gopacket.Payload(payload))
 }
 
 func udp(src, dst string, sport, dport uint16, payload string) []byte {
-	n := ip(src, dst, layers.IPProtocolUDP)
-	u := &layers.UDP{SrcPort: layers.UDPPort(sport), DstPort: layers.UDPPort(dport)}
-	must(u.SetNetworkLayerForChecksum(n))
-	return build(n, u, gopacket.Payload(payload))
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
+	n := frames.IP(src, dst, layers.IPProtocolUDP)
+	return frames.Build(n, frames.UDP(n, sport, dport), gopacket.Payload(payload))
 }
 
 // script collects frames, each a hundredth of a second after the one before.

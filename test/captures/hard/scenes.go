@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"serveflow/test/frames"
+
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 )
@@ -36,12 +38,12 @@ func conversation() []timed {
 func fragments() []timed {
 	s := &script{}
 	four := func(id uint16, offset int, more bool, content []byte) []byte {
-		n := ip(client, server, layers.IPProtocolUDP).(*layers.IPv4)
+		n := frames.IP(client, server, layers.IPProtocolUDP).(*layers.IPv4)
 		n.Id, n.FragOffset = id, uint16(offset/8)
 		if more {
 			n.Flags = layers.IPv4MoreFragments
 		}
-		return build(n, gopacket.Payload(content))
+		return frames.Build(n, gopacket.Payload(content))
 	}
 	whole := udp(client, server, 5001, 7, strings.Repeat("f", 1200))[20:]
 	s.add(four(1, 0, true, whole[:400]))
@@ -50,14 +52,14 @@ func fragments() []timed {
 	s.add(udp(server, client, 7, 5001, "whole"))
 
 	six := func(offset int, more bool, content []byte) []byte {
-		n := ip(client6, server6, layers.IPProtocolIPv6Fragment)
+		n := frames.IP(client6, server6, layers.IPProtocolIPv6Fragment)
 		field := uint16(offset)
 		if more {
 			field |= 1
 		}
 		header := binary.BigEndian.AppendUint16([]byte{17, 0}, field)
 		header = binary.BigEndian.AppendUint32(header, 77)
-		return build(n, gopacket.Payload(append(header, content...)))
+		return frames.Build(n, gopacket.Payload(append(header, content...)))
 	}
 	whole = udp(client6, server6, 5002, 7, strings.Repeat("g", 600))[40:]
 	s.add(six(0, true, whole[:400]))
@@ -204,14 +206,12 @@ func timeouts() []timed {
 // headers: options, extension headers and tags.
 func headers() []timed {
 	s := &script{}
-	n := ip(client, server, layers.IPProtocolUDP).(*layers.IPv4)
+	n := frames.IP(client, server, layers.IPProtocolUDP).(*layers.IPv4)
 	n.Options = []layers.IPv4Option{
 		{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}},              // router alert
 		{OptionType: 7, OptionLength: 7, OptionData: []byte{4, 198, 51, 100, 99}}, // record route
 	}
-	u := &layers.UDP{SrcPort: 6001, DstPort: 9}
-	must(u.SetNetworkLayerForChecksum(n))
-	s.add(build(n, u, gopacket.Payload("options")))
+	s.add(frames.Build(n, frames.UDP(n, 6001, 9), gopacket.Payload("options")))
 
 	plain := udp(client6, server6, 6002, 9, "extension headers")
 	extended := func(headers ...byte) []byte { // the last next-header field is UDP's
@@ -241,7 +241,7 @@ func tunnels() []timed {
 	s := &script{}
 	near, far := "198.51.100.10", "198.51.100.20"
 	wrap := func(proto layers.IPProtocol, header []byte, inner []byte) []byte {
-		return build(ip(near, far, proto), gopacket.Payload(slices.Concat(header, inner)))
+		return frames.Build(frames.IP(near, far, proto), gopacket.Payload(slices.Concat(header, inner)))
 	}
 	gre := func(flags, typ uint16, optional ...byte) []byte {
 		b := binary.BigEndian.AppendUint16(nil, flags)
@@ -265,7 +265,7 @@ func tunnels() []timed {
 }
 
 // checksums: wrong ones in every header that has one, a UDP checksum of 0, and
-// a connection whose client leaves its checksums to the network card.
+// a connection whose client leaves its checksums to the frames.Network card.
 func checksums() []timed {
 	s := &script{}
 	bad := func(packet []byte, at int) []byte {
@@ -278,7 +278,7 @@ func checksums() []timed {
 	none := udp(client, server, 8004, 9, "none")
 	none[26], none[27] = 0, 0
 	s.add(none)
-	echo := build(ip(client, server, layers.IPProtocolICMPv4), &layers.ICMPv4{TypeCode: 0x0800, Id: 1, Seq: 1}, gopacket.Payload("ping"))
+	echo := frames.Build(frames.IP(client, server, layers.IPProtocolICMPv4), &layers.ICMPv4{TypeCode: 0x0800, Id: 1, Seq: 1}, gopacket.Payload("ping"))
 	s.add(bad(echo, 22))
 	e := s.tcp(40000, 1000)
 	e.client("S", "")
@@ -300,8 +300,8 @@ func empty() []timed {
 	s.add(udp(client, server, 9001, 9, ""))
 	s.add(udp(server, client, 9, 9001, ""))
 	s.add(udp(client6, server6, 9002, 9, ""))
-	s.add(build(ip(client, server, layers.IPProtocolICMPv4), &layers.ICMPv4{TypeCode: 0x0800, Id: 1, Seq: 1}))
-	s.add(build(ip(client, server, layers.IPProtocolIGMP)))
+	s.add(frames.Build(frames.IP(client, server, layers.IPProtocolICMPv4), &layers.ICMPv4{TypeCode: 0x0800, Id: 1, Seq: 1}))
+	s.add(frames.Build(frames.IP(client, server, layers.IPProtocolIGMP)))
 	e := s.tcp(40000, 1000)
 	e.client("S", "")
 	e.server("SA", "")

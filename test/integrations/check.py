@@ -7,101 +7,24 @@ runs the program on captures of the repository. A check whose program is not ins
 is skipped and says so."""
 
 import json
-import os
 import pathlib
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 import unittest
-import urllib.request
 
 import jsonschema
 import yaml
+from sidecar import FILES, ROOT, SERVEFLOW, Labelled, program, run
+from zeek_logs import ZeekLogs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FILES = ROOT / "packaging" / "integrations"
-CAPTURES = [
-    "test/captures/dns.pcap",
-    "test/captures/tls.pcap",
-    "test/captures/icmp.pcap",
-    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "test/captures/lab/pcap").glob("icmp-tunnel*"))[:2],
-    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "test/captures/lab/pcap").glob("openvpn*"))[:2],
-]
-SERVEFLOW = None
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def program(name):
-    path = shutil.which(name, path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
-    if path is None:
-        raise unittest.SkipTest(f"{name} is not installed")
-    return path
-
-
-def run(*command, **options):
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
-
-
-class Sidecar:
-    """A sidecar that has labelled the captures; and records of EVE for the flows of the first."""
-
-    def __init__(self, directory):
-        self.port = free_port()
-        names = {key: f"{directory}/{key}" for key in ("taps.sock", "eve.sock", "labels.jsonl", "eve.json")}
-        config = pathlib.Path(directory, "serveflow.toml")
-        config.write_text(
-            f"""[listen]
-socket = "{names["taps.sock"]}"
-[labels]
-path = "{names["labels.jsonl"]}"
-[eve]
-listen = "{names["eve.sock"]}"
-sensor = "dns.pcap"
-output = "{names["eve.json"]}"
-[telemetry]
-listen = "127.0.0.1:{self.port}"
-"""
-        )
-        process = subprocess.Popen([SERVEFLOW, "run", "-c", config], stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(1200):
-                if os.path.exists(names["eve.sock"]):
-                    break
-                time.sleep(0.05)
-            for capture in CAPTURES:
-                done = run(SERVEFLOW, "replay", "--socket", names["taps.sock"], ROOT / capture)
-                if done.returncode != 0:
-                    raise RuntimeError(done.stderr)
-            with socket.socket(socket.AF_UNIX) as eve:
-                eve.connect(names["eve.sock"])
-                for flow in range(1, 5):
-                    eve.sendall(
-                        json.dumps({"event_type": "flow", "flow_id": flow, "proto": "UDP", "app_proto": "dns"}).encode() + b"\n"
-                    )
-            time.sleep(1)
-            self.metrics = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics").read().decode()
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-        self.labels = [json.loads(line) for line in pathlib.Path(names["labels.jsonl"]).read_text().splitlines()]
-        self.eve = [json.loads(line) for line in pathlib.Path(names["eve.json"]).read_text().splitlines()]
+__all__ = ["Check", "ZeekLogs"]
 
 
 class Check(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
-        cls.sidecar = Sidecar(cls.directory.name)
+        cls.sidecar = Labelled(cls.directory.name)
 
     @classmethod
     def tearDownClass(cls):
@@ -258,5 +181,4 @@ class Check(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVEFLOW = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

@@ -10,8 +10,9 @@ import (
 	"serveflow/sidecar/output/kafka"
 )
 
-// KafkaOptions are the options of a stream by its configuration.
-func KafkaOptions(c config.Kafka, log zerolog.Logger) kafka.Options {
+// KafkaOptions are the options of a stream by its configuration, with so many bytes of
+// records in memory.
+func KafkaOptions(c config.Kafka, memory int64, log zerolog.Logger) kafka.Options {
 	host, _ := os.Hostname() // none is the empty name
 	return kafka.Options{
 		Server: kafka.Server{
@@ -19,6 +20,6 @@ func KafkaOptions(c config.Kafka, log zerolog.Logger) kafka.Options {
 			SASL: c.SASL, User: c.User, Password: c.PasswordFile,
 		},
 		Host: cmp.Or(c.Host, host), Topic: c.Topic, EVETopic: c.EVETopic, Compression: c.Compression,
-		Queue: c.Queue, QueueSize: c.QueueSize, Memory: int(c.Memory), Log: log,
+		Queue: c.Queue, QueueSize: c.QueueSize, Memory: int(memory), Log: log,
 	}
 }

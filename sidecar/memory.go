@@ -15,6 +15,7 @@ import (
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/output/eve"
+	"serveflow/sidecar/output/kafka"
 	"serveflow/sidecar/tap/ingest"
 )
 
@@ -25,6 +26,7 @@ type Memory struct {
 	From    string // what sets the total, for people
 	Replies int64  // labels queued for taps, beyond each tap's own share
 	EVE     int64  // EVE records that arrive, wait and leave; 0: there is no socket for them
+	Kafka   int64  // records for Kafka; 0: there is no stream
 
 	Connections int // of taps
 	Flows       int // tracked
@@ -65,6 +67,10 @@ func (m *Memory) divide(c *config.Config, packets int) {
 		m.EVE = take(min(part, maxEVE))
 		record += eve.LabelBytes
 	}
+	if len(c.Kafka.Brokers) > 0 {
+		m.Kafka = min(c.Kafka.Memory, part/2)
+		take(kafka.Bytes(m.Kafka))
+	}
 	connection := int64(ingest.ConnectionBytes(shards(c)))
 	m.Connections = int(min(int64(c.Listen.MaxConnections), max(2*part/connection, 1)))
 	take(int64(m.Connections) * connection)
@@ -79,12 +85,20 @@ func shards(c *config.Config) int { return cmp.Or(c.Flow.Shards, runtime.GOMAXPR
 
 // Print prints what there is, for people, in one line of a table.
 func (m *Memory) Print(w io.Writer) {
-	fmt.Fprintf(w, "memory\t%d MiB (%s): up to %d flows, %d of them undecided; %d connections of taps\n",
+	fmt.Fprintf(w, "memory\t%d MiB (%s): up to %d flows, %d of them undecided; %d connections of taps",
 		m.Total>>20, m.From, m.Flows, m.Undecided, m.Connections)
+	if m.Kafka > 0 {
+		fmt.Fprintf(w, "; %d MiB of records for Kafka", m.Kafka>>20)
+	}
+	fmt.Fprintln(w)
 }
 
 // log says where there is less than was asked for.
 func (m *Memory) log(c *config.Config, log zerolog.Logger) {
+	if m.Kafka > 0 && m.Kafka < c.Kafka.Memory {
+		log.Warn().Int64("mib", m.Total>>20).Str("set_by", m.From).Int64("kafka_mib", m.Kafka>>20).
+			Msg("memory: there is no room for as much as kafka.memory says; limits.memory gives more")
+	}
 	if m.Flows < c.Flow.MaxFlows || m.Connections < c.Listen.MaxConnections {
 		log.Warn().Int64("mib", m.Total>>20).Str("set_by", m.From).Int("flows", m.Flows).Int("connections", m.Connections).
 			Msg("memory: there is no room for as many flows or connections as flow.max_flows and listen.max_connections say; limits.memory gives more")

@@ -98,7 +98,7 @@ func (s *Sidecar) start(o Options) error {
 	}
 	if len(c.Kafka.Brokers) > 0 {
 		var err error
-		if s.kafka, err = kafka.Open(KafkaOptions(c.Kafka, o.Log)); err != nil {
+		if s.kafka, err = kafka.Open(KafkaOptions(c.Kafka, s.Memory.Kafka, o.Log)); err != nil {
 			return err
 		}
 		s.Metrics.Register(s.kafka)

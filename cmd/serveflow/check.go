@@ -133,7 +133,7 @@ func checkKafka(ctx context.Context, w io.Writer, c config.Kafka) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
-	topics, err := kafka.Check(ctx, sidecar.KafkaOptions(c, zerolog.Nop()))
+	topics, err := kafka.Check(ctx, sidecar.KafkaOptions(c, 0, zerolog.Nop()))
 	for _, t := range topics {
 		fmt.Fprintf(w, "kafka\ttopic %s: partitions %d\n", t.Name, t.Partitions)
 	}

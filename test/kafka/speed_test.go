@@ -2,12 +2,14 @@ package kafka
 
 import (
 	"bytes"
+	"context"
 	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,34 +43,55 @@ func metric(t *testing.T, s *kafka.Stream, name string) (sum float64) {
 	return sum
 }
 
-// TestThroughput gives a stream as many decisions as it takes, for ten seconds, and says
-// how many a broker on the same machine has then acknowledged.
-func TestThroughput(t *testing.T) {
-	b := broker.Start(t)
+// source makes decisions of 64 flows after each other.
+type source struct {
+	records [64]decision.Record
+	next    uint64
+}
+
+func (o *source) give(s *kafka.Stream) {
+	for i := range o.records {
+		o.next++
+		r := decision.Record{
+			Start: 1_700_000_000_000_000 + int64(o.next), Sensor: "zeek-1", Flow: wire.UintID(o.next),
+			Label: "web", Score: .97, Margin: .95, Stage: "small2", Packets: 2, LatencyUS: 1234, Model: "channel@2.0.0", Reason: "accepted",
+		}
+		r.Tuple.SetAddrs(netip.AddrFrom4([4]byte{10, byte(o.next >> 16), byte(o.next >> 8), byte(o.next)}), netip.AddrFrom4([4]byte{192, 0, 2, 1}))
+		r.Tuple.SrcPort, r.Tuple.DstPort, r.Tuple.Proto = uint16(o.next), 443, packet.TCP
+		o.records[i] = r
+	}
+	s.Write(o.records[:])
+}
+
+// open opens a stream to a broker with so many bytes of memory.
+func open(t *testing.T, b *broker.Broker, memory int) *kafka.Stream {
+	t.Helper()
 	s, err := kafka.Open(kafka.Options{
 		Server: kafka.Server{Brokers: []string{b.Address()}}, Host: "host", Topic: b.Topic("labels"), Compression: "lz4",
-		Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 32 << 20, Log: zerolog.Nop(),
+		Queue: t.TempDir(), QueueSize: 1 << 30, Memory: memory, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close(t.Context())
+	t.Cleanup(func() { s.Close(context.Background()) })
+	return s
+}
+
+// live is how many bytes of the heap are in use, without garbage.
+func live() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestThroughput gives a stream as many decisions as it takes, for ten seconds, and says
+// how many a broker on the same machine has then acknowledged.
+func TestThroughput(t *testing.T) {
+	b := broker.Start(t)
+	s := open(t, b, 32<<20)
 	value := func(name string) float64 { return metric(t, s, name) }
-	records := make([]decision.Record, 64)
-	next := uint64(0)
-	give := func() {
-		for i := range records {
-			next++
-			r := decision.Record{
-				Start: 1_700_000_000_000_000 + int64(next), Sensor: "zeek-1", Flow: wire.UintID(next),
-				Label: "web", Score: .97, Margin: .95, Stage: "small2", Packets: 2, LatencyUS: 1234, Model: "channel@2.0.0", Reason: "accepted",
-			}
-			r.Tuple.SetAddrs(netip.AddrFrom4([4]byte{10, byte(next >> 16), byte(next >> 8), byte(next)}), netip.AddrFrom4([4]byte{192, 0, 2, 1}))
-			r.Tuple.SrcPort, r.Tuple.DstPort, r.Tuple.Proto = uint16(next), 443, packet.TCP
-			records[i] = r
-		}
-		s.Write(records)
-	}
+	var decisions source
 	most := uint64(0)
 	during := func(d time.Duration) {
 		for began, n := time.Now(), 0; time.Since(began) < d; n++ {
@@ -80,19 +103,53 @@ func TestThroughput(t *testing.T) {
 					time.Sleep(2 * time.Millisecond)
 				}
 			}
-			give()
+			decisions.give(s)
 		}
 	}
 	during(5 * time.Second) // the broker's compiler warms up
 	before, began := value("sent_total"), time.Now()
 	during(10 * time.Second)
 	rate := (value("sent_total") - before) / time.Since(began).Seconds()
-	t.Logf("%.0f records a second acknowledged; %v dropped; %d MiB of heap at most; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
+	t.Logf("%.0f records a second acknowledged; %v dropped; %d MiB of heap at most, garbage included; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
 	if value("drops_total") != 0 {
 		t.Error("records were dropped")
 	}
 	if most > 256<<20 {
 		t.Error("memory is not bounded")
+	}
+}
+
+// TestMemory: what a stream takes stays within what is set aside for it, while a broker
+// takes all that comes, and while it takes nothing.
+func TestMemory(t *testing.T) {
+	b := broker.Start(t)
+	for _, memory := range []int{1 << 20, 8 << 20, 32 << 20} {
+		before := live()
+		s := open(t, b, memory)
+		var decisions source
+		most := [2]int64{}
+		for i := range 2 {
+			if i == 1 {
+				b.Signal(syscall.SIGSTOP)
+			}
+			for range 40 {
+				for range 200 {
+					decisions.give(s)
+				}
+				most[i] = max(most[i], live()-before)
+			}
+		}
+		waits, sent := metric(t, s, "lag_records"), metric(t, s, "sent_total")
+		b.Signal(syscall.SIGCONT)
+		s.Close(t.Context())
+		t.Logf("memory of %d MiB: at most %.1f MiB while the broker takes records (%.0f taken), %.1f MiB while it does not (%.0f wait); set aside %.1f MiB",
+			memory>>20, float64(most[0])/(1<<20), sent, float64(most[1])/(1<<20), waits, float64(kafka.Bytes(int64(memory)))/(1<<20))
+		if max(most[0], most[1]) > kafka.Bytes(int64(memory)) {
+			t.Error("more than is set aside")
+		}
+		if sent < 10_000 || waits < 100_000 {
+			t.Error("the stream had nothing to do")
+		}
 	}
 }
 

@@ -24,9 +24,13 @@ type Options struct {
 	Compression string // one of Compressions
 	Queue       string // directory of the queue
 	QueueSize   int64  // bytes of its files
-	Memory      int    // bytes of records in memory, at least 1 MiB
+	Memory      int    // bytes of records in memory, at least 1 MiB; Bytes says what this comes to
 	Log         zerolog.Logger
 }
+
+// Bytes is how much a stream takes in all with so much Options.Memory: the client keeps
+// as much beside the records, and compressors have buffers of their own.
+func Bytes(memory int64) int64 { return 2*memory + 24<<20 }
 
 // Server says how brokers are reached.
 type Server struct {

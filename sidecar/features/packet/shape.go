@@ -75,34 +75,44 @@ func (s *Shape) measure(b []byte, payload int, proto uint8) {
 	*s = Shape{Bytes: uint8(len(b))}
 	copy(s.First[:], b)
 	var counts [256]uint8
-	run, leading := 0, true
+	sum := uint64(0)
 	for _, c := range b {
-		counts[c]++
-		s.Ones += uint16(bits.OnesCount8(c))
-		if c >= 0x20 && c <= 0x7e {
-			s.Printable++
-			run++
-			s.Run = max(s.Run, uint8(run))
-			if leading {
-				s.Leading++
-			}
-		} else {
-			run, leading = 0, false
-		}
+		n := counts[c]
+		counts[c] = n + 1
+		sum += logSteps[n%ShapeBytes]
 	}
-	s.Zeros = counts[0]
-	sum := uint32(0) // of count * log2(count), in 1/65536
-	for _, c := range b {
-		if n := counts[c]; n > 0 {
-			s.Distinct++
-			sum += logCounts[n]
-			counts[c] = 0
-		}
-	}
-	s.Entropy = uint16((logCounts[len(b)] - sum) / uint32(len(b)) >> 4)
+	s.Zeros, s.Distinct = counts[0], uint8(sum>>32)
+	s.Entropy = uint16((logCounts[len(b)] - uint32(sum)) / uint32(len(b)) >> 4)
+	s.bits(b)
 	s.lengths(b, payload)
 	s.BER.parse(b, payload)
 	s.question(b, proto)
+}
+
+// bits counts set bits and printable bytes, eight bytes at a time.
+func (s *Shape) bits(b []byte) {
+	var words [ShapeBytes]byte // zeros after b are neither
+	copy(words[:], b)
+	ones, printable := 0, uint64(0) // a bit for each byte, from the first on
+	for at := 0; at < len(b); at += 8 {
+		word := binary.LittleEndian.Uint64(words[at&(ShapeBytes-8):])
+		ones += bits.OnesCount64(word)
+		printable |= printableBytes(word) << (at % ShapeBytes)
+	}
+	s.Ones = uint16(ones)
+	s.Printable, s.Leading = uint8(bits.OnesCount64(printable)), uint8(bits.TrailingZeros64(^printable))
+	for ; printable != 0; printable &= printable << 1 { // every run loses a byte
+		s.Run++
+	}
+}
+
+// printableBytes has bit i set if byte i of word, from the lowest on, is printable
+// ASCII.
+func printableBytes(word uint64) uint64 {
+	const each = 0x0101010101010101
+	low := word & (0x7f * each)
+	yes := (low + 0x60*each) &^ (low + each) &^ word & (0x80 * each) // 0x20 or more, not 0x7f, no high bit
+	return yes >> 7 * 0x0102040810204080 >> 56
 }
 
 // logCounts has n*log2(n) for counts of bytes, in 1/65536: whole numbers give
@@ -111,6 +121,16 @@ var logCounts = func() (t [ShapeBytes + 1]uint32) {
 	for n := 1; n < len(t); n++ {
 		t[n] = uint32(math.Round(float64(n) * math.Log2(float64(n)) * 65536))
 	}
+	return t
+}()
+
+// logSteps has, for each count of a byte, by how much logCounts grows with the next
+// such byte, and in the upper half whether this is the first.
+var logSteps = func() (t [ShapeBytes]uint64) {
+	for n := range t {
+		t[n] = uint64(logCounts[n+1] - logCounts[n])
+	}
+	t[0] |= 1 << 32
 	return t
 }()
 

@@ -1,8 +1,10 @@
 package packet
 
 import (
+	"bytes"
 	"encoding/hex"
 	"math"
+	"math/bits"
 	"strings"
 	"testing"
 )
@@ -131,11 +133,40 @@ func TestShapeOfDNS(t *testing.T) {
 	}
 }
 
+// byByte is what bytes tell, counted one after the other.
+func byByte(b []byte) (s Shape) {
+	counts := map[byte]int{}
+	run := uint8(0)
+	for i, c := range b {
+		counts[c]++
+		s.Ones += uint16(bits.OnesCount8(c))
+		if run++; c < ' ' || c > '~' {
+			run = 0
+			continue
+		}
+		s.Printable++
+		if s.Run = max(s.Run, run); int(run) == i+1 {
+			s.Leading = run
+		}
+	}
+	sum := logCounts[len(b)]
+	for _, n := range counts {
+		sum -= logCounts[n]
+	}
+	s.Entropy, s.Distinct, s.Zeros = uint16(sum/uint32(len(b))>>4), uint8(len(counts)), uint8(counts[0])
+	return s
+}
+
 func FuzzShape(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n"), 16, TCP)
 	f.Add(message("\x01\x00", 0, "www.example.com", "\x00\x01"), 33, UDP)
 	f.Add(clientHello(16, "www.example.com", "h2"), 517, TCP)
 	f.Add([]byte("\x30\x84\x00\x00\x00\x08\x02\x01\x01\x60\x03\x02\x01\x03"), 14, TCP)
+	edges := []byte("\x1f\x20\x7e\x7f\x80\xa0\xfe\xff\x00")
+	for n := range ShapeBytes + 1 {
+		f.Add(bytes.Repeat(edges, 8)[:n], n, UDP)
+		f.Add(bytes.Repeat([]byte("ab~ "), 16)[:n], n, UDP)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, payload int, proto uint8) {
 		s := shapeOf(b, payload%70000, proto)
 		d, n := &s.DNS, s.Bytes
@@ -144,6 +175,14 @@ func FuzzShape(f *testing.F) {
 			s.TLS.Hello == 0 && s.TLS != (TLS{}) || s.BER.Tag == 0 && s.BER != (BER{}) ||
 			d.Longest > 63 || d.Visible > ShapeBytes || d.Digits+d.Upper+d.Odd > d.Visible || d.Distinct > d.Visible {
 			t.Errorf("%+v", s)
+		}
+		if s.Bytes == 0 {
+			return
+		}
+		want := byByte(b[:s.Bytes])
+		got := Shape{Entropy: s.Entropy, Ones: s.Ones, Printable: s.Printable, Run: s.Run, Leading: s.Leading, Zeros: s.Zeros, Distinct: s.Distinct}
+		if got != want {
+			t.Errorf("%x: %+v, byte by byte %+v", b[:s.Bytes], got, want)
 		}
 	})
 }

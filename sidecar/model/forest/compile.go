@@ -44,6 +44,7 @@ func compile(e *lightgbm.Ensemble) *forest {
 		}
 	}
 	f.lanes = f.compileLanes()
+	f.wide = f.compileWide()
 	return f
 }
 

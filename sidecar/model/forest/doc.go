@@ -11,9 +11,11 @@
 //
 // Where the processor has AVX2, rows that are scored together are tested eight at a
 // time: a threshold is compared with the values of eight rows, whose bitvectors lie
-// side by side (V-QuickScorer, Lucchese et al., SIGIR 2016). The program in asm writes
-// the assembly ("go generate"). A row alone, one with a NaN, and any row of trees that
-// are traversed or take zero for missing are scored as above.
+// side by side (V-QuickScorer, Lucchese et al., SIGIR 2016). With AVX-512 there are
+// sixteen rows, each test is made once for all nodes that have it, and bitvectors and
+// leaves stay in registers, see wide. The program in asm writes the assembly ("go
+// generate"). A row alone, one with a NaN, and any row of trees that are traversed or
+// take zero for missing are scored as above.
 //
 // Larger trees are traversed node by node. So are adjacent trees that differ only
 // in their leaf values, as those of a decision tree with several classes do: they

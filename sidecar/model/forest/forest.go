@@ -21,6 +21,7 @@ type forest struct {
 	leaves     []float64 // of all trees
 	firstLeaf  []uint32  // where the leaves of each tree begin
 	lanes      *lanes    // for eight rows at a time; nil: one by one
+	wide       *wide     // for sixteen; nil: eight at most
 }
 
 // column is a column of the row that nodes test. Masks from firstMask on belong to
@@ -69,17 +70,21 @@ func (f *forest) NewScorer() (model.Scorer, error) {
 	if f.lanes != nil {
 		s.batch = f.newBatch()
 	}
+	if f.wide != nil {
+		s.wideScratch = f.newWideScratch()
+	}
 	return s, nil
 }
 
-// scorer evaluates rows one by one, or eight at a time where that is faster.
+// scorer evaluates rows one by one, or several at a time where that is faster.
 type scorer struct {
 	*forest
-	width      int
-	raw        []float64
-	leafBase   []uint32                   // exit leaf of a traversed tree, else the first leaf of the tree
-	bitvectors *[lightgbm.MaxTrees]uint32 // of each tree, the leaves that the row cannot reach
-	batch      batch                      // empty without lanes
+	width       int
+	raw         []float64
+	leafBase    []uint32                   // exit leaf of a traversed tree, else the first leaf of the tree
+	bitvectors  *[lightgbm.MaxTrees]uint32 // of each tree, the leaves that the row cannot reach
+	batch       batch                      // empty without lanes
+	wideScratch wideScratch                // empty unless wide
 }
 
 func (s *scorer) Close() error { return nil }
@@ -90,30 +95,16 @@ func (s *scorer) Score(probs, rows []float32, n int) error {
 		return err
 	}
 	for n > 0 {
-		some := 1
-		if s.lanes != nil && n >= fewestLanes {
-			some = min(n, laneRows)
+		some := min(n, s.BatchSize())
+		if some < fewestLanes || !s.scoreBatch(probs, rows, some) {
+			for i := range some {
+				s.evaluate(rows[i*s.width : (i+1)*s.width])
+				s.Probabilities(probs[i*classes:(i+1)*classes], s.raw)
+			}
 		}
-		s.score(probs, rows, some)
 		probs, rows, n = probs[some*classes:], rows[some*s.width:], n-some
 	}
 	return nil
-}
-
-// score scores one row, or up to eight at once.
-func (s *scorer) score(probs, rows []float32, n int) {
-	classes := s.Ensemble.Classes
-	atOnce := n > 1 && s.evaluateBatch(rows, n)
-	for i := range n {
-		if atOnce {
-			for k := range s.raw {
-				s.raw[k] = s.batch.raw[k][i]
-			}
-		} else {
-			s.evaluate(rows[i*s.width : (i+1)*s.width])
-		}
-		s.Probabilities(probs[i*classes:(i+1)*classes], s.raw)
-	}
 }
 
 // evaluate finds the raw scores of a row.

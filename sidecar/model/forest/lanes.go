@@ -15,7 +15,8 @@ import (
 type lanes struct {
 	columns []laneColumn
 	nodes   []laneNode
-	first   []uint32 // where the leaves of each tree begin, in bytes
+	leaves  []float64 // of all trees, so that they are read from the first to the last
+	first   []uint32  // where the leaves of each tree begin, in bytes
 }
 
 // laneColumn is a column that nodes look at, as the assembly reads it.
@@ -47,10 +48,11 @@ func (f *forest) compileLanes() *lanes {
 	if !vector || len(f.traversed) > 0 || len(f.zeroSplits) > 0 || len(f.columns) == 0 {
 		return nil
 	}
-	l := &lanes{}
+	l := &lanes{leaves: make([]float64, 0, len(f.leaves)), first: make([]uint32, 0, len(f.firstLeaf))}
 	for k := range f.Groups {
 		for t := k; t < len(f.firstLeaf); t += f.Groups {
-			l.first = append(l.first, f.firstLeaf[t]*uint32(unsafe.Sizeof(f.leaves[0])))
+			l.first = append(l.first, uint32(len(l.leaves))*uint32(unsafe.Sizeof(l.leaves[0])))
+			l.leaves = append(l.leaves, f.leaves[f.firstLeaf[t]:][:len(f.Trees[t].Leaf)]...)
 		}
 	}
 	for i := range f.columns {
@@ -78,32 +80,58 @@ func (f *forest) addLaneColumn(l *lanes, c *column) {
 	}
 }
 
-// batch is what a scorer needs for eight rows at once.
+// batch is what a scorer needs for several rows at once.
 type batch struct {
-	reachable [][laneRows]uint32  // of each tree, the leaves that each row can reach
-	raw       [][laneRows]float64 // of each class
-	rows      []float32           // fewer than eight, and copies of the last
+	size      int                // rows at most
+	reachable [][laneRows]uint32 // of each tree, the leaves that each row can reach
+	raw       []float64          // of each class, size of them
+	rows      []float32          // fewer than eight, and copies of the last
+	probs     []float32          // of each row
 }
 
 func (f *forest) newBatch() batch {
-	return batch{
-		reachable: make([][laneRows]uint32, len(f.lanes.first)),
-		raw:       make([][laneRows]float64, f.Groups),
-		rows:      make([]float32, laneRows*len(f.Ensemble.Columns)),
+	b := batch{size: laneRows}
+	if f.wide != nil {
+		b.size = wideRows
+	} else {
+		b.reachable = make([][laneRows]uint32, len(f.lanes.first))
+		b.rows = make([]float32, laneRows*len(f.Ensemble.Columns))
 	}
+	b.raw, b.probs = make([]float64, b.size*f.Groups), make([]float32, b.size*f.Ensemble.Classes)
+	return b
 }
 
 // BatchSize implements model.Batched.
-func (s *scorer) BatchSize() int {
-	if s.lanes == nil {
-		return 1
+func (s *scorer) BatchSize() int { return max(s.batch.size, 1) }
+
+// scoreBatch scores up to so many rows. It returns false if a value is NaN: nodes send it
+// where each of them says, and rows are scored one by one.
+func (s *scorer) scoreBatch(probs, rows []float32, n int) bool {
+	b, classes := &s.batch, s.Ensemble.Classes
+	evaluate := s.evaluateLanes
+	if s.wide != nil {
+		evaluate = s.evaluateWide
 	}
-	return laneRows
+	if !evaluate(rows, n) {
+		return false
+	}
+	for from := 0; from < n; from += 4 {
+		if s.Groups > 1 && softmax4(&b.raw[from], 8*b.size, classes, &b.probs[from*classes], classes) == 0 {
+			continue
+		}
+		for i := from; i < min(from+4, n); i++ {
+			for k := range s.raw {
+				s.raw[k] = b.raw[k*b.size+i]
+			}
+			s.Probabilities(b.probs[i*classes:(i+1)*classes], s.raw)
+		}
+	}
+	copy(probs, b.probs[:n*classes])
+	return true
 }
 
-// evaluateBatch finds the raw scores of up to eight rows. It returns false if a value
-// is NaN: nodes send it where each of them says, and rows are scored one by one.
-func (s *scorer) evaluateBatch(rows []float32, n int) bool {
+// evaluateLanes finds the raw scores of up to eight rows, unless a value is NaN.
+func (s *scorer) evaluateLanes(rows []float32, n int) bool {
 	b, l := &s.batch, s.lanes
 	if n < laneRows {
 		copy(b.rows, rows)
@@ -115,7 +143,6 @@ func (s *scorer) evaluateBatch(rows []float32, n int) bool {
 	if scan8(unsafe.SliceData(l.columns), len(l.columns), unsafe.SliceData(l.nodes), &rows[0], 4*s.width, &b.reachable[0], len(b.reachable)) != 0 {
 		return false
 	}
-	clear(b.raw)
-	sum8(&b.reachable[0], &l.first[0], &s.leaves[0], len(b.reachable)/s.Groups, s.Groups, &b.raw[0])
+	sum8(&b.reachable[0], &l.first[0], &l.leaves[0], len(b.reachable)/s.Groups, s.Groups, &b.raw[0])
 	return true
 }

@@ -104,14 +104,14 @@ TEXT ·sum8(SB), NOSPLIT, $0-48
 	MOVQ raw+40(FP), DI
 
 class:
-	VMOVSD (DI), X0
-	VMOVSD 8(DI), X1
-	VMOVSD 16(DI), X2
-	VMOVSD 24(DI), X3
-	VMOVSD 32(DI), X4
-	VMOVSD 40(DI), X5
-	VMOVSD 48(DI), X6
-	VMOVSD 56(DI), X7
+	VXORPD X0, X0, X0
+	VXORPD X1, X1, X1
+	VXORPD X2, X2, X2
+	VXORPD X3, X3, X3
+	VXORPD X4, X4, X4
+	VXORPD X5, X5, X5
+	VXORPD X6, X6, X6
+	VXORPD X7, X7, X7
 	MOVQ   BX, R8
 
 tree:
@@ -148,5 +148,441 @@ tree:
 	ADDQ   $0x40, DI
 	DECQ   SI
 	JNZ    class
+	VZEROUPPER
+	RET
+
+DATA log2e<>+0(SB)/8, $0x3ff71547652b82fe
+DATA log2e<>+8(SB)/8, $0x3ff71547652b82fe
+DATA log2e<>+16(SB)/8, $0x3ff71547652b82fe
+DATA log2e<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL log2e<>(SB), RODATA|NOPTR, $32
+
+DATA ln2high<>+0(SB)/8, $0x3fe62e42fefa3000
+DATA ln2high<>+8(SB)/8, $0x3fe62e42fefa3000
+DATA ln2high<>+16(SB)/8, $0x3fe62e42fefa3000
+DATA ln2high<>+24(SB)/8, $0x3fe62e42fefa3000
+GLOBL ln2high<>(SB), RODATA|NOPTR, $32
+
+DATA ln2low<>+0(SB)/8, $0x3d53de6af278ece6
+DATA ln2low<>+8(SB)/8, $0x3d53de6af278ece6
+DATA ln2low<>+16(SB)/8, $0x3d53de6af278ece6
+DATA ln2low<>+24(SB)/8, $0x3d53de6af278ece6
+GLOBL ln2low<>(SB), RODATA|NOPTR, $32
+
+DATA sixteenth<>+0(SB)/8, $0x3fb0000000000000
+DATA sixteenth<>+8(SB)/8, $0x3fb0000000000000
+DATA sixteenth<>+16(SB)/8, $0x3fb0000000000000
+DATA sixteenth<>+24(SB)/8, $0x3fb0000000000000
+GLOBL sixteenth<>(SB), RODATA|NOPTR, $32
+
+DATA c8<>+0(SB)/8, $0x3efa01a01a01a01a
+DATA c8<>+8(SB)/8, $0x3efa01a01a01a01a
+DATA c8<>+16(SB)/8, $0x3efa01a01a01a01a
+DATA c8<>+24(SB)/8, $0x3efa01a01a01a01a
+GLOBL c8<>(SB), RODATA|NOPTR, $32
+
+DATA c7<>+0(SB)/8, $0x3f2a01a01a01a01a
+DATA c7<>+8(SB)/8, $0x3f2a01a01a01a01a
+DATA c7<>+16(SB)/8, $0x3f2a01a01a01a01a
+DATA c7<>+24(SB)/8, $0x3f2a01a01a01a01a
+GLOBL c7<>(SB), RODATA|NOPTR, $32
+
+DATA c6<>+0(SB)/8, $0x3f56c16c16c16c17
+DATA c6<>+8(SB)/8, $0x3f56c16c16c16c17
+DATA c6<>+16(SB)/8, $0x3f56c16c16c16c17
+DATA c6<>+24(SB)/8, $0x3f56c16c16c16c17
+GLOBL c6<>(SB), RODATA|NOPTR, $32
+
+DATA c5<>+0(SB)/8, $0x3f81111111111111
+DATA c5<>+8(SB)/8, $0x3f81111111111111
+DATA c5<>+16(SB)/8, $0x3f81111111111111
+DATA c5<>+24(SB)/8, $0x3f81111111111111
+GLOBL c5<>(SB), RODATA|NOPTR, $32
+
+DATA c4<>+0(SB)/8, $0x3fa5555555555555
+DATA c4<>+8(SB)/8, $0x3fa5555555555555
+DATA c4<>+16(SB)/8, $0x3fa5555555555555
+DATA c4<>+24(SB)/8, $0x3fa5555555555555
+GLOBL c4<>(SB), RODATA|NOPTR, $32
+
+DATA c3<>+0(SB)/8, $0x3fc5555555555555
+DATA c3<>+8(SB)/8, $0x3fc5555555555555
+DATA c3<>+16(SB)/8, $0x3fc5555555555555
+DATA c3<>+24(SB)/8, $0x3fc5555555555555
+GLOBL c3<>(SB), RODATA|NOPTR, $32
+
+DATA half<>+0(SB)/8, $0x3fe0000000000000
+DATA half<>+8(SB)/8, $0x3fe0000000000000
+DATA half<>+16(SB)/8, $0x3fe0000000000000
+DATA half<>+24(SB)/8, $0x3fe0000000000000
+GLOBL half<>(SB), RODATA|NOPTR, $32
+
+DATA one<>+0(SB)/8, $0x3ff0000000000000
+DATA one<>+8(SB)/8, $0x3ff0000000000000
+DATA one<>+16(SB)/8, $0x3ff0000000000000
+DATA one<>+24(SB)/8, $0x3ff0000000000000
+GLOBL one<>(SB), RODATA|NOPTR, $32
+
+DATA two<>+0(SB)/8, $0x4000000000000000
+DATA two<>+8(SB)/8, $0x4000000000000000
+DATA two<>+16(SB)/8, $0x4000000000000000
+DATA two<>+24(SB)/8, $0x4000000000000000
+GLOBL two<>(SB), RODATA|NOPTR, $32
+
+DATA least<>+0(SB)/8, $0xc085e00000000000
+DATA least<>+8(SB)/8, $0xc085e00000000000
+DATA least<>+16(SB)/8, $0xc085e00000000000
+DATA least<>+24(SB)/8, $0xc085e00000000000
+GLOBL least<>(SB), RODATA|NOPTR, $32
+
+DATA bias<>+0(SB)/8, $0x00000000000003ff
+DATA bias<>+8(SB)/8, $0x00000000000003ff
+DATA bias<>+16(SB)/8, $0x00000000000003ff
+DATA bias<>+24(SB)/8, $0x00000000000003ff
+GLOBL bias<>(SB), RODATA|NOPTR, $32
+
+// func softmax4(raw *float64, stride int, classes int, probs *float32, width int) (far uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmax4(SB), NOSPLIT, $0-44
+	MOVQ raw+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ classes+16(FP), DX
+	MOVQ probs+24(FP), BX
+	MOVQ width+32(FP), SI
+
+	// The greatest and the least of each row.
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y1
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+
+greatest:
+	VMOVUPD   (DI), Y2
+	VMAXPD    Y2, Y0, Y0
+	VMINPD    Y2, Y1, Y1
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       greatest
+	VSUBPD    Y0, Y1, Y1
+	VCMPPD    $0x1d, least<>+0(SB), Y1, Y1
+	VMOVMSKPD Y1, DI
+	XORL      $0x0f, DI
+	MOVL      DI, far+40(FP)
+	JNZ       end
+
+	// The exponentials and their sum.
+	VXORPD Y1, Y1, Y1
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+
+exponential:
+	VMOVUPD      (DI), Y2
+	VSUBPD       Y0, Y2, Y2
+	VMULPD       log2e<>+0(SB), Y2, Y3
+	VCVTPD2DQY   Y3, X4
+	VCVTDQ2PD    X4, Y3
+	VMOVUPD      ln2high<>+0(SB), Y5
+	VFNMADD231PD Y5, Y3, Y2
+	VMOVUPD      ln2low<>+0(SB), Y5
+	VFNMADD231PD Y5, Y3, Y2
+	VMULPD       sixteenth<>+0(SB), Y2, Y2
+	VMOVUPD      c8<>+0(SB), Y3
+	VFMADD213PD  c7<>+0(SB), Y2, Y3
+	VFMADD213PD  c6<>+0(SB), Y2, Y3
+	VFMADD213PD  c5<>+0(SB), Y2, Y3
+	VFMADD213PD  c4<>+0(SB), Y2, Y3
+	VFMADD213PD  c3<>+0(SB), Y2, Y3
+	VFMADD213PD  half<>+0(SB), Y2, Y3
+	VFMADD213PD  one<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       two<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       two<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       two<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       two<>+0(SB), Y2, Y3
+	VFMADD213PD  one<>+0(SB), Y3, Y2
+	VPMOVSXDQ    X4, Y3
+	VPADDQ       bias<>+0(SB), Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      Y2, (DI)
+	VADDPD       Y2, Y1, Y1
+	ADDQ         CX, DI
+	DECQ         R8
+	JNZ          exponential
+
+	// The probabilities, row by row.
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+
+probability:
+	VMOVUPD    (AX), Y0
+	VDIVPD     Y1, Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVSS     X0, (BX)
+	VEXTRACTPS $0x01, X0, (BX)(SI*1)
+	VEXTRACTPS $0x02, X0, (BX)(SI*2)
+	VEXTRACTPS $0x03, X0, (BX)(DI*1)
+	ADDQ       CX, AX
+	ADDQ       $0x04, BX
+	DECQ       DX
+	JNZ        probability
+
+end:
+	VZEROUPPER
+	RET
+
+// func transpose8(rows *[8]*float32, width int, columns *float32) (nan uint32)
+// Requires: AVX, CMOV
+TEXT ·transpose8(SB), NOSPLIT, $0-28
+	MOVQ   rows+0(FP), AX
+	MOVQ   width+8(FP), CX
+	MOVQ   columns+16(FP), DX
+	MOVQ   (AX), BX
+	MOVQ   8(AX), SI
+	MOVQ   16(AX), DI
+	MOVQ   24(AX), R8
+	MOVQ   32(AX), R9
+	MOVQ   40(AX), R10
+	MOVQ   48(AX), R11
+	MOVQ   56(AX), AX
+	VXORPS Y0, Y0, Y0
+	XORQ   R12, R12
+	MOVQ   DX, R13
+	SUBQ   $0x08, CX
+
+block:
+	VMOVUPS    (BX)(R12*4), Y1
+	VMOVUPS    (SI)(R12*4), Y2
+	VMOVUPS    (DI)(R12*4), Y3
+	VMOVUPS    (R8)(R12*4), Y4
+	VMOVUPS    (R9)(R12*4), Y5
+	VMOVUPS    (R10)(R12*4), Y6
+	VMOVUPS    (R11)(R12*4), Y7
+	VMOVUPS    (AX)(R12*4), Y8
+	VCMPPS     $0x03, Y1, Y2, Y9
+	VORPS      Y9, Y0, Y0
+	VCMPPS     $0x03, Y3, Y4, Y9
+	VORPS      Y9, Y0, Y0
+	VCMPPS     $0x03, Y5, Y6, Y9
+	VORPS      Y9, Y0, Y0
+	VCMPPS     $0x03, Y7, Y8, Y9
+	VORPS      Y9, Y0, Y0
+	VUNPCKLPS  Y2, Y1, Y9
+	VUNPCKHPS  Y2, Y1, Y1
+	VUNPCKLPS  Y4, Y3, Y2
+	VUNPCKHPS  Y4, Y3, Y3
+	VUNPCKLPS  Y6, Y5, Y4
+	VUNPCKHPS  Y6, Y5, Y5
+	VUNPCKLPS  Y8, Y7, Y6
+	VUNPCKHPS  Y8, Y7, Y7
+	VSHUFPS    $0x44, Y2, Y9, Y8
+	VSHUFPS    $0xee, Y2, Y9, Y2
+	VSHUFPS    $0x44, Y3, Y1, Y9
+	VSHUFPS    $0xee, Y3, Y1, Y1
+	VSHUFPS    $0x44, Y6, Y4, Y3
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	VSHUFPS    $0x44, Y7, Y5, Y6
+	VSHUFPS    $0xee, Y7, Y5, Y5
+	VPERM2F128 $0x20, Y3, Y8, Y7
+	VPERM2F128 $0x31, Y3, Y8, Y3
+	VMOVUPS    Y7, (R13)
+	VMOVUPS    Y3, 256(R13)
+	VPERM2F128 $0x20, Y4, Y2, Y3
+	VPERM2F128 $0x31, Y4, Y2, Y2
+	VMOVUPS    Y3, 64(R13)
+	VMOVUPS    Y2, 320(R13)
+	VPERM2F128 $0x20, Y6, Y9, Y2
+	VPERM2F128 $0x31, Y6, Y9, Y3
+	VMOVUPS    Y2, 128(R13)
+	VMOVUPS    Y3, 384(R13)
+	VPERM2F128 $0x20, Y5, Y1, Y2
+	VPERM2F128 $0x31, Y5, Y1, Y1
+	VMOVUPS    Y2, 192(R13)
+	VMOVUPS    Y1, 448(R13)
+	CMPQ       R12, CX
+	JE         done
+	ADDQ       $0x08, R12
+	CMPQ       R12, CX
+	CMOVQGT    CX, R12
+	MOVQ       R12, R13
+	SHLQ       $0x06, R13
+	ADDQ       DX, R13
+	JMP        block
+
+done:
+	VMOVMSKPS Y0, AX
+	MOVL      AX, nan+24(FP)
+	VZEROUPPER
+	RET
+
+// func score16(tests *uint32, n int, columns *float32, passed *uint16, nodes *uint32, pairs *uint32, leaves *float64, trees int, classes int, raw *float64)
+// Requires: AVX, AVX512CD, AVX512F
+TEXT ·score16(SB), NOSPLIT, $0-80
+	MOVQ tests+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ columns+16(FP), DX
+	MOVQ passed+24(FP), BX
+	MOVQ BX, SI
+
+tests:
+	MOVL        4(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, (AX), Z0, K1
+	KMOVW       K1, (SI)
+	MOVL        12(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 8(AX), Z0, K1
+	KMOVW       K1, 2(SI)
+	MOVL        20(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 16(AX), Z0, K1
+	KMOVW       K1, 4(SI)
+	MOVL        28(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 24(AX), Z0, K1
+	KMOVW       K1, 6(SI)
+	ADDQ        $0x20, AX
+	ADDQ        $0x08, SI
+	SUBQ        $0x04, CX
+	JNZ         tests
+	MOVQ        nodes+32(FP), AX
+	MOVQ        pairs+40(FP), CX
+	MOVQ        leaves+48(FP), DX
+	MOVQ        trees+56(FP), SI
+	MOVQ        classes+64(FP), DI
+	MOVQ        raw+72(FP), R8
+	VPTERNLOGD  $0xff, Z1, Z1, Z1
+
+class:
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   SI, R9
+
+tree:
+	VMOVDQA64 Z1, Z0
+	MOVL      (CX), R10
+
+node:
+	MOVL          (AX), R11
+	KMOVW         (BX)(R11*1), K1
+	VPANDD.BCST   4(AX), Z0, K1, Z0
+	MOVL          8(AX), R11
+	KMOVW         (BX)(R11*1), K1
+	VPANDD.BCST   12(AX), Z0, K1, Z0
+	ADDQ          $0x10, AX
+	DECL          R10
+	JNZ           node
+	VPLZCNTD      Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y4
+	VPMOVZXDQ     Y0, Z0
+	VMOVUPD       (DX), Z5
+	VPERMI2PD     64(DX), Z5, Z0
+	VADDPD        Z0, Z2, Z2
+	VPMOVZXDQ     Y4, Z0
+	VMOVUPD       (DX), Z4
+	VPERMI2PD     64(DX), Z4, Z0
+	VADDPD        Z0, Z3, Z3
+	ADDQ          $0x04, CX
+	ADDQ          $0x00000080, DX
+	DECQ          R9
+	JNZ           tree
+	VMOVUPD       Z2, (R8)
+	VMOVUPD       Z3, 64(R8)
+	ADDQ          $0x80, R8
+	DECQ          DI
+	JNZ           class
+	VZEROUPPER
+	RET
+
+// func score32(tests *uint32, n int, columns *float32, passed *uint16, nodes *uint32, pairs *uint32, leaves *float64, trees int, classes int, raw *float64)
+// Requires: AVX, AVX512CD, AVX512F
+TEXT ·score32(SB), NOSPLIT, $0-80
+	MOVQ tests+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ columns+16(FP), DX
+	MOVQ passed+24(FP), BX
+	MOVQ BX, SI
+
+tests:
+	MOVL        4(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, (AX), Z0, K1
+	KMOVW       K1, (SI)
+	MOVL        12(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 8(AX), Z0, K1
+	KMOVW       K1, 2(SI)
+	MOVL        20(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 16(AX), Z0, K1
+	KMOVW       K1, 4(SI)
+	MOVL        28(AX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	VCMPPS.BCST $0x1e, 24(AX), Z0, K1
+	KMOVW       K1, 6(SI)
+	ADDQ        $0x20, AX
+	ADDQ        $0x08, SI
+	SUBQ        $0x04, CX
+	JNZ         tests
+	MOVQ        nodes+32(FP), AX
+	MOVQ        pairs+40(FP), CX
+	MOVQ        leaves+48(FP), DX
+	MOVQ        trees+56(FP), SI
+	MOVQ        classes+64(FP), DI
+	MOVQ        raw+72(FP), R8
+	VPTERNLOGD  $0xff, Z1, Z1, Z1
+	VPSRLD      $0x1c, Z1, Z0
+
+class:
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   SI, R9
+
+tree:
+	VMOVDQA64 Z1, Z4
+	MOVL      (CX), R10
+
+node:
+	MOVL          (AX), R11
+	KMOVW         (BX)(R11*1), K1
+	VPANDD.BCST   4(AX), Z4, K1, Z4
+	MOVL          8(AX), R11
+	KMOVW         (BX)(R11*1), K1
+	VPANDD.BCST   12(AX), Z4, K1, Z4
+	ADDQ          $0x10, AX
+	DECL          R10
+	JNZ           node
+	VPLZCNTD      Z4, Z4
+	VPCMPUD       $0x06, Z0, Z4, K1
+	KSHIFTRW      $0x08, K1, K2
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VPMOVZXDQ     Y4, Z4
+	VMOVDQA64     Z4, Z6
+	VMOVUPD       128(DX), Z7
+	VPERMI2PD     192(DX), Z7, Z6
+	VMOVUPD       (DX), Z7
+	VPERMI2PD     64(DX), Z7, Z4
+	VMOVAPD       Z6, K1, Z4
+	VADDPD        Z4, Z2, Z2
+	VPMOVZXDQ     Y5, Z4
+	VMOVDQA64     Z4, Z5
+	VMOVUPD       128(DX), Z6
+	VPERMI2PD     192(DX), Z6, Z5
+	VMOVUPD       (DX), Z6
+	VPERMI2PD     64(DX), Z6, Z4
+	VMOVAPD       Z5, K2, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $0x04, CX
+	ADDQ          $0x00000100, DX
+	DECQ          R9
+	JNZ           tree
+	VMOVUPD       Z2, (R8)
+	VMOVUPD       Z3, 64(R8)
+	ADDQ          $0x80, R8
+	DECQ          DI
+	JNZ           class
 	VZEROUPPER
 	RET

@@ -1,4 +1,4 @@
-// Command asm writes the assembly of package forest for processors with AVX2. It is run
+// Command asm writes the assembly of package forest for AVX2 and AVX-512. It is run
 // by "go generate" in that package, and is a module of its own, so that the sidecar does
 // not depend on what it is made with.
 package main
@@ -20,6 +20,10 @@ const (
 func main() {
 	scan()
 	sum()
+	softmax()
+	transpose()
+	scoreWide("score16", 16)
+	scoreWide("score32", 32)
 	Generate()
 }
 
@@ -122,8 +126,8 @@ func sum() {
 	t := GP64()
 
 	Label("class")
-	for i, s := range sums {
-		VMOVSD(Mem{Base: raw, Disp: 8 * i}, s)
+	for _, s := range sums {
+		VXORPD(s, s, s)
 	}
 	MOVQ(trees, t)
 	Label("tree")

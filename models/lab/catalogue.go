@@ -29,7 +29,7 @@ var catalogue []label
 func init() {
 	catalogue = []label{web, bulk, sshInteractive, sshBulk, sshForward, openVPN, wireGuard, tlsRelay, shadowsocks, ordinaryDNS, dnsTunnel, echo, icmpTunnel, mqtt, database, mail, ntp, bitTorrent, voip, desktop,
 		proxy, tor, vpnOther, encryptedDNS, plainHTTP, quic, silent, ipsec,
-		smb, ldap, kerberos, snmp, dhcp, mdns, ssdp, ot, vnc, rdp, other}
+		smb, ldap, kerberos, snmp, dhcp, mdns, ssdp, ot, vnc, rdp, spice, rtsp, other}
 }
 
 // each is how many sessions of the label a round has.

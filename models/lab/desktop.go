@@ -173,38 +173,44 @@ func remoteDesktop(serve func(*lab) error, view func(*lab) (*process, error)) fu
 		if _, err := l.server.begin(terminal); err != nil {
 			return err
 		}
-		if _, err := l.client.start("Xvfb", clientDisplay, "-screen", "0", "1400x1000x24", "-nolisten", "tcp"); err != nil {
+		return l.watch(view)
+	}
+}
+
+// watch records viewers that show the screen, in which the mouse is moved and
+// keys are pressed.
+func (l *lab) watch(view func(*lab) (*process, error)) error {
+	if _, err := l.client.start("Xvfb", clientDisplay, "-screen", "0", "1400x1000x24", "-nolisten", "tcp"); err != nil {
+		return err
+	}
+	if err := waitForDisplay(l.client, clientDisplay); err != nil {
+		return err
+	}
+	if err := l.captureTCP(); err != nil {
+		return err
+	}
+	return l.some(2, 3, func(int) error {
+		p, err := view(l)
+		if err != nil {
 			return err
 		}
-		if err := waitForDisplay(l.client, clientDisplay); err != nil {
-			return err
-		}
-		if err := l.captureTCP(); err != nil {
-			return err
-		}
-		return l.some(2, 3, func(int) error {
-			p, err := view(l)
-			if err != nil {
+		l.pause(700, 1500)
+		for range l.between(4, 15) {
+			args := []string{"mousemove", fmt.Sprint(l.between(50, 700)), fmt.Sprint(l.between(50, 500))}
+			switch l.rng.IntN(3) {
+			case 0:
+				args = append(args, "click", "1")
+			case 1:
+				args = append(args, "key", one(l, "a", "q", "Return", "space", "Down"))
+			}
+			c := l.client.command("xdotool", args...)
+			c.Env = append(c.Environ(), "DISPLAY="+clientDisplay)
+			if err := l.client.finish(c); err != nil {
 				return err
 			}
-			l.pause(700, 1500)
-			for range l.between(4, 15) {
-				args := []string{"mousemove", fmt.Sprint(l.between(50, 700)), fmt.Sprint(l.between(50, 500))}
-				switch l.rng.IntN(3) {
-				case 0:
-					args = append(args, "click", "1")
-				case 1:
-					args = append(args, "key", one(l, "a", "q", "Return", "space", "Down"))
-				}
-				c := l.client.command("xdotool", args...)
-				c.Env = append(c.Environ(), "DISPLAY="+clientDisplay)
-				if err := l.client.finish(c); err != nil {
-					return err
-				}
-				l.pause(30, 400)
-			}
-			p.stop(syscall.SIGTERM)
-			return nil
-		})
-	}
+			l.pause(30, 400)
+		}
+		p.stop(syscall.SIGTERM)
+		return nil
+	})
 }

@@ -55,6 +55,8 @@ while True:
 	{"tls-aborted", "", sTLS.with(sh("timeout 4 openssl s_client -connect $AT:$PORT -servername $NAME -CAfile /etc/hosts -verify_return_error </dev/null >/dev/null", "curl -sS -o /dev/null https://$NAME:$PORT/", "timeout 4 openssl s_client -connect $AT:$PORT -tls1 -cipher 'ALL@SECLEVEL=0' </dev/null >/dev/null", "curl -sSk -o /dev/null http://$AT:$PORT/"))},
 	{"tls-unanswered", test, service{over: "tcp", tls: true, run: []string{"exec socat -u TCP-LISTEN:$PORT,reuseaddr,fork OPEN:/dev/null,wronly"}}.with(sh("timeout 3 openssl s_client -connect $AT:$PORT -servername $NAME </dev/null >/dev/null", "curl -sSk -m $((RANDOM % 3 + 1)) -o /dev/null https://$NAME:$PORT/"))},
 	{"dtls", "", service{over: "udp", tls: true, run: []string{"exec openssl s_server -dtls -quiet -accept $PORT -cert cert.pem -key key.pem </dev/zero"}}.with(sh("(sleep 0.7; echo hello $RANDOM; sleep 1) | timeout 4 openssl s_client -dtls -connect $AT:$PORT >/dev/null"))},
+	{"nfs", "", ganesha.with(libnfs("3", "$WORK/share"))},
+	{"nfs-4", test, ganesha.with(libnfs("4", "/share"))},
 	{"syncthing", calibration, service{over: "tcp", prepare: "HOME=$WORK syncthing generate --home=$WORK/st --no-default-folder; sed -i \"s#<listenAddress>default#<listenAddress>tcp://0.0.0.0:$PORT#; s#<globalAnnounceEnabled>true#<globalAnnounceEnabled>false#; s#<relaysEnabled>true#<relaysEnabled>false#\" st/config.xml",
 		run: []string{"exec syncthing serve --home=$WORK/st --no-browser --no-restart"}}.with(sh("timeout 4 openssl s_client -alpn bep/1.0 -connect $AT:$PORT -cert cert.pem -key key.pem </dev/null >/dev/null", "timeout 4 openssl s_client -alpn bep/1.0 -connect $AT:$PORT </dev/null >/dev/null"))},
 }}

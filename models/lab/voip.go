@@ -13,6 +13,12 @@ var voip = label{name: "voip", programs: []program{
 	{"sipp-echo", "", calls("u1", "uac")},
 	{"sipp-tcp", calibration, calls("t1", "uac_pcap")},
 	{"baresip", test, baresip},
+	{"rtp-ffmpeg", "", camera("udp and host $AT").with(sh(ffmpegPlays("udp")))},
+	{"rtp-gstreamer", test, camera("udp and host $AT").with(sh(gstPlays("udp")))},
+	{"register-sipp", "", register("u1")},
+	{"register-sipp-tcp", calibration, register("t1")},
+	{"register-sipsak", "", sipsak},
+	{"register-baresip", test, registeredCalls},
 }}
 
 func calls(transport, scenario string) func(*lab) error {
@@ -55,7 +61,39 @@ func calls(transport, scenario string) func(*lab) error {
 
 // baresip is a softphone at either end; both play a recording of noise.
 func baresip(l *lab) error {
-	codecs := one(l, "PCMU", "PCMA", "PCMU,PCMA")
+	l.voice()
+	account := func(user string, h *host, port int) string {
+		return fmt.Sprintf("sip:%s@%s:%d", user, h.Address, port)
+	}
+	bob := account("bob", l.server, l.Port)
+	p, err := l.phone(l.server, "phone", bob, l.Port, "regint=0", "")
+	if err != nil {
+		return err
+	}
+	defer p.stop(syscall.SIGTERM)
+	if err := l.server.listens("udp", l.Port); err != nil {
+		return err
+	}
+	if err := l.capture("host %s and udp", l.Server.Address); err != nil {
+		return err
+	}
+	return l.some(2, 2, func(i int) error {
+		port := 20000 + l.rng.IntN(10000)
+		p, err := l.phone(l.client, fmt.Sprintf("caller%d", i), account("alice", l.client, port), port, "regint=0", "/dial "+bob)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-p.done:
+		case <-time.After(10 * time.Second):
+			p.stop(syscall.SIGTERM)
+		}
+		return nil
+	})
+}
+
+// voice makes the recording that phones play.
+func (l *lab) voice() {
 	noise := make([]byte, 2*8000*10)
 	for i := range noise {
 		noise[i] = byte(l.rng.Uint32())
@@ -68,8 +106,12 @@ func baresip(l *lab) error {
 	header = append(header, "\x02\x00\x10\x00data"...)
 	header = wav.AppendUint32(header, uint32(len(noise)))
 	l.write("voice.wav", string(header)+string(noise))
-	phone := func(h *host, dir, user string, port int, more string) *process {
-		l.write(dir+"/config", `sip_listen %s:%d
+}
+
+// phone starts Baresip on a host with an account and its options, and has it do
+// something at once, if anything, and end after some seconds.
+func (l *lab) phone(h *host, dir, account string, port int, options, do string) (*process, error) {
+	l.write(dir+"/config", `sip_listen %s:%d
 audio_player aufile,/dev/null
 audio_source aufile,/run/lab/voice.wav
 audio_alert aufile,/dev/null
@@ -80,36 +122,10 @@ module aufile.so
 module_app account.so
 module_app menu.so
 `, h.Address, port, 10000+2*l.rng.IntN(5000), 22000)
-		l.write(dir+"/accounts", "<sip:%s@%s:%d>;regint=0;answermode=auto;audio_codecs=%s\n", user, h.Address, port, codecs)
-		args := []string{"-f", work + "/" + dir}
-		if more != "" {
-			args = append(args, "-e", more, "-t", fmt.Sprint(l.between(4, 8)))
-		}
-		p, err := h.start("baresip", args...)
-		if err != nil {
-			return nil
-		}
-		return p
+	l.write(dir+"/accounts", "<%s>;%s;answermode=auto;audio_codecs=%s\n", account, options, one(l, "PCMU", "PCMA", "PCMU,PCMA"))
+	args := []string{"-f", work + "/" + dir}
+	if do != "" {
+		args = append(args, "-e", do, "-t", fmt.Sprint(l.between(4, 8)))
 	}
-	if p := phone(l.server, "phone", "bob", l.Port, ""); p != nil {
-		defer p.stop(syscall.SIGTERM)
-	}
-	if err := l.server.listens("udp", l.Port); err != nil {
-		return err
-	}
-	if err := l.capture("host %s and udp", l.Server.Address); err != nil {
-		return err
-	}
-	return l.some(2, 2, func(i int) error {
-		p := phone(l.client, fmt.Sprintf("caller%d", i), "alice", 20000+l.rng.IntN(10000), fmt.Sprintf("/dial sip:bob@%s:%d", l.Server.Address, l.Port))
-		if p == nil {
-			return fmt.Errorf("no phone")
-		}
-		select {
-		case <-p.done:
-		case <-time.After(10 * time.Second):
-			p.stop(syscall.SIGTERM)
-		}
-		return nil
-	})
+	return h.start("baresip", args...)
 }

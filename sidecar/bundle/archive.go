@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,16 +72,43 @@ func openArchive(path string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
+	in := &directoryReader{Reader: bytes.NewReader(data), left: maxDirectory}
+	archive, err := zip.NewReader(in, int64(len(data)))
+	if errors.Is(err, errDirectory) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("neither a directory nor an archive of \"serveflow bundle pack\": %w", err)
 	}
+	in.left = math.MaxInt64
 	seen := map[string]bool{}
 	for _, f := range archive.File {
+		if !fs.ValidPath(f.Name) {
+			return nil, fmt.Errorf("the archive holds %q, which is no path inside it", clip(f.Name))
+		}
 		if seen[f.Name] {
 			return nil, fmt.Errorf("the archive holds %q twice", clip(f.Name))
 		}
 		seen[f.Name] = true
 	}
 	return archive, nil
+}
+
+// maxDirectory is how many bytes of an archive's directory are read: thousands of files.
+const maxDirectory = 1 << 20
+
+var errDirectory = fmt.Errorf("the archive's directory is larger than %d MiB: it is not one of \"serveflow bundle pack\"", maxDirectory>>20)
+
+// directoryReader bounds what is read of an archive. Package zip takes memory for all
+// files that the directory names, however many they are.
+type directoryReader struct {
+	*bytes.Reader
+	left int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (d *directoryReader) ReadAt(b []byte, at int64) (int, error) {
+	if d.left -= int64(len(b)); d.left < 0 {
+		return 0, errDirectory
+	}
+	return d.Reader.ReadAt(b, at)
 }

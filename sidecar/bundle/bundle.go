@@ -85,6 +85,11 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 			return nil, err
 		}
 	}
+	return load(fsys, text, o)
+}
+
+// load loads a bundle by the text of its manifest, which is trusted.
+func load(fsys fs.FS, text []byte, o Options) (*Bundle, error) {
 	m, err := parseManifest(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
@@ -125,7 +130,10 @@ func Load(fsys fs.FS, o Options) (*Bundle, error) {
 
 // loadSubstitute loads what m's bundle carries for taps that may send no payload.
 func loadSubstitute(fsys fs.FS, m *Manifest, o Options) (*Bundle, error) {
-	if _, err := ReadFiles(fsys, map[string]string{substituteManifest: m.Files[substituteManifest]}, maxManifest); err != nil {
+	// The digest of its manifest is in the one that is signed: what has it is what counts,
+	// and the file is not read again.
+	files, err := ReadFiles(fsys, map[string]string{substituteManifest: m.Files[substituteManifest]}, maxManifest)
+	if err != nil {
 		return nil, err
 	}
 	sub, err := fs.Sub(fsys, WithoutPayload)
@@ -133,8 +141,7 @@ func loadSubstitute(fsys fs.FS, m *Manifest, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	o.NoPayload = false
-	o.TrustedKeys = nil // the digest of its manifest is in the one that is signed
-	b, err := Load(sub, o)
+	b, err := load(sub, files[substituteManifest], o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", WithoutPayload, err)
 	}
@@ -240,7 +247,11 @@ func ReadFiles(fsys fs.FS, digests map[string]string, most int64) (map[string][]
 func sizes(fsys fs.FS, digests map[string]string) (total int64) {
 	for name := range digests {
 		if info, err := fs.Stat(fsys, name); err == nil {
-			total += min(info.Size(), math.MaxInt64-total)
+			size := info.Size()
+			if size < 0 { // an archive may say 2^63 and more
+				size = math.MaxInt64
+			}
+			total += min(size, math.MaxInt64-total)
 		}
 	}
 	return total
@@ -257,8 +268,8 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	// because the name may have changed its target.
 	if info, err := fs.Stat(fsys, name); err != nil {
 		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", name)
+	} else if err := checkFile(info, name, limit); err != nil {
+		return nil, err
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -269,16 +280,31 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	}
-	var data bytes.Buffer
-	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // most likely the final size
-	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
+	if err := checkFile(info, name, limit); err != nil {
 		return nil, err
 	}
+	var data bytes.Buffer
+	data.Grow(int(info.Size()) + bytes.MinRead) // most likely the final size
+	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	if int64(data.Len()) > limit {
-		return nil, fmt.Errorf("%s: larger than %d MiB", name, limit>>20)
+		return nil, errLarge(name, limit)
 	}
 	return data.Bytes(), nil
+}
+
+// checkFile is an error if a file is not regular or too large.
+func checkFile(info fs.FileInfo, name string, limit int64) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", name)
+	}
+	if size := info.Size(); size < 0 || size > limit {
+		return errLarge(name, limit)
+	}
+	return nil
+}
+
+func errLarge(name string, limit int64) error {
+	return fmt.Errorf("%s: larger than %d MiB", name, limit>>20)
 }

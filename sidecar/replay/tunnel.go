@@ -71,8 +71,8 @@ const udpHeader = 8
 const closed packet.Link = 1 << 31
 
 // udpTunnel returns the content of a tunnel over UDP, and its offset. Zeek
-// opens them whichever end has the port; Suricata looks at the destination alone,
-// but for Teredo, and does not open GTP and GRE over UDP.
+// opens them whichever end has the port, and Teredo between any two; Suricata looks at
+// the destination alone, but for Teredo, and does not open GTP and GRE over UDP.
 func udpTunnel(src, dst uint16, b []byte, rules Rules) (off int, link packet.Link) {
 	is := func(port uint16) bool { return dst == port || rules == Zeek && src == port }
 	switch {
@@ -80,7 +80,7 @@ func udpTunnel(src, dst uint16, b []byte, rules Rules) (off int, link packet.Lin
 		return vxlan(b)
 	case is(genevePort):
 		return geneve(b)
-	case src == teredoPort || dst == teredoPort:
+	case src == teredoPort || dst == teredoPort || rules == Zeek && isTeredo(b):
 		return teredo(b)
 	case rules == Zeek && is(gtpPort):
 		return gtp(b)
@@ -183,6 +183,14 @@ func gtp(b []byte) (off int, link packet.Link) {
 		}
 	}
 	return off, packet.RawIP
+}
+
+// isTeredo reports whether UDP carries an IPv6 packet of an address of Teredo: peers
+// have ports of their own.
+func isTeredo(b []byte) bool {
+	const header, source, destination, prefix = 40, 8, 24, 0x20010000
+	return len(b) >= header && b[0]>>4 == 6 &&
+		(binary.BigEndian.Uint32(b[source:]) == prefix || binary.BigEndian.Uint32(b[destination:]) == prefix)
 }
 
 // teredo returns where the IPv6 packet begins, after the indications of RFC 4380

@@ -29,6 +29,7 @@ func greHeader(flags, typ uint16) []byte {
 func TestTunnels(t *testing.T) {
 	inner := udp(hostA, hostB, 5000, 53, []byte("a question of some length"))
 	inner6 := udp("2001:db8::1", "2001:db8::2", 5000, 53, []byte("a question of some length"))
+	teredo6 := udp("2001:db8::1", "2001:0:4137:9e50::2", 5000, 53, []byte("a question of some length"))
 	arp := frames.Build(ethernet(layers.EthernetTypeARP), gopacket.Payload(make([]byte, 46)))
 	vxlan := func(frame []byte) []byte {
 		return udp("198.51.100.1", "198.51.100.2", 50000, vxlanPort, append([]byte{8, 0, 0, 0, 0, 0, 42, 0}, frame...))
@@ -73,6 +74,8 @@ func TestTunnels(t *testing.T) {
 		{"GTP-U echo", over(gtpPort, []byte{0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0}), "4 17 2152", 60},
 		{"Teredo", over(teredoPort, inner6[14:]), "6 17 53", 73},
 		{"Teredo with both indications", over(teredoPort, append([]byte{0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1, 2, 3, 4, 5, 6}, inner6[14:]...)), "6 17 53", 73},
+		{"Teredo between peers", over(32900, teredo6[14:]), "6 17 53", 73},
+		{"IPv6 over UDP that is not Teredo", over(32900, inner6[14:]), "4 17 32900", 115},
 		{"VXLAN with ARP", vxlan(arp), "4 17 4789", 110},
 		{"VXLAN that is none", udp(hostA, hostB, 5000, vxlanPort, make([]byte, 40)), "4 17 4789", 82},
 		{"IP in IP of nothing", tunnelled(t, protoIPv4, nil), "4 4 0", 60},

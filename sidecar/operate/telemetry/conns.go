@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"net"
@@ -10,8 +11,8 @@ import (
 )
 
 // conns is a listener with a bounded number of connections. When there are no more, the
-// one that has been without a request for longest is closed in favour of a newcomer;
-// while all have one, or have just come, newcomers wait.
+// one that has been without a request for longest, or does not read its answer, is closed
+// in favour of a newcomer; while all have a request, or have just come, newcomers wait.
 type conns struct {
 	net.Listener
 	max int
@@ -25,13 +26,15 @@ type conns struct {
 
 type connState struct {
 	net.Conn
-	busy     bool      // a request is being answered
-	accepted time.Time // its first request may be on its way
-	asked    bool      // it has had one
+	busy bool      // an answer is being made
+	kept time.Time // until when it is not closed in favour of others
 }
 
-// firstRequest is how long a connection has for its first request, when others wait.
-const firstRequest = 100 * time.Millisecond
+// What a connection has time for when others wait.
+const (
+	firstRequest = 100 * time.Millisecond
+	readAnswer   = time.Second
+)
 
 func limitConns(ln net.Listener, max int) *conns {
 	c := &conns{Listener: ln, max: max, at: map[net.Conn]*list.Element{}}
@@ -56,14 +59,14 @@ func (c *conns) Accept() (net.Conn, error) {
 		c.change.Wait()
 		soon.Stop()
 	}
-	c.at[conn] = c.open.PushBack(&connState{Conn: conn, accepted: time.Now()})
+	c.at[conn] = c.open.PushBack(&connState{Conn: conn, kept: time.Now().Add(firstRequest)})
 	return conn, nil
 }
 
-// spare closes a connection without a request, if there is one.
+// spare closes a connection that has no request or does not read, if there is one.
 func (c *conns) spare() bool {
 	for e := c.open.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*connState); !s.busy && (s.asked || time.Since(s.accepted) >= firstRequest) {
+		if s := e.Value.(*connState); !s.busy && time.Since(s.kept) >= 0 {
 			c.remove(s.Conn)
 			s.Close()
 			return true
@@ -93,7 +96,7 @@ func (c *conns) Close() error {
 func (c *conns) state(conn net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateIdle: // the answer is sent
-		c.setBusy(conn, false)
+		c.note(conn, false, 0)
 	case http.StateClosed, http.StateHijacked:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -108,22 +111,42 @@ func (c *conns) context(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// handler notes which connections have a request that is being answered.
+// handler makes answers in memory, so that who does not read them keeps nothing but a
+// connection, and notes which connections have a request.
 func (c *conns) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
-		c.setBusy(conn, true)
-		h.ServeHTTP(w, r)
+		c.note(conn, true, 0)
+		made := answer{header: w.Header(), code: http.StatusOK}
+		h.ServeHTTP(&made, r)
+		c.note(conn, false, readAnswer)
+		w.WriteHeader(made.code)
+		made.WriteTo(w)
 	})
 }
 
-func (c *conns) setBusy(conn net.Conn, busy bool) {
+// note notes whether an answer is being made, and for how long the connection is kept
+// although others wait.
+func (c *conns) note(conn net.Conn, busy bool, kept time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.at[conn]; e != nil {
 		s := e.Value.(*connState)
-		s.busy, s.asked = busy, true
+		s.busy, s.kept = busy, time.Now().Add(kept)
 		c.open.MoveToBack(e)
 		c.change.Broadcast()
 	}
 }
+
+// answer is an http.ResponseWriter in memory.
+type answer struct {
+	bytes.Buffer
+	header http.Header
+	code   int
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(code int) { a.code = code }

@@ -29,10 +29,7 @@ const (
 // text. It serves nothing else, no profiles in particular.
 func (m *Metrics) Handler(health func() error) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		MaxRequestsInFlight: maxScrapes,
-		Timeout:             writeTimeout,
-	}))
+	mux.Handle("GET /metrics", inTurn(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}), maxScrapes))
 	mux.HandleFunc("GET /status", m.serveStatus)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -51,6 +48,19 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 		}
 	})
 	return mux
+}
+
+// inTurn has at most so many requests handled at a time; others wait.
+func inTurn(h http.Handler, most int) http.Handler {
+	turns := make(chan struct{}, most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+			h.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
 }
 
 // Serve answers on ln until ctx is done, and closes it. It returns nil then, else

@@ -3,11 +3,13 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +168,56 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// smallBuffers is a listener whose connections take few bytes that nobody reads.
+type smallBuffers struct{ net.Listener }
+
+func (s smallBuffers) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetWriteBuffer(1)
+	}
+	return conn, err
+}
+
+// Clients that ask for the metrics and do not read the answer keep nobody else from them.
+func TestClientsThatDoNotRead(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(options)
+	for i := range 200 { // an answer that no buffer of these connections takes
+		m.NewServedBundle(Bundle{Name: fmt.Sprintf("bundle%d@1.0.0", i), Digest: strings.Repeat("d", 64), Labels: slices.Repeat([]string{strings.Repeat("l", 64)}, 20)})
+	}
+	go m.Serve(t.Context(), smallBuffers{ln}, healthy)
+	for range maxConns {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(1)
+		io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		begin := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(conn, begin); err != nil || string(begin) != "HTTP/1.1 200" {
+			t.Fatalf("%s, %v", begin, err)
+		}
+	}
+	began := time.Now()
+	client := http.Client{Timeout: writeTimeout}
+	resp, err := client.Get("http://" + ln.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "serveflow_flows_total") {
+		t.Errorf("%s: the page is %d bytes long: %v", resp.Status, len(body), err)
+	}
+	resp.Body.Close()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }

@@ -107,7 +107,7 @@ func TestHostileArchives(t *testing.T) {
 		{"a model of 300 MiB", nil, claim("fast.txt", 300<<20), "fast.txt: larger than 256 MiB"},
 		{"a model of 200 MiB that is not", nil, claim("fast.txt", 200<<20), "fast.txt: unexpected EOF"},
 		{"a directory of 100,000 files", nil, manyFiles(100_000), "directory is larger than 1 MiB"},
-		{"a file twice", nil, func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("slow.txt"), []byte("fast.txt")) }, `holds "fast.txt" twice`},
+		{"a file twice", nil, func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("slow.txt"), []byte("fast.txt")) }, ` twice`},
 		{"a path out of it", func(f map[string][]byte) { f["../fast.txt"] = f["fast.txt"]; delete(f, "fast.txt") }, same, `holds "../fast.txt", which is no path inside it`},
 		{"a cut directory", nil, func(b []byte) []byte { return b[:len(b)-30] }, "neither a directory nor an archive"},
 		{"a turned bit of a model", nil, func(b []byte) []byte { b[bytes.Index(b, []byte("fast.txt"))+40] ^= 1; return b }, "fast.txt: "},

@@ -106,6 +106,10 @@ test-packages: packages ## make packages and install, upgrade and remove them on
 zeek-plugin: ## make an archive of the Zeek plugin for the Zeek on PATH, or the one in the prefix ZEEK, into build/packages
 	packaging/zeek-plugin.sh "$(ZEEK)"
 
+.PHONY: test-zeek-image
+test-zeek-image: build ## make the image of packaging/zeek.Containerfile from a bare Debian 12 and use it (root, buildah)
+	SERVEFLOW_IMAGE=1 go test -count=1 -v -timeout 1h -run '^TestZeekImage$$' ./test/zeek
+
 .PHONY: test-integrations
 test-integrations: build build/integrations-venv/complete ## hold schemas, mappings, rules and dashboard against what reads them
 	build/integrations-venv/bin/python test/integrations/check.py bin/serveflow
@@ -113,6 +117,15 @@ test-integrations: build build/integrations-venv/complete ## hold schemas, mappi
 build/integrations-venv/complete: test/integrations/requirements.txt
 	python3 -m venv build/integrations-venv
 	build/integrations-venv/bin/pip install --quiet --requirement test/integrations/requirements.txt
+	touch $@
+
+.PHONY: test-ingest
+test-ingest: build build/integrations-venv/complete build/ingest/complete ## run the ingest pipeline with OpenSearch's processors (Maven, Java 17)
+	build/integrations-venv/bin/python test/integrations/check.py bin/serveflow Pipelines
+
+build/ingest/complete: test/integrations/ingest/pom.xml
+	mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+		-DoutputDirectory=$(abspath build/ingest/libs) -DincludeScope=runtime
 	touch $@
 
 .PHONY: container

@@ -173,13 +173,13 @@ func remoteDesktop(serve func(*lab) error, view func(*lab) (*process, error)) fu
 		if _, err := l.server.begin(terminal); err != nil {
 			return err
 		}
-		return l.watch(view)
+		return l.watch(view, 2, 3)
 	}
 }
 
-// watch records viewers that show the screen, in which the mouse is moved and
-// keys are pressed.
-func (l *lab) watch(view func(*lab) (*process, error)) error {
+// watch records viewers, from low to top of them, that show the screen, in which the
+// mouse is moved and keys are pressed.
+func (l *lab) watch(view func(*lab) (*process, error), low, top int) error {
 	if _, err := l.client.start("Xvfb", clientDisplay, "-screen", "0", "1400x1000x24", "-nolisten", "tcp"); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (l *lab) watch(view func(*lab) (*process, error)) error {
 	if err := l.captureTCP(); err != nil {
 		return err
 	}
-	return l.some(2, 3, func(int) error {
+	return l.some(low, top, func(int) error {
 		p, err := view(l)
 		if err != nil {
 			return err

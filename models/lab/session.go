@@ -128,7 +128,8 @@ func closeOff() error {
 		}
 	}
 	os.Clearenv()
-	for _, v := range []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "TZ=UTC", "TERM=xterm", "USER=root"} {
+	for _, v := range []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "TZ=UTC", "TERM=xterm", "USER=root",
+		"GST_REGISTRY=/opt/serveflow-lab/gstreamer", "GST_REGISTRY_UPDATE=no"} {
 		key, value, _ := strings.Cut(v, "=")
 		os.Setenv(key, value)
 	}

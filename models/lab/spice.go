@@ -25,7 +25,7 @@ func screen(serve func(*lab) error, view func(*lab) (*process, error)) func(*lab
 		if err := l.server.listens("tcp", l.Port); err != nil {
 			return err
 		}
-		return l.watch(view)
+		return l.watch(view, 2, 3)
 	}
 }
 
@@ -58,28 +58,33 @@ func spicy(options string) func(*lab) (*process, error) {
 		if options == "tls" {
 			at = "-h $NAME -s $PORT --spice-ca-file=ca.pem"
 		}
-		return l.viewer("spicy " + at)
+		return l.viewer("spicy "+at, connected)
 	}
 }
 
-func remoteViewer(l *lab) (*process, error) { return l.viewer("remote-viewer spice://$AT:$PORT") }
+func remoteViewer(l *lab) (*process, error) {
+	return l.viewer("remote-viewer spice://$AT:$PORT", connected)
+}
+
+// connected tells whether a viewer has its connections, of which SPICE has several.
+func connected(l *lab) bool { return l.client.connections(l.Port) > 2 }
 
 // viewer starts a program that shows something on the client's display, and waits
-// until it has its connections: it starts slowly.
-func (l *lab) viewer(script string) (*process, error) {
+// until it does: it starts slowly.
+func (l *lab) viewer(script string, shows func(*lab) bool) (*process, error) {
 	c := l.script(l.client, "exec "+script)
 	c.Env = append(c.Env, "DISPLAY="+clientDisplay)
 	p, err := l.client.begin(c)
 	if err != nil {
 		return nil, err
 	}
-	for range 100 {
+	for range 250 {
 		time.Sleep(100 * time.Millisecond)
-		if l.client.connections(l.Port) > 2 {
-			break
+		if shows(l) {
+			return p, nil
 		}
 	}
-	return p, nil
+	return nil, fmt.Errorf("%s shows nothing", script)
 }
 
 // connections is how many the host has to a port elsewhere.

@@ -54,6 +54,8 @@ var sshForward = label{name: "ssh-forward", programs: []program{
 	{"dropbear-local", calibration, sshTunnel(false, "dbclient", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},
 	{"putty-socks", test, sshTunnel(true, "plink", "-N", "-D", "127.0.0.1:7000")},
 	{"sshuttle", "", sshuttle},
+	{"x2go", "", x2go("xterm")},
+	{"x2go-top", test, x2go("'xterm -e top -d 1'")},
 	{"putty-local", test, sshTunnel(false, "plink", "-N", "-L", "127.0.0.1:7000:127.0.0.1:7001")},
 }}
 

@@ -15,13 +15,13 @@ var tools = strings.Fields(`/opt/serveflow-lab/bin/python3 ab aria2c avahi-daemo
 	iperf3 kamailio kdig kinit krb5kdc kresd ldapsearch lftp lighttpd links lynx mariadb mariadbd masscan
 	mbsync memcached memcstat microsocks minissdpd mktorrent mosquitto mosquitto_pub msmtp mtr nc ncat
 	nebula nebula-cert nfs-ls nginx ngircd nmap ntpdig obfs-local obfs-server obfs4proxy ocserv openconnect
-	openssl openvpn pgbench ping plink privoxy prosody pscp psql ptunnel ptunnel-ng puttygen
+	openssl openvpn pgbench ping plink privoxy prosody pscp psql ptunnel ptunnel-ng puttygen pyhoca-cli
 	qemu-system-x86_64 radclient rdate rdesktop redis-benchmark redis-cli redis-server remote-viewer rpcbind
 	rsync script setpriv sipp sipsak slapd smbclient smbd snmpd snmpget socat spicy spiped squid ss-local
 	ss-server ssh sshd sshuttle stubby stunnel4 supernode swaks swanctl syncthing tcpdump telnet
 	tigervncpasswd tincd tinyproxy tor tor-gencert transmission-cli trojan turnserver unbound unshare v2ray
-	vpnclient vpncmd vpnserver vsftpd vtund w3m websockify wg wget wireguard-go x11vnc xdotool xfreerdp xrdp
-	xterm Xtigervnc xtigervncviewer Xtightvnc xtightvncviewer Xvfb zmap`)
+	vpnclient vpncmd vpnserver vsftpd vtund w3m websockify wg wget wireguard-go x11vnc x2godbadmin xdotool
+	xfreerdp xrdp xterm Xtigervnc xtigervncviewer Xtightvnc xtightvncviewer Xvfb zmap`)
 
 // checkTools tells what is missing.
 func checkTools() error {

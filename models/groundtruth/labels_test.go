@@ -519,14 +519,17 @@ func TestZeekctlFolder(t *testing.T) {
 		"logs/2023-11-14/conn-summary.22:13:20-23:00:00.log.gz": gzipped(">== Total === 2023-11-14\n   - Connections 1.0 - Payload 1.0k\n"),
 		"logs/2023-11-14/conn.22:13:20-23:00:00.log.gz":         gzipped(`{"ts":1700000000.0,"uid":"C1","id_orig_h":"192.0.2.1","id_orig_p":50000,"id_resp_h":"192.0.2.2","id_resp_p":22,"proto":"tcp","service":"ssh","conn_state":"SF"}` + "\n"),
 	})
-	known, err := Open(filepath.Join(dir, "labels.toml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := known.Of("x.pcap", flow(t, "tcp 192.0.2.1 50000 192.0.2.2 22"), t0).Label; got != "shell" {
-		t.Errorf("the label is %q", got)
-	}
-	if len(known.Read.Trouble) != 1 || !strings.Contains(known.Read.Trouble[0], "conn-summary") {
-		t.Errorf("%q", known.Read.Trouble)
+	elsewhere := folder(t, map[string]string{"labels.toml": fmt.Sprintf("logs = [%q]\n[services]\nssh = \"shell\"\n", filepath.Join(dir, "logs"))})
+	for _, dir := range []string{dir, elsewhere} { // by a path in the folder, and by an absolute one
+		known, err := Open(filepath.Join(dir, "labels.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := known.Of("x.pcap", flow(t, "tcp 192.0.2.1 50000 192.0.2.2 22"), t0).Label; got != "shell" {
+			t.Errorf("the label is %q", got)
+		}
+		if len(known.Read.Trouble) != 1 || !strings.Contains(known.Read.Trouble[0], "conn-summary") {
+			t.Errorf("%q", known.Read.Trouble)
+		}
 	}
 }

@@ -66,6 +66,10 @@
 //   - A SYN begins a new flow only if the old one was closed by a FIN from both
 //     ends or by a RST, or if its handshake was missed. Otherwise, and if it has
 //     the number of the flow's own SYN, it belongs to the flow.
+//     While it waits for the answer to a SYN, a RST counts only with the number 0
+//     and from the responder.
+//   - Packets that were not captured whole, or whose IP header has no length, are of
+//     no flow.
 //   - A tunnel of 6in4, to 8 also of any other IP in IP, is a flow, beside the flows
 //     inside. 7 does not open IPv4 in IPv4.
 //

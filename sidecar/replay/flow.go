@@ -72,7 +72,7 @@ func (fl *flow) begin(id uint64, key flowKey, reverse bool, l *layer) {
 }
 
 // count counts a packet and returns its direction.
-func (fl *flow) count(reverse bool, l *layer) packet.Dir {
+func (fl *flow) count(reverse bool, l *layer, r Rules) packet.Dir {
 	dir := packet.Responder
 	if reverse == fl.reverse {
 		dir = packet.Originator
@@ -82,7 +82,7 @@ func (fl *flow) count(reverse bool, l *layer) packet.Dir {
 	if h := &l.headers; h.Tuple.Proto == packet.TCP {
 		t := &fl.tcp
 		t.opened = t.opened || dir == packet.Responder
-		if h.TCPFlags&flagRST != 0 {
+		if h.TCPFlags&flagRST != 0 && r.resets(fl, dir, l.frame[h.TransOff:]) {
 			t.rst = t.rst || !t.fin[dir]
 			t.broken = t.broken || t.fin[dir]
 		}

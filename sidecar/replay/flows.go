@@ -126,7 +126,7 @@ func (f *Flows) take(ev *Event) {
 		fl = f.begin(key, reverse, l)
 	}
 	fl.last = max(fl.last, f.rec.Time)
-	dir := fl.count(reverse, l)
+	dir := fl.count(reverse, l, f.options.Rules)
 	f.wait(fl)
 
 	h := l.headers
@@ -163,6 +163,10 @@ func (f *Flows) locate() {
 	for depth := 1; ; depth++ {
 		if !f.options.IgnoreChecksums && !packet.ChecksumsOK(&l.headers, l.frame) {
 			skipped.Checksum++
+			return
+		}
+		if f.options.Rules != Zeek && !l.whole() {
+			skipped.Truncated++
 			return
 		}
 		if depth == len(f.layers) || !l.open(&f.layers[depth], f.options.Rules) {

@@ -1,6 +1,10 @@
 package replay
 
-import "serveflow/sidecar/features/packet"
+import (
+	"encoding/binary"
+
+	"serveflow/sidecar/features/packet"
+)
 
 // layer is one IP packet in a frame: the outermost, or one in a tunnel.
 type layer struct {
@@ -34,6 +38,18 @@ func (l *layer) wireEnd() int {
 	}
 	return min(l.wireLen, l.headers.NetOff+int(l.headers.Length))
 }
+
+// whole reports whether all of the IP packet was captured, by the length in its header.
+func (l *layer) whole() bool {
+	ip := l.frame[l.headers.NetOff:]
+	length := int(binary.BigEndian.Uint16(ip[2:]))
+	if l.headers.Tuple.Version == 6 {
+		length = ipv6Header + int(binary.BigEndian.Uint16(ip[4:]))
+	}
+	return length <= len(ip) && length >= l.headers.TransOff-l.headers.NetOff
+}
+
+const ipv6Header = 40
 
 // complete reports whether enough was captured to determine the packet's flow: the
 // fixed part of the transport header, as in Zeek.

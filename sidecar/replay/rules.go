@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"serveflow/sidecar/features/packet"
@@ -102,6 +103,17 @@ func (r Rules) closed(fl *flow) bool {
 		return t.shook != 0 && (t.rst || t.broken || t.fin[0] && t.fin[1])
 	}
 	return t.rst || t.fin[0] && t.fin[1] || t.alone
+}
+
+// resets reports whether a RST counts. While Suricata waits for the answer to a SYN, it
+// takes one of the responder alone, with the number 0, that acknowledges the SYN or
+// nothing.
+func (r Rules) resets(fl *flow, dir packet.Dir, tcp []byte) bool {
+	if r == Zeek || fl.tcp.shook != 1 {
+		return true
+	}
+	seq, ack := binary.BigEndian.Uint32(tcp[4:]), binary.BigEndian.Uint32(tcp[8:])
+	return dir == packet.Responder && seq == 0 && (tcp[13]&flagACK == 0 || ack == 0 || ack == fl.tcp.isn+1)
 }
 
 // reused reports whether a SYN between the flow's endpoints begins a new flow;

@@ -123,6 +123,66 @@ func TestSuricata8(t *testing.T) {
 	}
 }
 
+// TestSuricataResets: which RST is an answer to a SYN, and so ends the flow for the next
+// SYN; tried with 7.0.10 and 8.0.8.
+func TestSuricataResets(t *testing.T) {
+	for _, c := range []struct {
+		name, from, flags string
+		seq, ack          uint32
+		want              int // flows
+	}{
+		{"an answer", "b", "RA", 0, 101, 2},
+		{"an answer that acknowledges nothing", "b", "R", 0, 0, 2},
+		{"an acknowledgement without its flag", "b", "R", 0, 102, 2},
+		{"a flag without acknowledgement", "b", "RA", 0, 0, 2},
+		{"of another SYN", "b", "RA", 0, 102, 1},
+		{"with a number", "b", "R", 2222, 0, 1},
+		{"with a number and an acknowledgement", "b", "RA", 500, 101, 1},
+		{"the originator's own", "a", "R", 100, 0, 1},
+		{"the originator's own, of the next number", "a", "R", 101, 0, 1},
+	} {
+		for rules, want := range map[Rules]int{Suricata: c.want, Suricata8: c.want, Zeek: 2} {
+			l := &list{}
+			l.add(0, tcpFrom("a", "S", 100, 0, 0))
+			l.add(1, tcpFrom(c.from, c.flags, c.seq, c.ack, 0))
+			l.add(2, tcpFrom("a", "S", 900, 0, 0))
+			f := NewFlows(l, Options{Rules: rules})
+			summary(t, f)
+			if got := f.Counts().Flows; got != uint64(want) {
+				t.Errorf("%s, %v: %d flows, want %d", c.name, rules, got, want)
+			}
+		}
+	}
+}
+
+// TestSuricataWantsWholePackets: of a packet that was not captured whole, or whose length
+// is not known, Suricata has no flow.
+func TestSuricataWantsWholePackets(t *testing.T) {
+	whole := udp(hostA, hostB, 5000, 53, make([]byte, 100))
+	whole6 := udp("2001:db8::1", "2001:db8::2", 5000, 53, make([]byte, 100))
+	offloaded := slices.Clone(whole)
+	offloaded[16], offloaded[17] = 0, 0
+	for _, c := range []struct {
+		name  string
+		frame []byte
+		want  uint64
+	}{
+		{"whole", whole, 1}, {"whole, IPv6", whole6, 1}, {"padded", append(slices.Clone(whole), 0, 0, 0), 1},
+		{"cut", whole[:60], 0}, {"cut, IPv6", whole6[:80], 0}, {"without a length", offloaded, 0},
+	} {
+		for rules, want := range map[Rules]uint64{Suricata: c.want, Suricata8: c.want, Zeek: 1} {
+			l := &list{}
+			l.add(0, c.frame)
+			l.recs[0].WireLen = len(whole6)
+			f := NewFlows(l, Options{Rules: rules, IgnoreChecksums: true})
+			summary(t, f)
+			if got := f.Counts(); got.Flows != want || got.Skipped.Truncated != 1-want {
+				t.Errorf("%s, %v: %+v", c.name, rules, got)
+			}
+		}
+	}
+}
+
 // inVLAN puts a tag into an Ethernet frame.
 func inVLAN(id byte, frame []byte) []byte {
 	return slices.Concat(frame[:12], []byte{0x81, 0, 0, id}, frame[12:])

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,7 +68,13 @@ func quality(t *testing.T, c *changing, name string, list []dataset.Capture) {
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(flows), func(i, k int) { flows[i], flows[k] = flows[k], flows[i] })
 
 	alone := newChanging(t, c.dir, overload)
-	alone.rewrite(func(m *bundle.Manifest, _ map[string][]byte) {
+	alone.rewrite(func(m *bundle.Manifest, files map[string][]byte) {
+		for _, dropped := range m.Packet.Stage[1:] { // files that no stage names are refused
+			if !slices.ContainsFunc(m.Meta.Stage, func(s bundle.Stage) bool { return s.Model == dropped.Model }) {
+				delete(files, dropped.Model)
+				delete(files, dropped.Model+bundle.GoldenSuffix)
+			}
+		}
 		m.Packet.Stage, m.Packet.Reference = m.Packet.Stage[:1], nil
 		m.Packet.Stage[0].Thresholds = []float32{0}
 	})

@@ -72,7 +72,7 @@ func (a *driftMonitor) check(now time.Time, serving *bundle.Bundle, measured []t
 			a.sidecar.options.Log.Warn().Msg(text)
 		}
 	}
-	a.sidecar.Metrics.Warn(warnings)
+	a.sidecar.Metrics.Warn("drift", warnings)
 }
 
 func (a *driftMonitor) close() {

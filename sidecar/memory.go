@@ -12,6 +12,7 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/memory"
 	"serveflow/sidecar/output/eve"
@@ -32,6 +33,11 @@ type Memory struct {
 	Flows       int // tracked
 	Undecided   int // of them, with the packets that the bundle wants
 	packets     int64
+
+	// Of a shadow bundle; 0: there is none.
+	ShadowFlows, ShadowUndecided int
+	shadowPackets                int64
+	shadowBatches                int // that may wait in each queue of a shard
 }
 
 // What parts are given at most: more is of no use to them.
@@ -43,8 +49,9 @@ const (
 // unknownMemory is how much memory the process may use if no limit is known.
 const unknownMemory = 2 << 30
 
-// DivideMemory divides limits.memory for a configuration, while a bundle is served.
-func DivideMemory(c *config.Config, b *bundle.Bundle) Memory {
+// DivideMemory divides limits.memory for a configuration, while a bundle is served, and
+// beside it a shadow, or nil.
+func DivideMemory(c *config.Config, b, shadow *bundle.Bundle) Memory {
 	m := Memory{Total: c.Limits.Memory, From: "limits.memory"}
 	if m.Total == 0 {
 		limit := memory.Machine()
@@ -54,11 +61,15 @@ func DivideMemory(c *config.Config, b *bundle.Bundle) Memory {
 		}
 		m.Total = max(m.Total, config.MinMemory)
 	}
-	m.divide(c, b.Packets())
+	shadowPackets := 0
+	if shadow != nil {
+		shadowPackets = shadow.Packets()
+	}
+	m.divide(c, b.Packets(), shadowPackets)
 	return m
 }
 
-func (m *Memory) divide(c *config.Config, packets int) {
+func (m *Memory) divide(c *config.Config, packets, shadowPackets int) {
 	left := m.Total / 4 * 3
 	take := func(n int64) int64 { left -= n; return n }
 	record, part := flow.RecordBytes, left/8
@@ -74,10 +85,23 @@ func (m *Memory) divide(c *config.Config, packets int) {
 	connection := int64(ingest.ConnectionBytes(shards(c)))
 	m.Connections = int(min(int64(c.Listen.MaxConnections), max(2*part/connection, 1)))
 	take(int64(m.Connections) * connection)
-	// As many flows as are asked for, unless decided ones would take more than half.
-	m.Flows = int(max(min(int64(c.Flow.MaxFlows), left/2/int64(record)), 1))
-	m.packets = max(left-int64(m.Flows)*int64(record), 1)
-	m.Undecided = int(max(min(m.packets/int64(flow.PacketBytes(packets)), int64(m.Flows)), 1))
+	if shadowPackets > 0 {
+		share := take(left / 4)
+		queues := int64(shards(c) * shard.Queues * flow.BatchBytes)
+		m.shadowBatches = int(min(max(share/2/queues, 2), shard.QueueBatches/2))
+		share -= int64(m.shadowBatches) * queues
+		m.ShadowFlows, m.ShadowUndecided, m.shadowPackets = divideFlows(c, share, flow.RecordBytes+shard.PairBytes, shadowPackets)
+	}
+	m.Flows, m.Undecided, m.packets = divideFlows(c, left, record, packets)
+}
+
+// divideFlows divides memory between the records of flows and their packets: as many
+// flows as are asked for, unless decided ones would take more than half.
+func divideFlows(c *config.Config, left int64, record, packets int) (flows, undecided int, bytes int64) {
+	flows = int(max(min(int64(c.Flow.MaxFlows), left/2/int64(record)), 1))
+	bytes = max(left-int64(flows)*int64(record), 1)
+	undecided = int(max(min(bytes/int64(flow.PacketBytes(packets)), int64(flows)), 1))
+	return flows, undecided, bytes
 }
 
 // shards is how many shards there are.
@@ -91,6 +115,9 @@ func (m *Memory) Print(w io.Writer) {
 		fmt.Fprintf(w, "; %d MiB of records for Kafka", m.Kafka>>20)
 	}
 	fmt.Fprintln(w)
+	if m.ShadowFlows > 0 {
+		fmt.Fprintf(w, "\tof it for the shadow: up to %d flows, %d of them undecided\n", m.ShadowFlows, m.ShadowUndecided)
+	}
 }
 
 // log says where there is less than was asked for.

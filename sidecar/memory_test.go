@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/output/eve"
 	"serveflow/sidecar/output/kafka"
@@ -28,7 +29,7 @@ func TestDivideMemory(t *testing.T) {
 						c := config.Default()
 						c.EVE.Listen, c.Kafka.Brokers, c.Flow.Shards = listen, with.brokers, n
 						m := Memory{Total: total}
-						m.divide(&c, packets)
+						m.divide(&c, packets, 0)
 						record := flow.RecordBytes
 						if listen != "" {
 							record += eve.LabelBytes
@@ -51,6 +52,29 @@ func TestDivideMemory(t *testing.T) {
 						}
 					})
 				}
+			}
+		}
+	}
+}
+
+// TestDivideMemoryWithShadow: a shadow's part is counted, too, and leaves the larger part
+// to the bundle that is served.
+func TestDivideMemoryWithShadow(t *testing.T) {
+	for _, total := range []int64{config.MinMemory, 1 << 30, 64 << 30} {
+		for _, n := range []int{1, 64} {
+			c := config.Default()
+			c.Flow.Shards = n
+			m := Memory{Total: total}
+			m.divide(&c, 12, 12)
+			shadow := int64(m.ShadowFlows)*int64(flow.RecordBytes+shard.PairBytes) + int64(m.ShadowUndecided)*int64(flow.PacketBytes(12)) +
+				int64(n*shard.Queues*m.shadowBatches*flow.BatchBytes)
+			sum := shadow + m.Replies + int64(m.Connections)*int64(ingest.ConnectionBytes(n)) +
+				int64(m.Flows)*int64(flow.RecordBytes) + int64(m.Undecided)*int64(flow.PacketBytes(12))
+			if sum > total/4*3 || shadow > total/4 {
+				t.Errorf("%d MiB, %d shards: %d MiB are given, %d of them to the shadow", total>>20, n, sum>>20, shadow>>20)
+			}
+			if m.Flows < 2*m.ShadowFlows && m.Flows < c.Flow.MaxFlows || m.ShadowUndecided < 1000 || m.shadowBatches < 2 {
+				t.Errorf("%d MiB, %d shards: %+v", total>>20, n, m)
 			}
 		}
 	}

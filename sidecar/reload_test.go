@@ -107,7 +107,7 @@ func TestStopTwiceAndReloadAfter(t *testing.T) {
 	if applied, err := s.Reload(open()); applied || !errors.Is(err, shard.ErrStopped) {
 		t.Errorf("a reload after the stop: %v, %v", applied, err)
 	}
-	(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) { return c, open(), nil }}}).reload()
+	(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (Loaded, error) { return Loaded{Config: c, Bundle: open()}, nil }}}).reload()
 	s.pool.EndReported("", []flow.Event{{Kind: flow.EndReported}})
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)
@@ -140,13 +140,13 @@ func TestSpread(t *testing.T) {
 		}
 		for _, refused := range []error{nil, errors.New("not sound")} {
 			during := 0
-			(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) {
+			(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (Loaded, error) {
 				during = runtime.GOMAXPROCS(0)
 				if refused != nil {
-					return c, nil, refused
+					return Loaded{}, refused
 				}
 				again, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-				return c, again, err
+				return Loaded{Config: c, Bundle: again}, err
 			}}}).reload()
 			if after := runtime.GOMAXPROCS(0); during != want+1 || after != want {
 				t.Errorf("GOMAXPROCS=%q, refused: %v: %d threads while it loads and %d after it, want %d and %d", said, refused, during, after, want+1, want)

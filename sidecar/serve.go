@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/shard"
 	"serveflow/sidecar/operate/sdnotify"
 	"serveflow/sidecar/operate/telemetry"
@@ -200,15 +201,16 @@ func (s *supervisor) reload() error {
 	defer s.reloading.Store(0)
 	defer addThread()()
 	o := s.options
-	c, b, err := o.Load()
+	next, err := o.Load()
 	applied := false
 	if err != nil {
 		s.Metrics.Reloaded(telemetry.ReloadRefused)
 	} else {
-		if tables := o.Config.Differs(c); len(tables) > 0 {
+		if tables := o.Config.Differs(next.Config); len(tables) > 0 {
 			o.Log.Warn().Strs("tables", tables).Msg("SIGHUP: settings of these tables have changed; they take effect after a restart")
 		}
-		applied, err = s.Reload(b)
+		applied, err = s.Reload(next.Bundle)
+		s.reloadShadow(next.Shadow)
 	}
 	serving := s.pool.Bundle()
 	switch {
@@ -222,6 +224,26 @@ func (s *supervisor) reload() error {
 		o.Log.Info().Str("bundle", serving.Name()).Msg("SIGHUP: bundle unchanged")
 	}
 	return err
+}
+
+// reloadShadow has another bundle, or nil for none, decide beside the one that is served.
+func (s *supervisor) reloadShadow(b *bundle.Bundle) {
+	log := s.options.Log
+	if s.shadow == nil {
+		if b != nil { // there is no room for it: Differs has named its table
+			b.Close()
+		}
+		return
+	}
+	applied, err := s.shadow.reload(b)
+	switch name := s.shadow.name(); {
+	case err != nil:
+		log.Error().Err(err).Str("shadow", name).Msg("SIGHUP: the new shadow bundle is refused, or the previous one failed to end")
+	case applied && name == "":
+		log.Info().Msg("SIGHUP: no shadow bundle any more")
+	case applied:
+		log.Info().Str("shadow", name).Msg("SIGHUP: new shadow bundle decides; its counts begin again")
+	}
 }
 
 // addThread lets Go use one more thread until the returned function is called.

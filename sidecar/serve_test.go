@@ -56,10 +56,10 @@ func TestReloadHangs(t *testing.T) {
 	c := config.Default()
 	c.Listen.Socket, c.Labels.Path, c.Telemetry.Listen = filepath.Join(dir, "s.sock"), filepath.Join(dir, "labels.jsonl"), ""
 	never, loading := make(chan struct{}), make(chan struct{}, 1)
-	o := Options{Config: c, Bundle: b, Log: zerolog.Nop(), Load: func() (config.Config, *bundle.Bundle, error) {
+	o := Options{Config: c, Bundle: b, Log: zerolog.Nop(), Load: func() (Loaded, error) {
 		loading <- struct{}{}
 		<-never
-		return config.Config{}, nil, errors.New("at last")
+		return Loaded{}, errors.New("at last")
 	}}
 	started, err := Start(o)
 	if err != nil {

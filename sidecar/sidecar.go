@@ -35,9 +35,12 @@ import (
 type Options struct {
 	Config config.Config
 	Bundle *bundle.Bundle // stays the caller's to close, after Stop
-	// Load reads the configuration and its bundle again for a reload, of which
-	// only the bundle is used; nil: Serve reloads nothing.
-	Load    func() (config.Config, *bundle.Bundle, error)
+	// Shadow decides beside Bundle, with the labels in a log of its own; nil: none. It
+	// stays the caller's to close, too.
+	Shadow *bundle.Bundle
+	// Load reads the configuration and its bundles again for a reload, of which
+	// only the bundles are used; nil: Serve reloads nothing.
+	Load    func() (Loaded, error)
 	Version string // of the program
 	Log     zerolog.Logger
 	// LogDropped returns how many lines Log has dropped; nil: not counted.
@@ -45,6 +48,14 @@ type Options struct {
 	// Decisions takes the decisions in place of the label log, which is then not
 	// opened.
 	Decisions shard.Log
+	// ShadowDecisions takes those of the shadow in the same way.
+	ShadowDecisions shard.Log
+}
+
+// Loaded is what a reload has read. The bundles belong to who gets it; Shadow may be nil.
+type Loaded struct {
+	Config         config.Config
+	Bundle, Shadow *bundle.Bundle
 }
 
 // Sidecar is a running sidecar.
@@ -56,6 +67,7 @@ type Sidecar struct {
 	eve          *eve.Sink     // nil if the configuration names no socket for EVE
 	kafka        *kafka.Stream // nil if the configuration names no broker
 	pool         *shard.Pool
+	shadow       *shadow         // nil: the configuration names none
 	suppress     *suppress.Rules // nil: none
 	server       *ingest.Server
 	driftMonitor *driftMonitor
@@ -85,7 +97,7 @@ func (s *Sidecar) start(o Options) error {
 	if err := socket.Free(); err != nil {
 		return fmt.Errorf("listening on %s: %w", socket.Path, err)
 	}
-	s.Memory = DivideMemory(&c, o.Bundle)
+	s.Memory = DivideMemory(&c, o.Bundle, o.Shadow)
 	s.Memory.log(&c, o.Log)
 	decisions := o.Decisions
 	var known shard.RecentlyDecided
@@ -112,29 +124,18 @@ func (s *Sidecar) start(o Options) error {
 		decisions = teeLog{s.eve, decisions} // in this order: eve sets Agrees, which the label log writes
 	}
 	s.suppress = suppressRules(c.Suppress)
-	failures := &modelFailures{log: o.Log}
+	pool := poolOptions(&c, o.Bundle, s.Metrics, o.Log)
+	pool.Shard.MaxFlows, pool.Shard.PacketBytes = s.Memory.Flows, s.Memory.packets
+	pool.Shard.Suppress, pool.Shard.Log, pool.Shard.RecentlyDecided = s.suppress, decisions, known
+	pool.OnLoad = func(shard int, l telemetry.Cell) { logLoad(o.Log, shard, l) }
 	var err error
-	if s.pool, err = shard.NewPool(shard.PoolOptions{
-		Bundle: o.Bundle,
-		Shards: shards(&c),
-		Shard: shard.Options{
-			MaxFlows:        s.Memory.Flows,
-			PacketBytes:     s.Memory.packets,
-			IdleTimeout:     c.Flow.IdleTimeout,
-			Retention:       c.Flow.Retention,
-			Deadline:        c.Flow.Deadline,
-			Payload:         c.Privacy.Payload,
-			Suppress:        s.suppress,
-			Log:             decisions,
-			RecentlyDecided: known,
-			OnError:         failures.report,
-		},
-		Jobs:    c.ONNX.Queue,
-		Batch:   c.ONNX.Batch,
-		Metrics: s.Metrics,
-		OnLoad:  func(shard int, l telemetry.Cell) { logLoad(o.Log, shard, l) },
-	}); err != nil {
+	if s.pool, err = shard.NewPool(pool); err != nil {
 		return err
+	}
+	if o.Shadow != nil {
+		if err := s.startShadow(o); err != nil {
+			return err
+		}
 	}
 	s.server, err = ingest.Listen(ingest.Options{
 		Socket:         socket,
@@ -143,7 +144,7 @@ func (s *Sidecar) start(o Options) error {
 		HelloTimeout:   c.Listen.HelloTimeout,
 		IdleTimeout:    c.Listen.IdleTimeout,
 		Replies:        memory.NewBudget(s.Memory.Replies),
-		Needs:          s.pool.Needs(),
+		Needs:          s.pool.Asked(),
 		Router:         s.pool.Router,
 		Log:            o.Log,
 		Metrics:        s.Metrics,
@@ -161,6 +162,25 @@ func (s *Sidecar) start(o Options) error {
 	s.registerMetrics()
 	s.driftMonitor = s.startDriftMonitor()
 	return nil
+}
+
+// poolOptions are those that do not depend on what the pool is for.
+func poolOptions(c *config.Config, b *bundle.Bundle, m *telemetry.Metrics, log zerolog.Logger) shard.PoolOptions {
+	failures := &modelFailures{log: log}
+	return shard.PoolOptions{
+		Bundle: b,
+		Shards: shards(c),
+		Shard: shard.Options{
+			IdleTimeout: c.Flow.IdleTimeout,
+			Retention:   c.Flow.Retention,
+			Deadline:    c.Flow.Deadline,
+			Payload:     c.Privacy.Payload,
+			OnError:     failures.report,
+		},
+		Jobs:    c.ONNX.Queue,
+		Batch:   c.ONNX.Batch,
+		Metrics: m,
+	}
 }
 
 func (s *Sidecar) eveOptions(o Options) eve.Options {
@@ -199,19 +219,26 @@ func (s *Sidecar) openLabels(o Options) (shard.RecentlyDecided, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the label log: %w", err)
 	}
-	s.labels, err = labellog.Open(o.Config.Labels.Path, labellog.Options{
-		MaxBytes: o.Config.Labels.MaxSize,
-		Keep:     o.Config.Labels.Keep,
-		OnError:  func(err error) { o.Log.Error().Err(err).Msg("label log") },
+	s.labels, err = s.openLog("label log", o.Config.Labels)
+	return known, err
+}
+
+// openLog opens a label log.
+func (s *Sidecar) openLog(name string, c config.Labels) (*labellog.Log, error) {
+	log := s.options.Log
+	l, err := labellog.Open(c.Path, labellog.Options{
+		MaxBytes: c.MaxSize,
+		Keep:     c.Keep,
+		OnError:  func(err error) { log.Error().Err(err).Msg(name) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the label log: %w", err)
+		return nil, fmt.Errorf("opening the %s: %w", name, err)
 	}
-	if n := s.labels.Repaired(); n > 0 {
-		o.Log.Warn().Int64("bytes", n).Msg("label log: removed a torn last line")
+	if n := l.Repaired(); n > 0 {
+		log.Warn().Int64("bytes", n).Msg(name + ": removed a torn last line")
 		s.Metrics.Count(telemetry.LogBytesRepaired, uint64(n))
 	}
-	return known, nil
+	return l, nil
 }
 
 // registerMetrics makes the metrics read what other packages count.
@@ -225,6 +252,9 @@ func (s *Sidecar) registerMetrics() {
 	if s.labels != nil {
 		s.Metrics.Read(telemetry.DropLogFull, func() int { return int(s.labels.Stats().Dropped) })
 		s.Metrics.Read(telemetry.LogErrors, func() int { return int(s.labels.Stats().Errors) })
+	}
+	if s.shadow != nil {
+		s.Metrics.ReadShadow(s.shadow.read)
 	}
 }
 
@@ -248,6 +278,9 @@ func (s *Sidecar) suppressed() (all []telemetry.Suppressed) {
 // status is the answer to /status.
 func (s *Sidecar) status() telemetry.Status {
 	status := telemetry.Status{Version: s.options.Version, Bundle: s.pool.Bundle().Name(), Taps: s.server.Status()}
+	if s.shadow != nil {
+		status.Shadow = s.shadow.name()
+	}
 	if s.eve != nil {
 		n := s.eve.Connections()
 		status.EVEConnections = &n
@@ -273,6 +306,9 @@ func (s *Sidecar) Reopen() (err error) {
 	if s.labels != nil {
 		err = s.labels.Reopen()
 	}
+	if s.shadow != nil && s.shadow.labels != nil {
+		err = errors.Join(err, s.shadow.labels.Reopen())
+	}
 	if s.eve != nil {
 		err = errors.Join(err, s.eve.Reopen())
 	}
@@ -297,6 +333,9 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 		}
 		if s.pool != nil {
 			errs = append(errs, s.pool.Stop())
+		}
+		if s.shadow != nil {
+			errs = append(errs, s.shadow.close())
 		}
 		if s.eve != nil {
 			errs = append(errs, s.eve.Close())

@@ -35,10 +35,16 @@ topics, and it waits for an inference server of each remote stage; "run" does ne
 }
 
 func (r checkCmd) Run(ctx context.Context) error {
-	c, b, err := r.load()
+	l, err := r.load()
 	if err != nil {
 		return err
 	}
+	return closing(summary(ctx, l), l.Bundle, l.Shadow)
+}
+
+// summary prints what "run" would serve and with what settings, and asks other servers.
+func summary(ctx context.Context, l sidecar.Loaded) error {
+	c, b := l.Config, l.Bundle
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "bundle\t%s: %s\n", b.Name(), terminal.Clean(b.Manifest.Task))
 	fmt.Fprintf(t, "labels\t%d\n", len(b.Manifest.Labels))
@@ -51,15 +57,20 @@ func (r checkCmd) Run(ctx context.Context) error {
 	stages(t, "with headers", b.Packet)
 	stages(t, "without headers", b.Meta)
 	if b.Manifest.HasSubstitute() {
-		c.Privacy.Payload = false
-		substitute, err := openBundle(c.Bundle, c)
+		without := c
+		without.Privacy.Payload = false
+		substitute, err := openBundle(c.Bundle, without)
 		if err != nil {
-			return closing(b, err)
+			return err
 		}
 		fmt.Fprintf(t, "without payload\t%s: %s\n", substitute.Name(), terminal.Clean(substitute.Manifest.Task))
 		if err := substitute.Close(); err != nil {
-			return closing(b, err)
+			return err
 		}
+	}
+	if l.Shadow != nil {
+		fmt.Fprintf(t, "shadow\t%s: %s\n", l.Shadow.Name(), terminal.Clean(l.Shadow.Manifest.Task))
+		fmt.Fprintf(t, "shadow's label log\t%s\n", terminal.Clean(c.Shadow.Path))
 	}
 	fmt.Fprintf(t, "socket\t%s, mode %#o\n", terminal.Clean(c.Listen.Socket), c.Listen.Mode)
 	fmt.Fprintf(t, "label log\t%s\n", terminal.Clean(c.Labels.Path))
@@ -67,11 +78,11 @@ func (r checkCmd) Run(ctx context.Context) error {
 	for _, s := range c.Suppress {
 		fmt.Fprintf(t, "suppress\t%s\n", suppressed(s))
 	}
-	m := sidecar.DivideMemory(&c, b)
+	m := sidecar.DivideMemory(&c, b, l.Shadow)
 	m.Print(t)
 	fmt.Fprintf(t, "metrics\t%s\n", cmp.Or(c.Telemetry.Listen, "none"))
-	err = errors.Join(checkInference(ctx, t, b), checkKafka(ctx, t, c.Kafka))
-	return closing(b, errors.Join(err, t.Flush()))
+	err := errors.Join(checkInference(ctx, t, b), checkKafka(ctx, t, c.Kafka))
+	return errors.Join(err, t.Flush())
 }
 
 // warnOwners logs users and groups of sockets that this machine does not know. They are no error:

@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 
 	"golang.org/x/term"
 
+	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/model/remote"
 	"serveflow/sidecar/operate/config"
@@ -21,13 +23,34 @@ type configFlags struct {
 	Bundle string `placeholder:"NAME|DIR" help:"Override bundle."`
 }
 
-// load returns the configuration and its bundle.
-func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
+// load returns the configuration and its bundles.
+func (f configFlags) load() (sidecar.Loaded, error) {
+	c, err := f.read()
+	if err != nil {
+		return sidecar.Loaded{}, configError{err}
+	}
+	b, err := openBundle(c.Bundle, c)
+	if err != nil {
+		return sidecar.Loaded{}, err
+	}
+	warnSuppress(c, b)
+	if c.Shadow.Bundle == "" {
+		return sidecar.Loaded{Config: c, Bundle: b}, nil
+	}
+	shadow, err := openBundle(c.Shadow.Bundle, c)
+	if err != nil {
+		return sidecar.Loaded{}, closing(fmt.Errorf("shadow.bundle: %w", err), b)
+	}
+	return sidecar.Loaded{Config: c, Bundle: b, Shadow: shadow}, nil
+}
+
+// read returns the configuration.
+func (f configFlags) read() (config.Config, error) {
 	c := config.Default()
 	if f.Config != "" {
 		var err error
 		if c, err = config.Load(f.Config); err != nil {
-			return c, nil, configError{err}
+			return c, err
 		}
 	}
 	for _, over := range []struct {
@@ -38,14 +61,7 @@ func (f configFlags) load() (config.Config, *bundle.Bundle, error) {
 			*over.place = over.value
 		}
 	}
-	if err := c.Validate(); err != nil {
-		return c, nil, configError{err}
-	}
-	b, err := openBundle(c.Bundle, c)
-	if err == nil {
-		warnSuppress(c, b)
-	}
-	return c, b, err
+	return c, c.Validate()
 }
 
 // warnSuppress logs entries of suppress that match no flow, because the bundle has no such label.
@@ -94,5 +110,12 @@ func openLog(c config.Log) *logger.Log {
 	return logger.New(os.Stderr, logger.Options{Level: c.Level, Console: console})
 }
 
-// closing closes the bundle and joins its error to err.
-func closing(b *bundle.Bundle, err error) error { return errors.Join(err, b.Close()) }
+// closing closes bundles, which may be nil, and joins their errors to err.
+func closing(err error, bundles ...*bundle.Bundle) error {
+	for _, b := range bundles {
+		if b != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}
+	return err
+}

@@ -31,20 +31,23 @@ func (d doctorCmd) Run(ctx context.Context) error {
 			d.Config = installedConfig
 		}
 	}
-	c, b, err := configFlags{Config: d.Config}.load()
+	l, err := configFlags{Config: d.Config}.load()
 	if err != nil {
 		return err
 	}
-	name := b.Name()
-	if err := b.Close(); err != nil {
+	name, shadow := l.Bundle.Name(), ""
+	if l.Shadow != nil {
+		shadow = l.Shadow.Name()
+	}
+	if err := closing(nil, l.Bundle, l.Shadow); err != nil {
 		return err
 	}
-	return d.examine(ctx, c, name)
+	return d.examine(ctx, l.Config, name, shadow)
 }
 
-func (d doctorCmd) examine(ctx context.Context, c config.Config, bundle string) error {
+func (d doctorCmd) examine(ctx context.Context, c config.Config, bundle, shadow string) error {
 	wrong, err := doctor.Write(os.Stdout, doctor.Examine(ctx, doctor.Options{
-		Config: c, File: d.Config, Bundle: bundle, Version: serveflow.Version(), Proc: "/proc", Now: time.Now,
+		Config: c, File: d.Config, Bundle: bundle, Shadow: shadow, Version: serveflow.Version(), Proc: "/proc", Now: time.Now,
 	}))
 	if err == nil && wrong > 0 {
 		err = fmt.Errorf("things that are wrong: %d", wrong)

@@ -48,7 +48,7 @@ func (e evalCmd) Run(ctx context.Context) error {
 		Progress: progress("evaluating"),
 	})
 	if err != nil {
-		return closing(b, err)
+		return closing(err, b)
 	}
 	if e.JSON {
 		out := json.NewEncoder(os.Stdout)
@@ -60,5 +60,5 @@ func (e evalCmd) Run(ctx context.Context) error {
 	if err == nil {
 		err = unreadError(len(report.Unread), len(list))
 	}
-	return closing(b, err)
+	return closing(err, b)
 }

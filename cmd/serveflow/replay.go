@@ -78,7 +78,7 @@ func (r replayCmd) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = closing(b, err) }()
+		defer func() { err = closing(err, b) }()
 		own, err := sidecar.StartPrivate(b, r.Payload, discard{})
 		if err != nil {
 			return err

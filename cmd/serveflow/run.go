@@ -7,8 +7,6 @@ import (
 
 	"serveflow"
 	"serveflow/sidecar"
-	"serveflow/sidecar/bundle"
-	"serveflow/sidecar/operate/config"
 )
 
 type runCmd struct {
@@ -21,8 +19,8 @@ func (runCmd) Help() string {
 the labels to the label log and sends them back.
 
 SIGTERM drains and stops. SIGHUP reopens the logs, rereads the configuration and serves
-its bundle if it is valid; flows in progress finish with the bundle they began with.
-Other settings need a restart.`
+its bundle, and that of the shadow, if they are valid; flows in progress finish with the
+bundle they began with. Other settings need a restart.`
 }
 
 func (r runCmd) Run(ctx context.Context) error {
@@ -30,18 +28,18 @@ func (r runCmd) Run(ctx context.Context) error {
 	defer signals.Release()
 	// The reader of the log may go away, as journald does in a restart.
 	signal.Ignore(syscall.SIGPIPE)
-	var c config.Config
-	var b *bundle.Bundle
+	var l sidecar.Loaded
 	loaded, err := signals.Until(func() (err error) {
-		c, b, err = r.load()
+		l, err = r.load()
 		return err
 	})
 	if err != nil || !loaded {
 		return err
 	}
-	log := openLog(c.Log)
+	log := openLog(l.Config.Log)
 	defer log.Close()
-	return closing(b, sidecar.Serve(ctx, signals, sidecar.Options{
-		Config: c, Bundle: b, Load: r.load, Version: serveflow.Version(), Log: log.Logger, LogDropped: log.Dropped,
-	}))
+	return closing(sidecar.Serve(ctx, signals, sidecar.Options{
+		Config: l.Config, Bundle: l.Bundle, Shadow: l.Shadow, Load: r.load,
+		Version: serveflow.Version(), Log: log.Logger, LogDropped: log.Dropped,
+	}), l.Bundle, l.Shadow)
 }

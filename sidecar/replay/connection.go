@@ -37,7 +37,7 @@ func (b *batch) reset() { b.b, b.messages = b.b[:0], 0 }
 type connection struct {
 	net.Conn
 	timeout time.Duration
-	onLabel func(wire.Label)
+	onLabel labelFunc
 
 	need     atomic.Pointer[wire.Welcome] // nil before the first WELCOME
 	welcomed chan struct{}                // closed when there is one
@@ -49,7 +49,10 @@ type connection struct {
 	err      error
 }
 
-func newConnection(c net.Conn, timeout time.Duration, onLabel func(wire.Label)) *connection {
+// labelFunc takes a label, and whether nothing more of its flow is wanted.
+type labelFunc func(l wire.Label, ends bool)
+
+func newConnection(c net.Conn, timeout time.Duration, onLabel labelFunc) *connection {
 	n := &connection{
 		Conn: c, timeout: timeout, onLabel: onLabel,
 		welcomed: make(chan struct{}), answered: make(chan struct{}, 1), done: make(chan struct{}),
@@ -77,7 +80,8 @@ func (n *connection) listen() {
 		switch m.Kind {
 		case wire.KindLabel:
 			n.labels.Add(1)
-			n.onLabel(m.Label)
+			need := n.need.Load()
+			n.onLabel(m.Label, need == nil || !need.AfterLabel)
 		case wire.KindWelcome:
 			w := m.Welcome
 			if n.need.Swap(&w) == nil {

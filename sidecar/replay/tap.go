@@ -148,8 +148,10 @@ func (t *Tap) dial(ctx context.Context) error {
 }
 
 // label takes a label from the goroutine that listens.
-func (t *Tap) label(l wire.Label) {
-	t.wanted.labelled(l.Flow.Uint())
+func (t *Tap) label(l wire.Label, ends bool) {
+	if ends {
+		t.wanted.labelled(l.Flow.Uint())
+	}
 	if t.options.OnLabel != nil {
 		t.options.OnLabel(l)
 	}

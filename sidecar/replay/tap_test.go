@@ -280,6 +280,34 @@ func TestLiveTapStopsAtTheLabel(t *testing.T) {
 	}
 }
 
+// A sidecar with a second bundle wants a flow's packets also after its label.
+func TestLiveTapGoesOnAfterTheLabel(t *testing.T) {
+	var words []string
+	socket := fakeSidecar(t, func(p *peer) error {
+		if _, err := p.greet(wire.Welcome{Packets: 10, RawBytes: 192, AfterLabel: true}); err != nil {
+			return err
+		}
+		var m wire.Message
+		if err := p.next(&m); err != nil {
+			return err
+		}
+		if err := p.Label(&wire.Label{Flow: m.Flow, Label: "early"}); err != nil {
+			return err
+		}
+		return p.record(&words)
+	})
+	l := &list{}
+	for i := range 3 {
+		l.add(float64(i), udp(hostA, hostB, 5000, 53, nil))
+	}
+	if _, err := play(t, socket, TapOptions{Speed: 10, OnLabel: func(wire.Label) {}}, l); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(words, " "); got != "1o2/0:28 1o3/0:28 1end" {
+		t.Errorf("after the label came %s", got)
+	}
+}
+
 func TestTapFailures(t *testing.T) {
 	hang := func(p *peer) error {
 		_, err := io.Copy(io.Discard, p) // until the tap goes away

@@ -132,6 +132,9 @@ func answers(t *testing.T) (messages [][]byte, read []string) {
 	add("welcome 1024 2048 2048", func(e *wire.Encoder) error {
 		return e.Welcome(&wire.Welcome{Packets: 1024, RawBytes: 2048, PayloadBytes: 2048})
 	})
+	add("welcome 12 704 512 after_label", func(e *wire.Encoder) error {
+		return e.Welcome(&wire.Welcome{Packets: 12, RawBytes: 704, PayloadBytes: 512, AfterLabel: true})
+	})
 	add("synced 42", func(e *wire.Encoder) error { return e.Synced(42) })
 	add(fmt.Sprintf("error 2 %x", "version"), func(e *wire.Encoder) error { return e.Error(wire.CodeVersion, "version") })
 	return messages, read
@@ -142,6 +145,7 @@ var grown = map[string]string{
 	"92630a":                                           "other;end",         // an unknown type
 	"94122a93a178c0cb3ff0000000000000c3":               "synced 42;end",     // fields after the last
 	"93110182a161c0a77061636b65747305":                 "welcome 5 0 0;end", // an unknown key
+	"93110181ab61667465725f6c6162656cc2":               "welcome 0 0 0;end",
 	"93110180956301020391":                             "welcome 0 0 0;cut",
 	"9910a143a161ca3f000000a00000a0a0":                 "label C 61 0.5 - 0 0 - - - 0;end", // of an earlier version
 	"9a10a143a161ca3f000000a00000a0a0a178":             "label C 61 0.5 - 0 0 - - 78 0;end",
@@ -151,7 +155,7 @@ var grown = map[string]string{
 // malformed are no messages: another type of value, elements or a field that are
 // missing, a number that is none, and lengths beyond their limits.
 var malformed = []string{
-	"c0", "90", "91a0", "91dd", "9112", "921100", "9212a0", "92cb4028000000000000", "99104100", "931101820ac3", "dc0041",
+	"c0", "90", "91a0", "91dd", "9112", "921100", "9212a0", "92cb4028000000000000", "99104100", "931101820ac3", "93110181ab61667465725f6c6162656c01", "dc0041",
 	"9910a143a161ca7fc00000a00000a0a0", "9910da0200" + strings.Repeat("43", 512),
 }
 

@@ -52,7 +52,7 @@ public:
     uint64_t Lost() const { return rows.Lost(); }
 
     // Of Link::Owner.
-    void OnLabel(const Label& label) override { publisher.Add(label); }
+    void OnLabel(const Label& label) override { publisher.Add(label, link.LabelEnds()); }
     void OnSocket(int fd) override;
     void OnReport(const std::string& text) override;
 

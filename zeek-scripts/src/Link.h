@@ -82,6 +82,10 @@ public:
             Connect();
         return need;
     }
+
+    // LabelEnds reports whether nothing more of a flow is wanted once it has its label.
+    bool LabelEnds() const { return ! need.after_label; }
+
     const Counters& Count() const { return counters; }
 
     // Packet and End buffer a message; ts_us is packet time. They return false if the

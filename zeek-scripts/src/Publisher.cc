@@ -8,7 +8,7 @@
 
 namespace serveflow {
 
-void Publisher::Add(const Label& l) {
+void Publisher::Add(const Label& l, bool ends) {
     Flow* f = table.Find(l.flow);
     if ( ! f ) {
         late++;
@@ -17,7 +17,7 @@ void Publisher::Add(const Label& l) {
     if ( f->verdict )
         return; // a second label, which the protocol forbids
     f->verdict = records.Read(l);
-    if ( f->tap )
+    if ( f->tap && ends )
         f->tap->Stop();
     arrived.push_back(f);
 }

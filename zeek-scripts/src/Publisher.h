@@ -19,8 +19,8 @@ public:
 
     void Start(bool reads_capture) { capture = reads_capture; }
 
-    // Add takes a label that has arrived.
-    void Add(const Label& label);
+    // Add takes a label that has arrived. ends: no further packet of its flow is wanted.
+    void Add(const Label& label, bool ends);
 
     // Publish publishes the labels of all connections that scripts know of.
     void Publish();

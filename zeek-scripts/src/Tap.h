@@ -34,7 +34,7 @@ public:
     // End is called at the end of the connection.
     void End();
 
-    // Stop is called when the label has arrived.
+    // Stop is called when the label has arrived and no further packet is wanted.
     void Stop() { done = true; }
 
     zeek::Connection* Conn() const { return conn; }

@@ -91,6 +91,17 @@ public:
         }
     }
 
+    bool Bool(bool& b) {
+        uint8_t first = 0;
+        if ( ! Peek(first) )
+            return false;
+        if ( first != 0xc2 && first != 0xc3 )
+            return Bad();
+        at++;
+        b = first == 0xc3;
+        return true;
+    }
+
     // Skip skips one value of any type.
     bool Skip(int depth = 0) {
         uint8_t first = 0;
@@ -256,7 +267,7 @@ private:
 };
 
 bool UnpackNeed(Reader& r, Need& need) {
-    need = {0, 0, 0}; // a missing key means 0
+    need = {0, 0, 0, false}; // a missing key means 0
     uint64_t keys = 0;
     if ( ! r.Map(keys) )
         return false;
@@ -264,6 +275,11 @@ bool UnpackNeed(Reader& r, Need& need) {
         std::string_view key;
         if ( ! r.Text(key) )
             return false;
+        if ( key == "after_label" ) {
+            if ( ! r.Bool(need.after_label) )
+                return false;
+            continue;
+        }
         uint64_t* value = key == "packets"         ? &need.packets
                           : key == "raw_bytes"     ? &need.raw_bytes
                           : key == "payload_bytes" ? &need.payload_bytes

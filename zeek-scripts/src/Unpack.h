@@ -29,6 +29,7 @@ struct Need {
     uint64_t packets = 10;
     uint64_t raw_bytes = 192;
     uint64_t payload_bytes = 0;
+    bool after_label = false; // packets are wanted also after a flow's LABEL
 };
 
 // One message of the sidecar; kind says which fields are set.

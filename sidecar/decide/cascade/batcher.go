@@ -168,7 +168,7 @@ func (w *worker[T]) scoreBatch(timed model.Timed) {
 		timed.SetDeadline(w.deadline())
 	}
 	began := time.Now()
-	err := w.scorer.Score(w.probs[:n*classes], w.rows[:n*width], n)
+	err := w.score(w.probs[:n*classes], w.rows[:n*width], n)
 	each, before := int64(time.Since(began))/int64(n), w.rowTime.Load()
 	w.rowTime.Store(before + (each-before)/8)
 	for i, j := range w.batch {
@@ -180,4 +180,14 @@ func (w *worker[T]) scoreBatch(timed model.Timed) {
 		}
 		j.done <- j
 	}
+}
+
+// score asks the model. A panic in it is an error: no shard could recover from it here.
+func (w *worker[T]) score(probs, rows []float32, n int) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return w.scorer.Score(probs, rows, n)
 }

@@ -307,6 +307,39 @@ func (m *timedModel) NewScorer() (model.Scorer, error) {
 
 func (s timedScorer) SetDeadline(t time.Time) { s.m.deadline = t }
 
+// A panic in a batched model, which runs in a goroutine of its own, is an error of its
+// flows: there, nobody else could recover from it.
+func TestBatchPanics(t *testing.T) {
+	m := modeltest.Sure(.9, 2, "p1_payload")
+	answer := m.Answer
+	m.Answer = func(probs, row []float32) error {
+		if row[0] == 7 {
+			panic("on purpose")
+		}
+		return answer(probs, row)
+	}
+	only := stage(t, "only", 1, m, .5)
+	only.Batched = true
+	c, err := New([]string{"a", "b"}, []Stage{only})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBatcher[uint32](c, 0, 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	done := make(chan *Job[uint32], 4)
+	b.Ask(<-b.Free(), 1, payloads(7), time.Time{}, done)
+	if j := <-done; j.Err == nil || !strings.Contains(j.Err.Error(), "on purpose") {
+		t.Errorf("the answer is %+v, %v", j.Verdict, j.Err)
+	}
+	b.Ask(<-b.Free(), 2, payloads(1), time.Time{}, done)
+	if j := <-done; j.Err != nil || j.Verdict.Class != 1 {
+		t.Errorf("the next answer is %+v, %v", j.Verdict, j.Err)
+	}
+}
+
 // A batch has to be answered by when the first of its flows has, and a flow whose time is
 // over is not asked about.
 func TestBatchDeadline(t *testing.T) {

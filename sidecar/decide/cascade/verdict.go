@@ -94,5 +94,9 @@ var reasons = [Reasons]string{"accepted", "last_stage", "flow_end", "timeout", "
 
 func (r Reason) String() string { return reasons[r] }
 
+// ByCascade reports whether the cascade has decided as the bundle says, and not load or
+// missing packets.
+func (r Reason) ByCascade() bool { return r <= Timeout }
+
 // ReasonNames are the names of all reasons, in their order.
 func ReasonNames() []string { return reasons[:] }

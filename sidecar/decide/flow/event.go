@@ -83,6 +83,10 @@ func NewBarrier(n int, final bool, pass func()) *Barrier {
 	return b
 }
 
+// Again returns a barrier with the same effect on the flows of one more shard, which
+// nobody waits for.
+func (b *Barrier) Again() *Barrier { return NewBarrier(1, b.Final, func() {}) }
+
 // Arrive notes that one shard has handled everything before the barrier.
 func (b *Barrier) Arrive() {
 	if b.remaining.Add(-1) == 0 {
@@ -108,7 +112,20 @@ type Batch struct {
 	Barrier      *Barrier // to be passed after the events, or nil
 	SourceClosed bool     // the source has disconnected: these are its last events
 	OutOfBand    bool     // the events are EndReported, sent by no tap: they move no clock
-	bytes        []byte
+	// For a shadow: labels that its flows have from the other bundle, and whether
+	// events before these were not passed on.
+	Verdicts []Verdict
+	Lost     bool
+	bytes    []byte
+}
+
+// Verdict is the label that one of two bundles has given a flow.
+type Verdict struct {
+	Key     Key
+	First   int64  // packet time of the flow's first packet
+	Label   string // a label of the bundle, or "unknown"
+	Decided bool   // by the cascade, not for want of packets or time
+	After   int    // how many of the batch's events it comes after
 }
 
 var batchPool = sync.Pool{New: func() any {
@@ -126,7 +143,8 @@ func NewBatch(s *Source, arrived time.Time) *Batch {
 // Release returns the batch to the pool. Neither it nor its events may be used
 // afterwards.
 func (b *Batch) Release() {
-	*b = Batch{Events: b.Events[:0], bytes: b.bytes[:0]}
+	clear(b.Verdicts) // which hold names of a bundle
+	*b = Batch{Events: b.Events[:0], Verdicts: b.Verdicts[:0], bytes: b.bytes[:0]}
 	batchPool.Put(b)
 }
 

@@ -125,10 +125,15 @@ func (s *Shard) newBundle(v *servedBundle) (*shardBundle, error) {
 // Close frees a bundle that the shard does not serve.
 func (p *shardBundle) Close() error {
 	err := errors.Join(p.packet.close(), p.headerless.close())
+	p.release()
+	return err
+}
+
+// release notes that the shard does not serve the bundle.
+func (p *shardBundle) release() {
 	if p.served.refs.Add(-1) == 0 {
 		close(p.served.released)
 	}
-	return err
 }
 
 // Serve begins new flows with the bundle, from between two batches on. Flows in
@@ -183,4 +188,13 @@ func (s *Shard) closeBundles() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// abandon lets all bundles go after a panic, without a call to their models.
+func (s *Shard) abandon() {
+	for _, p := range &s.bundles {
+		if p != nil {
+			p.release()
+		}
+	}
 }

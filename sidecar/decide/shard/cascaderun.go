@@ -107,11 +107,8 @@ func newCascadeRun(c *cascade.Cascade, b []*batcher, w *drift.Window, stages *in
 // count counts a decided flow for drift, unless load or missing packets decided it
 // rather than the cascade.
 func (c *cascadeRun) count(o outcome, why cascade.Reason, packets []packet.Packet) {
-	switch why {
-	case cascade.Accepted, cascade.LastStage, cascade.FlowEnd, cascade.Timeout:
-		if c.counter != nil {
-			c.counter.Count(o.class, o.stage, o.score, packets[:o.packets])
-		}
+	if why.ByCascade() && c.counter != nil {
+		c.counter.Count(o.class, o.stage, o.score, packets[:o.packets])
 	}
 }
 

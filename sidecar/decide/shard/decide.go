@@ -66,6 +66,11 @@ func (s *Shard) askReadyStages(r flow.Ref, rec *flow.Record, arrived time.Time) 
 func (s *Shard) finish(r flow.Ref, t trigger) {
 	rec := s.table.At(r)
 	c := s.cascadeOf(rec)
+	if s.missedEvents(r, rec) {
+		t.reason = cascade.Shed
+		s.decide(r, noLabel, t)
+		return
+	}
 	if len(s.table.Packets(r)) == 0 { // its first packet could not be read
 		t.reason = cascade.Unparsed
 		s.decide(r, noLabel, t)
@@ -293,6 +298,10 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 	}
 	clock, p := rec.Clock(), s.bundles[rec.Bundle]
 	p.undecided--
+	if s.missedEvents(r, rec) {
+		o, t.reason = noLabel, cascade.Shed
+	}
+	byCascade := t.reason.ByCascade()
 	latency := clock.Latency(rec, t.packetTime, s.wallTime(now))
 	label, services, stage, number := bundle.UnknownLabel, "", "", -1
 	if o.stage >= 0 {
@@ -307,12 +316,13 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 		}
 	}
 	s.table.SetState(r, flow.Decided)
+	s.compare(r, rec, label, byCascade)
 	s.records = append(s.records, decision.Record{
 		Start: rec.First, Sensor: clock.Source.Sensor, Flow: rec.Key.ID, Tuple: rec.Tuple,
 		Label: label, Score: o.score, Margin: o.margin, Stage: stage, Packets: o.packets,
 		LatencyUS: latency, Model: p.model, Reason: t.reason.String(), Services: services, Compute: now.Sub(t.asked),
 	})
-	if to := rec.ReplyTo; to != nil {
+	if to := rec.ReplyTo; to != nil && s.options.Leader == nil {
 		rec.ReplyTo = nil
 		if s.replyTo != to {
 			s.flushReplies()

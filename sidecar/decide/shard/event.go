@@ -10,9 +10,13 @@ import (
 )
 
 func (s *Shard) handleEvent(clock *flow.SourceClock, b *flow.Batch, e *flow.Event) {
+	if e.Kind <= flow.Headerless && e.Index() > uint64(s.limit.Packets) {
+		return // sent for another bundle
+	}
 	switch e.Kind {
 	case flow.Frame:
 		frame, h := b.Bytes(e), &s.headers
+		frame = frame[:min(len(frame), s.limit.RawBytes)]
 		if err := packet.Parse(h, e.Link, frame); err != nil {
 			s.options.Metrics.Count(telemetry.DropUnparsed, 1)
 			if clock.Source.Unparsed != nil {
@@ -59,6 +63,9 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 		s.expireIfIdle(r, e.Time, arrived)
 	}
 	rec.Last = max(rec.Last, e.Time)
+	if s.missedEvents(r, rec) && rec.State == flow.NeedPackets && !rec.Asked {
+		s.decide(r, noLabel, trigger{reason: cascade.Shed, packetTime: e.Time, arrived: arrived})
+	}
 	if rec.State == flow.Decided {
 		s.countUnwanted(rec, e)
 		return
@@ -113,7 +120,7 @@ func (s *Shard) storePacket(r flow.Ref, rec *flow.Record, e *flow.Event, h *pack
 		bytes = h.PayloadOf(bytes)
 	}
 	if s.table.NotePayload(r, e.Index()) && s.options.Payload {
-		p.SetPayload(bytes)
+		p.SetPayload(bytes[:min(len(bytes), s.limit.PayloadBytes)])
 	}
 	s.updateCounts(rec, e)
 }
@@ -135,10 +142,11 @@ func (s *Shard) updateCounts(rec *flow.Record, e *flow.Event) {
 }
 
 // openFlow adds a flow to the table. It returns None for a flow that is not
-// tracked: one that was decided and removed, or decided before the sidecar started.
+// tracked: one that was decided and removed, or decided before the sidecar started, or
+// of a shadow one whose first packet it was not given.
 func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
 	partial := e.Index() > 1
-	if partial && (s.table.RecentlyRemoved(key) || s.options.RecentlyDecided != nil && s.options.RecentlyDecided.Has(clock.Source.Sensor, e.ID)) {
+	if partial && (s.options.Leader != nil || s.table.RecentlyRemoved(key) || s.options.RecentlyDecided != nil && s.options.RecentlyDecided.Has(clock.Source.Sensor, e.ID)) {
 		s.options.Metrics.Count(telemetry.DropLate, 1)
 		return flow.None
 	}
@@ -147,6 +155,7 @@ func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h
 	}
 	r := s.table.Open(key, clock)
 	rec := s.table.At(r)
+	s.shadowOpened(r, clock.Source)
 	rec.First, rec.Last = e.Time, e.Time
 	rec.Headerless = e.Kind == flow.Headerless
 	rec.Bundle = s.newestBundle

@@ -3,8 +3,10 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"serveflow/sidecar/bundle"
@@ -23,6 +25,12 @@ type PoolOptions struct {
 	Batch   int // of these, asked at once
 	Metrics *telemetry.Metrics
 	OnLoad  func(shard int, l telemetry.Cell) // called when the load state of a shard changes
+	// Leader is the pool whose flows this one decides again, as its shadow, with as many
+	// shards; nil: it is none. Shadow counts for it, and OnFailure is called when it has
+	// panicked and is not given flows any more.
+	Leader    *Pool
+	Shadow    *telemetry.Shadow
+	OnFailure func(error)
 }
 
 // Pool owns all shards: it routes events to them, swaps their bundles, reports
@@ -46,6 +54,9 @@ type Pool struct {
 
 	announcing sync.Mutex // held while announce is called
 	announce   func(wire.Welcome) bool
+	shadow     *Pool // guarded by announcing
+	limit      atomic.Pointer[wire.Welcome]
+	failed     atomic.Bool // a shard of this shadow has panicked
 }
 
 // NewPool starts shards that serve a bundle.
@@ -59,8 +70,13 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	for i := range inputs {
 		each := o.Shard
 		each.Bundle, each.Metrics = service, o.Metrics.NewShard()
-		each.MaxFlows = max(o.Shard.MaxFlows/o.Shards, 1)
-		each.PacketBytes = o.Shard.PacketBytes / int64(o.Shards)
+		each.MaxFlows, each.Limit = max(o.Shard.MaxFlows/o.Shards, 1), &p.limit
+		if o.Leader != nil {
+			each.Leader, each.Agreement = o.Leader.shards[i], o.Shadow.NewAgreement()
+		}
+		if o.Shard.PacketBytes > 0 {
+			each.PacketBytes = max(o.Shard.PacketBytes/int64(o.Shards), 1)
+		}
 		if o.OnLoad != nil {
 			each.OnLoad = func(l telemetry.Cell) { o.OnLoad(i, l) }
 		}
@@ -77,12 +93,27 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	p.Router = NewRouter(inputs, p.stop, o.Shard.IdleTimeout+o.Shard.Retention)
 	service.Metrics.Activate()
 	for i, one := range p.shards {
-		p.running.Go(func() { p.errs[i] = one.Run(p.stop) })
+		p.running.Go(func() { p.errs[i] = p.run(one) })
 	}
 	p.add(service)
 	p.closeWhenReleased(service, nil)
 	p.registerMetrics()
 	return p, nil
+}
+
+// run runs a shard. A panic in one of a shadow ends the shadow alone.
+func (p *Pool) run(s *Shard) error {
+	if p.options.Leader != nil {
+		defer func() {
+			if r := recover(); r != nil {
+				p.failed.Store(true)
+				s.abandon()
+				p.options.Leader.drop(p)
+				p.options.OnFailure(fmt.Errorf("%v: %s", r, debug.Stack()))
+			}
+		}()
+	}
+	return s.Run(p.stop)
 }
 
 // registerMetrics makes the metrics read queues, load and drift of the shards.

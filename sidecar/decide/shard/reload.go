@@ -125,17 +125,50 @@ func (p *Pool) Announce(announce func(wire.Welcome) bool) {
 func (p *Pool) announceNeeds() bool {
 	p.announcing.Lock()
 	defer p.announcing.Unlock()
+	return p.announceNow()
+}
+
+func (p *Pool) announceNow() bool {
+	own := p.Needs()
+	if own.Packets == 0 || p.options.Leader != nil {
+		return false // all have stopped, or the leader says it
+	}
+	if p.shadow != nil {
+		p.limit.Store(&own)
+	} else {
+		p.limit.Store(nil)
+	}
+	return p.announce != nil && p.announce(p.asked())
+}
+
+// Asked is what taps are asked for: what the bundles in use need, and those of a shadow.
+func (p *Pool) Asked() wire.Welcome {
+	p.announcing.Lock()
+	defer p.announcing.Unlock()
+	return p.asked()
+}
+
+func (p *Pool) asked() wire.Welcome {
 	w := p.Needs()
-	return p.announce != nil && w.Packets > 0 && p.announce(w)
+	if p.shadow != nil {
+		w = largest(w, p.shadow.Needs())
+		w.AfterLabel = true
+	}
+	return w
 }
 
 // Needs is what the bundles in use need of each flow.
 func (p *Pool) Needs() (w wire.Welcome) {
 	for _, v := range p.inUse() {
-		n := needs(v.Bundle, p.options.Shard.Payload)
-		w.Packets, w.RawBytes, w.PayloadBytes = max(w.Packets, n.Packets), max(w.RawBytes, n.RawBytes), max(w.PayloadBytes, n.PayloadBytes)
+		w = largest(w, needs(v.Bundle, p.options.Shard.Payload))
 	}
 	return w
+}
+
+// largest is what is needed by two.
+func largest(a, b wire.Welcome) wire.Welcome {
+	a.Packets, a.RawBytes, a.PayloadBytes = max(a.Packets, b.Packets), max(a.RawBytes, b.RawBytes), max(a.PayloadBytes, b.PayloadBytes)
+	return a
 }
 
 // headerBytes is how many bytes of headers a tap is asked for: enough for the

@@ -8,6 +8,8 @@
 package shard
 
 import (
+	"cmp"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +42,7 @@ type Options struct {
 	Deadline        time.Duration   // a live flow waits no longer than this for a slow stage
 	Payload         bool            // models may use the first bytes of payload
 	Suppress        *suppress.Rules // or nil
+	Queue           int             // batches that may be queued of each kind; 0: QueueBatches
 	Log             Log
 	RecentlyDecided RecentlyDecided // or nil
 	Metrics         *telemetry.Shard
@@ -47,6 +50,13 @@ type Options struct {
 	OnError func(error)
 	// OnLoad is called when the load state of the shard changes, or nil.
 	OnLoad func(telemetry.Cell)
+	// Leader is the shard whose flows this one decides again, as its shadow, and
+	// Agreement counts how their labels compare; both nil: it is none.
+	Leader    *Shard
+	Agreement *telemetry.Agreement
+	// Limit is what the shard looks at of each flow, if a tap sends more for another
+	// bundle; nil or empty: at everything.
+	Limit *atomic.Pointer[wire.Welcome]
 }
 
 // Shard owns a part of the flows. Make it with New, then call Run.
@@ -70,11 +80,17 @@ type Shard struct {
 	records                []decision.Record
 	replies                []wire.Label
 	replyTo                *flow.Source
+	limit                  wire.Welcome // of the batch that is handled
+	following              following
+	shadowing              shadowing
 }
 
-// queueBatches is how many batches may be queued for a shard before the connection
-// that sends the next one blocks.
-const queueBatches = 64
+// QueueBatches is how many batches may be queued in each of a shard's Queues before the
+// connection that sends the next one blocks.
+const (
+	QueueBatches = 64
+	Queues       = 2 // of live taps and logs, of captures
+)
 
 // captureTurn is how often captures get a turn while there are live events: one
 // batch in so many.
@@ -88,9 +104,11 @@ const tickEvery = 50 * time.Millisecond
 
 // New returns a shard. Run must be called next.
 func New(o Options) (*Shard, error) {
+	queue := cmp.Or(o.Queue, QueueBatches)
 	s := &Shard{
-		in:             make(chan *flow.Batch, queueBatches),
-		captures:       make(chan *flow.Batch, queueBatches),
+		in:             make(chan *flow.Batch, queue),
+		captures:       make(chan *flow.Batch, queue),
+		limit:          unlimited,
 		installs:       make(chan *shardBundle, 1),
 		batchedAnswers: make(chan *cascade.Job[pending], max(o.Bundle.Batchers.jobs(), minAnswers)),
 		options:        o,
@@ -100,6 +118,8 @@ func New(o Options) (*Shard, error) {
 		table:          flow.NewTable(o.MaxFlows, o.Bundle.Bundle.Packets()),
 		clocks:         map[*flow.Source]*flow.SourceClock{},
 		start:          time.Now(),
+		following:      newFollowing(),
+		shadowing:      newShadowing(),
 	}
 	p, err := s.newBundle(o.Bundle)
 	if err != nil {
@@ -138,11 +158,17 @@ func (s *Shard) Run(stop <-chan struct{}) error {
 			default:
 			}
 		}
+		captures := s.captures
+		if s.holdsCaptures() {
+			captures = nil
+		}
 		select {
 		case b := <-s.in:
 			s.handleBatch(b)
-		case b := <-s.captures:
+		case b := <-captures:
 			s.handleBatch(b)
+			s.tellLeader()
+		case <-s.following.room: // captures may go on
 		case <-stop:
 			s.drain()
 			return s.closeBundles()
@@ -176,10 +202,11 @@ func (s *Shard) tick() {
 	for source, clock := range s.clocks {
 		clock.AdvanceWall(s.wallTime(now))
 		s.expire(clock, now)
-		if clock.Unused() {
+		if clock.Unused() || s.options.Leader != nil && clock.Flows() == 0 { // a shadow may miss the end of a source
 			delete(s.clocks, source)
 		}
 	}
+	s.passVerdicts()
 	s.scoreUnlessBusy()
 	s.publishDrift()
 	s.closeUnused()
@@ -188,16 +215,27 @@ func (s *Shard) tick() {
 }
 
 func (s *Shard) handleBatch(b *flow.Batch) {
+	if s.skips(b) {
+		b.Release()
+		return
+	}
+	if l := s.options.Limit; l != nil {
+		s.limit = *cmp.Or(l.Load(), &unlimited)
+	}
 	if b.OutOfBand {
 		for i := range b.Events {
 			s.handleEndReported(b.Source, &b.Events[i], b.Arrived)
 		}
-	} else {
+	} else if b.Source != nil {
 		s.handleTapBatch(b)
 	}
-	b.Release()
+	s.takeVerdicts(b, math.MaxInt)
+	s.pass(b)
 	s.scoreUnlessBusy()
 }
+
+// unlimited is no limit to what is looked at of a flow.
+var unlimited = wire.Welcome{Packets: math.MaxInt, RawBytes: math.MaxInt, PayloadBytes: math.MaxInt}
 
 func (s *Shard) handleTapBatch(b *flow.Batch) {
 	clock := s.clocks[b.Source]
@@ -214,6 +252,8 @@ func (s *Shard) handleTapBatch(b *flow.Batch) {
 		if s.gathered.flows > 0 && b.Source.Capture && e.Time >= s.gathered.until {
 			s.scoreGathered()
 		}
+		s.takeVerdicts(b, i)
+		s.following.handled = i + 1
 		clock.AdvancePacket(e.Time)
 		s.expire(clock, b.Arrived)
 		s.handleEvent(clock, b, e)
@@ -300,6 +340,7 @@ func (s *Shard) drainPending(clock *flow.SourceClock) {
 
 // drain handles what is queued and decides all open flows: no more events come.
 func (s *Shard) drain() {
+	s.following.patience = shadowPatience
 	for _, in := range []chan *flow.Batch{s.in, s.captures} {
 		for len(in) > 0 {
 			s.handleBatch(<-in)
@@ -313,6 +354,7 @@ func (s *Shard) drain() {
 		}
 	}
 	s.flush()
+	s.passLast()
 }
 
 // flush sends the decisions made since the last flush.

@@ -608,7 +608,7 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 		}
 	}()
 	go func() { over <- r.shard.Run(stop) }()
-	for len(r.shard.captures) < queueBatches/2 {
+	for len(r.shard.captures) < QueueBatches/2 {
 		time.Sleep(time.Millisecond)
 	}
 	const flows = 10
@@ -649,7 +649,7 @@ func TestLiveFlowsBesideACaptureFlood(t *testing.T) {
 func TestLiveBatchesGoFirst(t *testing.T) {
 	r := newRig(t, testBundle(t, false, false), 1<<12, false)
 	capture := &flow.Source{Sensor: "capture", SensorID: 1, Capture: true}
-	for id := range uint64(queueBatches) {
+	for id := range uint64(QueueBatches) {
 		for source, to := range map[*flow.Source]chan *flow.Batch{r.source: r.shard.in, capture: r.shard.captures} {
 			b := flow.NewBatch(source, time.Now())
 			e := b.Add()
@@ -665,7 +665,7 @@ func TestLiveBatchesGoFirst(t *testing.T) {
 		defer r.mu.Unlock()
 		return len(r.records)
 	}
-	for until := time.Now().Add(10 * time.Second); decided() < 2*queueBatches && time.Now().Before(until); {
+	for until := time.Now().Add(10 * time.Second); decided() < 2*QueueBatches && time.Now().Before(until); {
 		time.Sleep(time.Millisecond)
 	}
 	close(stop)
@@ -676,11 +676,11 @@ func TestLiveBatchesGoFirst(t *testing.T) {
 	for _, rec := range r.records {
 		if rec.Sensor == capture.Sensor {
 			captures++
-		} else if live++; live == queueBatches {
+		} else if live++; live == QueueBatches {
 			break
 		}
 	}
-	if most := queueBatches/(captureTurn-1) + 1; live != queueBatches || captures > most {
+	if most := QueueBatches/(captureTurn-1) + 1; live != QueueBatches || captures > most {
 		t.Errorf("%d batches of captures were handled before the last of %d live ones, want %d at most", captures, live, most)
 	}
 }

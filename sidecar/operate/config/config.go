@@ -35,6 +35,7 @@ type Config struct {
 	Flow        Flow
 	Limits      Limits
 	Labels      Labels
+	Shadow      Shadow
 	EVE         EVE
 	Kafka       Kafka
 	Privacy     Privacy
@@ -75,6 +76,15 @@ type Limits struct {
 // Labels is the label log.
 type Labels struct {
 	Path    string // file that decisions are appended to
+	MaxSize int64  // bytes after which the file is rotated
+	Keep    int    // rotated files that are kept
+}
+
+// Shadow is a second bundle that decides the same flows beside the one that is served,
+// for nobody but its own label log.
+type Shadow struct {
+	Bundle  string // as Config.Bundle; empty: none
+	Path    string // file that its decisions are appended to
 	MaxSize int64  // bytes after which the file is rotated
 	Keep    int    // rotated files that are kept
 }
@@ -166,6 +176,11 @@ func Default() Config {
 			MaxSize: 256 << 20,
 			Keep:    4,
 		},
+		Shadow: Shadow{
+			Path:    "/var/log/serveflow/shadow.jsonl",
+			MaxSize: 256 << 20,
+			Keep:    4,
+		},
 		EVE: EVE{
 			Mode:       0o660,
 			Sensor:     "suricata",
@@ -190,10 +205,14 @@ func Default() Config {
 }
 
 // Differs names the tables of the file in which c and other differ, the bundle
-// aside.
+// aside, and the shadow's if c has one.
 func (c *Config) Differs(other Config) (names []string) {
+	shadow := c.Shadow
+	if shadow.Bundle != "" {
+		shadow.Bundle = other.Shadow.Bundle
+	}
 	for i, pair := range [][2]any{
-		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Limits, other.Limits}, {c.Labels, other.Labels}, {c.EVE, other.EVE},
+		{c.Listen, other.Listen}, {c.Flow, other.Flow}, {c.Limits, other.Limits}, {c.Labels, other.Labels}, {shadow, other.Shadow}, {c.EVE, other.EVE},
 		{c.Kafka, other.Kafka},
 		{c.Privacy, other.Privacy}, {c.Telemetry, other.Telemetry}, {c.Log, other.Log}, {c.ONNX, other.ONNX},
 		{c.Inference, other.Inference},

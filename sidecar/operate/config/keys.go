@@ -1,7 +1,7 @@
 package config
 
 // tables are the tables of the file; other keys are at its top level.
-var tables = []string{"listen", "flow", "limits", "labels", "eve", "kafka", "privacy", "telemetry", "log", "onnx", "inference"}
+var tables = []string{"listen", "flow", "limits", "labels", "shadow", "eve", "kafka", "privacy", "telemetry", "log", "onnx", "inference"}
 
 // setter stores one decoded TOML value, or returns what it expects instead.
 type setter func(v any) error
@@ -33,6 +33,11 @@ func (c *Config) keys() map[string]setter {
 		"labels.path":     text(&c.Labels.Path),
 		"labels.max_size": size(&c.Labels.MaxSize),
 		"labels.keep":     number(&c.Labels.Keep),
+
+		"shadow.bundle":   text(&c.Shadow.Bundle),
+		"shadow.path":     text(&c.Shadow.Path),
+		"shadow.max_size": size(&c.Shadow.MaxSize),
+		"shadow.keep":     number(&c.Shadow.Keep),
 
 		"eve.listen":      text(&c.EVE.Listen),
 		"eve.mode":        mode(&c.EVE.Mode),

@@ -68,6 +68,11 @@ func (c *Config) mistakes() []*KeyError {
 	ck.text("labels.path", c.Labels.Path, c.Labels.Path != "" && printable(c.Labels.Path), "want the path of a file")
 	ck.rotation("labels", c.Labels.MaxSize, c.Labels.Keep)
 
+	ck.text("shadow.bundle", c.Shadow.Bundle, printable(c.Shadow.Bundle), "want what bundle may be, or nothing")
+	ck.text("shadow.path", c.Shadow.Path, c.Shadow.Path != "" && printable(c.Shadow.Path), "want the path of a file")
+	ck.text("shadow.path", c.Shadow.Path, c.Shadow.Path != c.Labels.Path, "want another file than labels.path")
+	ck.rotation("shadow", c.Shadow.MaxSize, c.Shadow.Keep)
+
 	e := &c.EVE
 	ck.text("eve.listen", e.Listen, e.Listen == "" || isSocket(e.Listen), wantSocket+", or nothing")
 	ck.text("eve.listen", e.Listen, e.Listen == "" || e.Listen != l.Socket, "want another socket than listen.socket")
@@ -77,7 +82,7 @@ func (c *Config) mistakes() []*KeyError {
 	path, isOut := strings.CutPrefix(e.Output, "unix:")
 	ck.text("eve.output", e.Output, path != "" && printable(path) && (!isOut || isSocket(path)),
 		"want the path of a file or a FIFO, or unix: and the path of a socket")
-	ck.text("eve.output", e.Output, path != c.Labels.Path && path != l.Socket && path != e.Listen,
+	ck.text("eve.output", e.Output, path != c.Labels.Path && path != c.Shadow.Path && path != l.Socket && path != e.Listen,
 		"want a path that is used for nothing else")
 	ck.rotation("eve", e.MaxSize, e.Keep)
 	if e.Wait != 0 {

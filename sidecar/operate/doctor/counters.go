@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,6 +68,26 @@ func (e *examination) drift() {
 			"this bundle may not be for this traffic: hold its labels against what you know, then take another or train one (docs/drift.md)")
 	default:
 		e.ok("drift", "PSI %.2f at most, of scores, labels and stages", worst)
+	}
+}
+
+// shadow looks at the bundle that decides beside the one that is served.
+func (e *examination) shadow() {
+	failed := slices.ContainsFunc(e.health, func(line string) bool { return strings.HasPrefix(line, "warning: shadow:") })
+	flows := e.metrics.By("serveflow_shadow_flows_total", "result")
+	both := flows["agrees"] + flows["differs"]
+	switch {
+	case e.Shadow == "" && e.status.Shadow == "":
+	case e.Shadow != e.status.Shadow:
+		e.wrong("shadow", fmt.Sprintf("%q decides beside the bundle that is served, and the configuration names %q", e.status.Shadow, e.Shadow),
+			"systemctl reload serveflow; where there was no [shadow] before, systemctl restart serveflow")
+	case failed:
+		e.wrong("shadow", e.Shadow+" has failed and is given no more flows", "journalctl -u serveflow says why; set shadow.bundle to another one and systemctl reload serveflow")
+	case both == 0:
+		e.note("shadow", e.Shadow+" has decided no flow that the other bundle has decided, too", "wait for some thousand flows")
+	default:
+		e.ok("shadow", "%s agrees on %.1f %% of %.0f flows; %.0f events were left out under load",
+			e.Shadow, 100*flows["agrees"]/both, both, e.metrics.Sum("serveflow_shadow_shed_events_total"))
 	}
 }
 

@@ -44,6 +44,7 @@ type Options struct {
 	Config  config.Config
 	File    string // of the configuration, for messages; empty: defaults
 	Bundle  string // name@version of the bundle that the configuration names
+	Shadow  string // the same of shadow.bundle; empty: it names none
 	Version string // of this program
 	Proc    string // where the kernel shows processes: "/proc"
 	// Dump has a Suricata print its configuration as it reads it; program and arguments
@@ -57,6 +58,7 @@ type examination struct {
 	Options
 	findings []Finding
 	client   *scrape.Client
+	health   []string
 	status   telemetry.Status
 	metrics  scrape.Metrics
 	answers  bool // status and metrics are those of a running sidecar
@@ -81,6 +83,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		e.eve()
 		e.counters()
 		e.drift()
+		e.shadow()
 	}
 	e.host()
 	return e.findings

@@ -149,6 +149,17 @@ func (p *patient) await(level doctor.Level, text, do string) {
 	p.t.Errorf("no finding %v %q with %q in\n%s", level, text, do, &shown)
 }
 
+// shadowed has a shadow decide.
+func (p *patient) shadowed(name string) *telemetry.Shadow {
+	p.Shadow = name
+	counts := telemetry.NewShadow(telemetry.Options{}, func() int { return 0 })
+	p.metrics.ReadShadow(func() *telemetry.Shadow { return counts })
+	p.metrics.ReadStatus(func() telemetry.Status {
+		return telemetry.Status{Version: "1.2.3", Bundle: p.Bundle, Shadow: name, Taps: []telemetry.TapStatus{{Engine: "zeek", Welcomed: true}}}
+	})
+	return counts
+}
+
 // goodDump is how Suricata reads a configuration that is right for a patient.
 func (p *patient) goodDump() string {
 	return "plugins = (null)\nplugins.0 = /usr/lib/serveflow/suricata/serveflow.so\nserveflow.socket = " + p.Config.Listen.Socket +
@@ -358,6 +369,30 @@ func TestFaults(t *testing.T) {
 				p.Dump = func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("exit status 1") }
 			},
 			level: doctor.Note, text: "cannot be read by suricata: exit status 1", do: "--dump-config",
+		},
+		"shadow that is not there": {
+			harm:  func(p *patient) { p.Shadow = "next@1.0.0" },
+			level: doctor.Wrong, text: `"" decides beside the bundle that is served, and the configuration names "next@1.0.0"`, do: "reload",
+		},
+		"shadow that has failed": {
+			harm: func(p *patient) {
+				p.shadowed("next@1.0.0")
+				p.metrics.Warn("shadow", []string{"shadow: next@1.0.0 has failed"})
+			},
+			level: doctor.Wrong, text: "next@1.0.0 has failed", do: "journalctl",
+		},
+		"shadow that has decided nothing": {
+			harm:  func(p *patient) { p.shadowed("next@1.0.0") },
+			level: doctor.Note, text: "next@1.0.0 has decided no flow", do: "wait",
+		},
+		"shadow that is well": {
+			harm: func(p *patient) {
+				a := p.shadowed("next@1.0.0").NewAgreement()
+				a.Count("dns", telemetry.Agrees)
+				a.Count("ssh", telemetry.Differs)
+				a.Shed(7)
+			},
+			level: doctor.OK, text: "next@1.0.0 agrees on 50.0 % of 2 flows; 7 events were left out", do: "",
 		},
 		"drift": {
 			harm: func(p *patient) {

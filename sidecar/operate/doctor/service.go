@@ -66,7 +66,7 @@ func (e *examination) sidecar(ctx context.Context) {
 		e.wrong("sidecar", err.Error(), "systemctl restart serveflow")
 		return
 	}
-	e.answers = true
+	e.answers, e.health = true, lines
 	switch {
 	case !well:
 		e.wrong("sidecar", strings.Join(lines, "; "), "journalctl -u serveflow says since when; systemctl restart serveflow")

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -15,6 +17,7 @@ type collector struct {
 	suppressed                *prometheus.Desc
 	driftFlows, driftPSI      *prometheus.Desc
 	serving, compute          *prometheus.Desc
+	shadow                    shadowDescs
 	build                     prometheus.Metric
 }
 
@@ -37,6 +40,7 @@ func newCollector(m *Metrics, o Options) *collector {
 		build: prometheus.MustNewConstMetric(
 			desc("build_info", "The version of the program; always 1.", "version"), gauge, 1, o.Version),
 	}
+	c.shadow = newShadowDescs(desc)
 	for _, m := range table {
 		var labels []string
 		if m.label != "" {
@@ -49,9 +53,9 @@ func newCollector(m *Metrics, o Options) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range append([]*prometheus.Desc{
+	for _, d := range slices.Concat([]*prometheus.Desc{
 		c.build.Desc(), c.bundle, c.decisions, c.labels, c.suppressed, c.driftFlows, c.driftPSI, c.serving, c.compute,
-	}, c.table...) {
+	}, c.table, c.shadow.all()) {
 		ch <- d
 	}
 }
@@ -79,6 +83,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectBundles(ch, served)
 	c.collectDrift(ch)
 	c.collectSuppressed(ch)
+	c.collectShadow(ch)
 	ch <- histogram(c.serving, total[servingCells:])
 	ch <- histogram(c.compute, total[computeCells:])
 }

@@ -33,12 +33,12 @@ func (m *Metrics) Drift() []Drift {
 	return read()
 }
 
-// Warn makes /healthz show these warnings from now on, one a line. A sidecar with
-// warnings is healthy.
-func (m *Metrics) Warn(warnings []string) {
+// Warn makes /healthz show these warnings about something from now on, one a line. A
+// sidecar with warnings is healthy.
+func (m *Metrics) Warn(about string, warnings []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.warnings = warnings
+	m.warnings[about] = warnings
 }
 
 func (c *collector) collectDrift(ch chan<- prometheus.Metric) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -41,7 +43,10 @@ func (m *Metrics) Handler(health func() error) http.Handler {
 		}
 		io.WriteString(w, "ok\n")
 		m.mu.Lock()
-		warnings := m.warnings
+		var warnings []string
+		for _, about := range slices.Sorted(maps.Keys(m.warnings)) {
+			warnings = append(warnings, m.warnings[about]...)
+		}
 		m.mu.Unlock()
 		for _, text := range warnings {
 			fmt.Fprintln(w, "warning: "+text)

@@ -8,8 +8,9 @@ import (
 // Status is the state of the sidecar and its connections: what GET /status answers,
 // as JSON.
 type Status struct {
-	Version string      `json:"version"` // of the program
-	Bundle  string      `json:"bundle"`  // name@version of the bundle that new flows begin with
+	Version string      `json:"version"`          // of the program
+	Bundle  string      `json:"bundle"`           // name@version of the bundle that new flows begin with
+	Shadow  string      `json:"shadow,omitempty"` // of the bundle that decides beside it
 	Taps    []TapStatus `json:"taps"`
 	// EVEConnections is the number of Suricatas, or threads of one, that send their
 	// records; nil without a listener for them.

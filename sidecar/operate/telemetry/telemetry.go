@@ -44,9 +44,10 @@ type Metrics struct {
 	shards     []*Shard
 	readings   []reading
 	drift      func() []Drift
-	warnings   []string // for /healthz
+	warnings   map[string][]string // for /healthz, by what they are about
 	status     func() Status
 	suppressed func() []Suppressed
+	shadow     func() *Shadow
 	bundles    []*ServedBundle // the newest last
 	retired    decided         // with bundles that are no longer served
 }
@@ -59,7 +60,7 @@ type reading struct {
 
 // New returns metrics that nobody has counted on.
 func New(o Options) *Metrics {
-	m := &Metrics{row: newRow(), reasons: len(o.Reasons), registry: prometheus.NewRegistry(), retired: newDecided()}
+	m := &Metrics{row: newRow(), reasons: len(o.Reasons), registry: prometheus.NewRegistry(), retired: newDecided(), warnings: map[string][]string{}}
 	m.Set(LastReloadSuccessful, 1)
 	m.registry.MustRegister(
 		newCollector(m, o),

@@ -101,6 +101,17 @@ func busy() *Metrics {
 	m.ReadDrift(func() []Drift {
 		return []Drift{{"packet", 7000, []PSI{{"score", .125}, {"feature:p1_ipv4_ttl", 2.5}}}, {"meta", 12, nil}}
 	})
+	shadow := NewShadow(options, func() int { return 6 })
+	m.ReadShadow(func() *Shadow { return shadow })
+	for i, a := range []*Agreement{shadow.NewAgreement(), shadow.NewAgreement()} {
+		a.Shed(50 + i)
+		a.Count("camera", Agrees)
+	}
+	shadow.NewAgreement().Count("camera", ShadowOnly)
+	shadow.ReadDrift(func() []Drift { return []Drift{{"packet", 8, []PSI{{"score", .5}}}} })
+	beside := shadow.NewServedBundle(Bundle{Name: "next@2.0.0", Digest: "d2", Stages: []string{"only"}, Labels: []string{"camera"}})
+	beside.NewShard(shadow.NewShard()).Decision(0, 0, 0, time.Second, 30*time.Microsecond)
+	beside.Activate()
 	m.Reloaded(ReloadApplied)
 	m.Reloaded(ReloadApplied)
 	m.Reloaded(ReloadUnchanged)

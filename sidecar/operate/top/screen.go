@@ -69,6 +69,11 @@ func (v *view) head(s span) {
 	}
 	v.line("taps %d%s  flows now %.0f  memory %.0f MiB  load level %.0f of 5", len(now.Status.Taps), eve,
 		now.Metrics.Sum("serveflow_flows"), now.Metrics.Sum("process_resident_memory_bytes")/(1<<20), now.Metrics.Sum("serveflow_load_level"))
+	if name := now.Status.Shadow; name != "" {
+		flows := now.Metrics.By("serveflow_shadow_flows_total", "result")
+		v.line("shadow %s  agrees on %.1f %% of %.0f flows since its start", name,
+			100*flows["agrees"]/max(flows["agrees"]+flows["differs"], 1), flows["agrees"]+flows["differs"])
+	}
 	v.line("in %v: packets %s/s  flows %s/s  decisions %s/s", time.Duration(s.seconds*float64(time.Second)).Round(time.Second),
 		rate(s.packets(), s.seconds), rate(s.grown("serveflow_flows_total"), s.seconds), rate(s.grown("serveflow_decisions_total"), s.seconds))
 }

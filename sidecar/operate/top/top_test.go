@@ -105,6 +105,19 @@ func TestNotWell(t *testing.T) {
 	m.ReadStatus(func() telemetry.Status { return telemetry.Status{Version: "1", Bundle: "b\x1b[2J"} })
 	m.Count(telemetry.DropTap, 1000)
 	s := take(t, m)
+	if strings.Contains(top.Screen(top.Sample{}, s, 90, 40), "shadow") {
+		t.Error("there is no shadow")
+	}
+	counts := telemetry.NewShadow(telemetry.Options{}, func() int { return 0 })
+	m.ReadShadow(func() *telemetry.Shadow { return counts })
+	agreement := counts.NewAgreement()
+	for _, c := range []telemetry.Comparison{telemetry.Agrees, telemetry.Agrees, telemetry.Agrees, telemetry.Differs, telemetry.ServedOnly} {
+		agreement.Count("dns", c)
+	}
+	m.ReadStatus(func() telemetry.Status { return telemetry.Status{Version: "1", Bundle: "b\x1b[2J", Shadow: "c@2"} })
+	if text := top.Screen(top.Sample{}, take(t, m), 90, 40); !strings.Contains(text, "shadow c@2  agrees on 75.0 % of 4 flows since its start\n") {
+		t.Errorf("the screen is\n%s", text)
+	}
 	s.Well, s.Health = false, []string{"shard 0 hangs"}
 	text := top.Screen(top.Sample{}, s, 90, 40)
 	for _, want := range []string{"NOT WELL", "shard 0 hangs", `b\x1b[2J`, "tap_dropped", " 1000\n"} {

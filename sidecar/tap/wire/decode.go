@@ -235,6 +235,8 @@ func (d *Decoder) welcome(w *Welcome) {
 			w.RawBytes = int(d.uint(key, MaxRaw))
 		case "payload_bytes":
 			w.PayloadBytes = int(d.uint(key, MaxPayload))
+		case "after_label":
+			w.AfterLabel = d.bool(key)
 		default:
 			return false
 		}

@@ -159,13 +159,21 @@ func (e *Encoder) Label(l *Label) error {
 func (e *Encoder) Welcome(w *Welcome) error {
 	e.begin(KindWelcome, 2)
 	e.version(w.Version)
-	e.mp.EncodeMapLen(3)
+	keys := 3
+	if w.AfterLabel {
+		keys = 4
+	}
+	e.mp.EncodeMapLen(keys)
 	e.key("packets")
 	e.int("packets", int64(w.Packets), MaxPackets)
 	e.key("raw_bytes")
 	e.int("raw_bytes", int64(w.RawBytes), MaxRaw)
 	e.key("payload_bytes")
 	e.int("payload_bytes", int64(w.PayloadBytes), MaxPayload)
+	if w.AfterLabel {
+		e.key("after_label")
+		e.mp.EncodeBool(true)
+	}
 	return e.flush()
 }
 

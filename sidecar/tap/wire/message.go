@@ -161,4 +161,6 @@ type Welcome struct {
 	Packets      int // packets of a flow, both directions together
 	RawBytes     int // bytes of each packet, from where raw begins
 	PayloadBytes int // of these, bytes of payload; 0: headers only
+	// AfterLabel asks for a flow's packets also after its LABEL.
+	AfterLabel bool
 }

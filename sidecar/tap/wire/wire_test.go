@@ -86,6 +86,7 @@ func samples(t testing.TB) []*Message {
 		{Kind: KindLabel, Flow: uid, Label: Label{Flow: uid, Label: "camera", Score: 0.97, Stage: "first", Packets: 1, LatencyUS: 812, Model: "iot-device@1.0.0", Reason: "accepted"}},
 		{Kind: KindLabel, Label: Label{Label: "unknown", LatencyUS: -5, Reason: "partial"}},
 		{Kind: KindWelcome, Welcome: Welcome{Version: 1, Packets: 10, RawBytes: 120, PayloadBytes: 0}},
+		{Kind: KindWelcome, Welcome: Welcome{Version: 1, Packets: 12, RawBytes: 192, AfterLabel: true}},
 		{Kind: KindWelcome, Welcome: Welcome{Version: 1, Packets: MaxPackets, RawBytes: MaxRaw, PayloadBytes: MaxPayload}},
 		{Kind: KindSynced, Token: 9},
 		{Kind: KindError, Code: CodeVersion, Text: "this end speaks version 1"},

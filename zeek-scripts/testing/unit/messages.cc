@@ -57,7 +57,7 @@ void Read(std::string_view in) {
                 break;
             case Message::WelcomeKind:
                 std::cout << "welcome " << m.need.packets << " " << m.need.raw_bytes << " " << m.need.payload_bytes
-                          << ";";
+                          << (m.need.after_label ? " after_label;" : ";");
                 break;
             case Message::SyncedKind: std::cout << "synced " << m.token << ";"; break;
             case Message::ErrorKind: std::cout << "error " << m.code << " " << Hex(m.text) << ";"; break;

@@ -126,7 +126,7 @@ func open(o Options) (*Queue, error) {
 	err = q.recover()
 	if err == nil {
 		q.recovered = q.number - q.doneTo
-		q.cursor, err = os.OpenFile(filepath.Join(o.Dir, cursorFile), os.O_RDWR|os.O_CREATE, 0o640)
+		q.cursor, err = openFile(filepath.Join(o.Dir, cursorFile), os.O_RDWR|os.O_CREATE)
 	}
 	if err != nil {
 		return nil, errors.Join(err, held.Close())

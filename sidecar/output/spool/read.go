@@ -66,29 +66,15 @@ func (q *Queue) over() bool {
 	}
 }
 
-// readBack reads the chunk at readAt from its file. What is damaged is passed over,
-// up to the next segment or to what memory holds: then it returns nil.
+// readBack reads the chunk at readAt from its file. A damaged one is passed over: then it
+// returns nil.
 func (q *Queue) readBack(until position) *Chunk {
 	at := q.readAt
 	q.mu.Unlock()
 	c, err := q.load(at)
 	q.mu.Lock()
 	if err != nil {
-		q.options.OnError(fmt.Errorf("queue: %s: %w at byte %d: the rest of it is passed over", q.path(at.segment), err, at.offset))
-		q.readAt = until
-		for _, s := range q.segments {
-			if s.id > at.segment && (position{segment: s.id}).before(until) {
-				q.readAt = position{segment: s.id}
-				break
-			}
-		}
-		if q.readAt == until { // the numbers end here
-			next := q.number
-			if len(q.fresh) > 0 {
-				next = q.fresh[0].First
-			}
-			q.missing(next)
-		}
+		q.passOver(at, c, until, err)
 		return nil
 	}
 	q.readAt = c.next
@@ -99,6 +85,31 @@ func (q *Queue) readBack(until position) *Chunk {
 	q.expect = c.First + uint64(c.Count)
 	q.spilled.Add(uint64(c.Count))
 	return c
+}
+
+// passOver goes on after a damaged chunk: with the one that begins where its header says
+// that it ends, else with the next segment or with what memory holds.
+func (q *Queue) passOver(at position, damaged *Chunk, until position, err error) {
+	what := "it is passed over"
+	if q.readAt = until; damaged != nil {
+		q.readAt = q.normal(damaged.next)
+	} else {
+		what = "the rest of the file is passed over"
+		for _, s := range q.segments {
+			if s.id > at.segment && (position{segment: s.id}).before(until) {
+				q.readAt = position{segment: s.id}
+				break
+			}
+		}
+	}
+	q.options.OnError(fmt.Errorf("queue: %s: %w at byte %d: %s", q.path(at.segment), err, at.offset, what))
+	if !q.readAt.before(until) { // the numbers end here
+		next := q.number
+		if len(q.fresh) > 0 {
+			next = q.fresh[0].First
+		}
+		q.missing(next)
+	}
 }
 
 // missing counts the items between what was expected and what there is.

@@ -47,7 +47,7 @@ func (q *Queue) path(id uint64) string {
 
 // lock sees to it that one process alone uses the directory.
 func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := openFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,27 @@ func lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// openFile opens a file of the queue. A link is not followed, and nothing that is no
+// regular file is waited for.
+func openFile(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file: move it away", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// maxSegment is more segments than there will ever be.
+const maxSegment = 1 << 62
+
 // list finds the segments of earlier runs, in order.
 func list(dir string) ([]segment, error) {
 	entries, err := os.ReadDir(dir)
@@ -71,7 +92,7 @@ func list(dir string) ([]segment, error) {
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), suffix)
 		id, err := strconv.ParseUint(name, 16, 64)
-		if !ok || err != nil || len(name) != 16 || !e.Type().IsRegular() {
+		if !ok || err != nil || len(name) != 16 || id > maxSegment || !e.Type().IsRegular() {
 			continue // not ours
 		}
 		info, err := e.Info()
@@ -131,16 +152,20 @@ func (q *Queue) recover() error {
 	return nil
 }
 
-// lastNumber is the number of the last whole item on disk, 0 if there is none.
+// lastNumber is the number of the last item on disk, 0 if it is not known.
 func (q *Queue) lastNumber() (last uint64) {
 	for i := len(q.segments) - 1; i >= 0 && last == 0; i-- {
 		s := q.segments[i]
 		for at := (position{segment: s.id}); at.offset < s.size; {
 			c, err := q.load(at)
-			if err != nil {
+			if c == nil {
 				break
 			}
-			last = max(last, c.First+uint64(c.Count)-1)
+			// Of a damaged chunk that follows the one before, the header is right.
+			follows := last > 0 && c.First == last+1 && c.Count > 0 && c.Count <= len(c.buf)/ItemHead
+			if err == nil || follows {
+				last = max(last, c.First+uint64(c.Count)-1)
+			}
 			at = c.next
 		}
 	}
@@ -156,11 +181,12 @@ func (q *Queue) firstNumber() uint64 {
 	return q.number
 }
 
-// load reads the chunk at a position.
+// load reads the chunk at a position. Of a damaged chunk that is there as long as its
+// header says, it returns where the next one begins, too.
 func (q *Queue) load(at position) (*Chunk, error) {
 	if q.reading == nil || q.readingID != at.segment {
 		q.closeReading()
-		f, err := os.Open(q.path(at.segment))
+		f, err := openFile(q.path(at.segment), os.O_RDONLY)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +240,12 @@ func writeCursor(f *os.File, number uint64, at position) error {
 // readCursor returns false if there is none that can be trusted: then everything
 // that is there is given again.
 func readCursor(dir string) (number uint64, at position, ok bool) {
-	b, err := os.ReadFile(filepath.Join(dir, cursorFile))
+	f, err := openFile(filepath.Join(dir, cursorFile), os.O_RDONLY)
+	if err != nil {
+		return 0, position{}, false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, cursorSize+1))
 	if err != nil || len(b) != cursorSize || binary.LittleEndian.Uint32(b[24:]) != crc32.Checksum(b[:24], castagnoli) {
 		return 0, position{}, false
 	}

@@ -111,7 +111,7 @@ func (q *Queue) beginSegment() error {
 		at = position{segment: at.segment + 1}
 	}
 	q.mu.Unlock()
-	f, err := os.OpenFile(q.path(at.segment), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := openFile(q.path(at.segment), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}

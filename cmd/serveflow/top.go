@@ -12,6 +12,7 @@ import (
 
 	"serveflow/sidecar/operate/config"
 	"serveflow/sidecar/operate/scrape"
+	"serveflow/sidecar/operate/terminal"
 	"serveflow/sidecar/operate/top"
 )
 
@@ -60,7 +61,7 @@ func (t topCmd) Run(ctx context.Context) error {
 		if w, h, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			columns, lines = w, h-1
 		}
-		text := fmt.Sprintf("%v\n", t.explain(err))
+		text := terminal.Clean(fmt.Sprintf("%v\n", t.explain(err)))
 		if err == nil {
 			text = top.Screen(before, now, columns, lines)
 			before = now

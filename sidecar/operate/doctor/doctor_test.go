@@ -455,3 +455,32 @@ func TestWrite(t *testing.T) {
 		t.Errorf("printed\n%s\nwant\n%s", &out, want)
 	}
 }
+
+// A process that calls itself Suricata does not have the doctor, who may be root, run a
+// program that others can change.
+func TestImpostor(t *testing.T) {
+	p := well(t, nil)
+	p.Dump = nil
+	p.runs("Suricata-Main", 1000, 1000, "", "suricata -c /etc/suricata/suricata.yaml")
+	open := t.TempDir()
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	ran, impostor := filepath.Join(t.TempDir(), "ran"), filepath.Join(open, "suricata")
+	if err := os.WriteFile(impostor, []byte("#!/bin/sh\n: > "+ran+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(impostor, filepath.Join(p.Proc, "4711/exe")); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if _, err := doctor.Write(&text, doctor.Examine(t.Context(), p.Options)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("it was run")
+	}
+	if !strings.Contains(text.String(), impostor+" was not asked how it reads /etc/suricata/suricata.yaml: others can change it: "+open) {
+		t.Error(text.String())
+	}
+}

@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,13 +62,14 @@ func (e *examination) suricata(ctx context.Context) {
 	for file, program := range files {
 		dump := e.Dump
 		if dump == nil {
-			dump = func(ctx context.Context, program string, args ...string) ([]byte, error) {
-				ctx, cancel := context.WithTimeout(ctx, dumpTimeout)
-				defer cancel()
-				return exec.CommandContext(ctx, program, args...).Output()
-			}
+			dump = run
 		}
 		out, err := dump(ctx, program, "--dump-config", "-c", file)
+		if errors.Is(err, errUntrusted) {
+			e.note("suricata.yaml", fmt.Sprintf("%s was not asked how it reads %s: %v", program, file, err),
+				"if it is your Suricata, have the program and its folders belong to root and be writable by nobody else")
+			continue
+		}
 		if err != nil {
 			e.note("suricata.yaml", fmt.Sprintf("%s cannot be read by %s: %v", file, program, err), program+" --dump-config -c "+file+" says why")
 			continue
@@ -76,6 +78,44 @@ func (e *examination) suricata(ctx context.Context) {
 		e.suricataSettings(file, parseSettings(string(out)))
 		if len(e.findings) == before {
 			e.ok("suricata.yaml", "%s", file)
+		}
+	}
+}
+
+// run runs a program of which nobody but root, and who runs the doctor, can have changed
+// anything: any process may call itself Suricata.
+func run(ctx context.Context, program string, args ...string) ([]byte, error) {
+	path, err := exec.LookPath(program)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := trusted(path); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dumpTimeout)
+	defer cancel()
+	return exec.CommandContext(ctx, path, args...).Output()
+}
+
+var errUntrusted = errors.New("others can change it")
+
+// trusted is an error if somebody else can change a file or a directory above it.
+func trusted(path string) error {
+	const othersWrite = 0o022
+	for at := path; ; at = filepath.Dir(at) {
+		info, err := os.Lstat(at)
+		if err != nil {
+			return err
+		}
+		owner, _ := owners(info)
+		if owner != 0 && owner != uint32(os.Geteuid()) || info.Mode().Perm()&othersWrite != 0 {
+			return fmt.Errorf("%w: %s (%s)", errUntrusted, at, access(info))
+		}
+		if at == filepath.Dir(at) {
+			return nil
 		}
 	}
 }

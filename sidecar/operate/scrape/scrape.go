@@ -21,7 +21,7 @@ import (
 // The limits of an answer: whatever listens on the port may not be a sidecar.
 const (
 	timeout   = 10 * time.Second
-	maxAnswer = 16 << 20
+	maxAnswer = 4 << 20 // an answer's series take fifty times that in memory
 )
 
 // Client asks one sidecar.

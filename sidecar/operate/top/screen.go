@@ -27,7 +27,7 @@ func Screen(before, now Sample, columns, lines int) string {
 	v.labels(s, max(room, 3))
 	v.all = append(v.all, stages...)
 	v.all = append(v.all, lost...)
-	if len(v.all) > lines {
+	if lines = max(lines, 0); len(v.all) > lines {
 		v.all = v.all[:lines]
 	}
 	return strings.Join(v.all, "\n") + "\n"
@@ -115,7 +115,11 @@ func (v *view) table(title string, all []count, room int, s span) {
 			v.line("… and %d more", len(all)-room)
 			return
 		}
-		v.line("%-*s %9s %6.1f %%  %s", widest, c.name, rate(c.n, s.seconds), 100*c.n/total, strings.Repeat("█", int(20*c.n/total+.5)))
+		bar := 0
+		if share := c.n / total; share >= 0 { // whatever answers may say that it is infinite
+			bar = int(20*share + .5)
+		}
+		v.line("%-*s %9s %6.1f %%  %s", widest, c.name, rate(c.n, s.seconds), 100*c.n/total, strings.Repeat("█", bar))
 	}
 	if len(all) == 0 {
 		v.line("none")

@@ -3,6 +3,8 @@ package top_test
 import (
 	"context"
 	"flag"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -82,10 +84,10 @@ func TestScreen(t *testing.T) {
 	if got != string(want) {
 		t.Errorf("the screen is\n%s\nwant\n%s", got, want)
 	}
-	for _, size := range [][2]int{{20, 5}, {1, 1}, {60, 12}, {200, 100}} {
+	for _, size := range [][2]int{{20, 5}, {1, 1}, {60, 12}, {200, 100}, {0, 0}, {0, -1}, {80, -1}} {
 		text := top.Screen(before, now, size[0], size[1])
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if len(lines) > size[1] {
+		if len(lines) > max(size[1], 1) {
 			t.Errorf("%v: %d lines", size, len(lines))
 		}
 		for _, line := range lines {
@@ -127,5 +129,53 @@ func TestNotWell(t *testing.T) {
 	}
 	if strings.Contains(text, "\x1b") || strings.Contains(text, "NaN") {
 		t.Errorf("%q", text)
+	}
+}
+
+// Whatever answers on the port: its numbers and names harm neither the program nor the
+// terminal.
+func TestHostileAnswers(t *testing.T) {
+	const histogram = "# TYPE serveflow_serving_latency_seconds histogram\n"
+	for name, metrics := range map[string]string{
+		"infinite":  "serveflow_labels_total{label=\"a\"} +Inf\nserveflow_labels_total{label=\"b\"} 1\n",
+		"large":     "serveflow_labels_total{label=\"a\"} 1e308\nserveflow_labels_total{label=\"b\"} 1.7e308\nprocess_start_time_seconds 1e300\n",
+		"no number": "serveflow_labels_total{label=\"a\"} NaN\nserveflow_decisions_total{stage=\"x\"} -Inf\nprocess_start_time_seconds NaN\n",
+		"negative":  "serveflow_labels_total{label=\"a\"} -5\nserveflow_flows -1e300\nserveflow_drops_total{reason=\"r\"} -1\n",
+		"buckets":   histogram + "serveflow_serving_latency_seconds_bucket{le=\"NaN\"} 5\nserveflow_serving_latency_seconds_bucket{le=\"-Inf\"} 2\nserveflow_serving_latency_seconds_count 1\n",
+		"escapes":   "serveflow_labels_total{label=\"\x1b[2J\x1b]0;owned\x07\"} 5\n",
+		"many":      strings.Repeat("x", 1000) + "{} 1\nserveflow_labels_total{label=\"" + strings.Repeat("long", 10_000) + "\"} 3\n",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/metrics":
+				io.WriteString(w, metrics)
+			case "/status":
+				io.WriteString(w, `{"version":"\u001b[2J","bundle":"b","taps":[{"sensor":"\u001b[2J","events":18446744073709551615}]}`)
+			default:
+				io.WriteString(w, "ok\n\x1b[2J"+strings.Repeat("warning: \n", 10_000))
+			}
+		}))
+		s, err := top.Take(t.Context(), scrape.New(server.Listener.Addr().String()))
+		server.Close()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, text := range []string{top.Screen(top.Sample{}, s, 90, 40), top.Screen(s, s, 90, 40)} {
+			if strings.Contains(text, "\x1b") || strings.Count(text, "\n") > 40 {
+				t.Errorf("%s: %q", name, text)
+			}
+		}
+	}
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := io.WriteString(w, strings.Repeat("x 1\n", 1000)); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	if _, err := top.Take(t.Context(), scrape.New(endless.Listener.Addr().String())); err == nil || !strings.Contains(err.Error(), "answers with more than 4 MiB") {
+		t.Errorf("an endless answer: %v", err)
 	}
 }

@@ -380,3 +380,17 @@ func TestFormatsInOneFile(t *testing.T) {
 		}
 	}
 }
+
+// A number of packets is a count, to Zeek, whatever a label log says.
+func TestStrangePackets(t *testing.T) {
+	for packets, want := range map[string]string{"-5": "0", "99999999999999999999": "2147483647", "1e3": "0", "7": "7"} {
+		l, err := Load(strings.NewReader(`{"flow":"C1","label":"x","packets":` + packets + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if _, err := l.Enrich(strings.NewReader(`{"uid":"C1"}`), &out); err != nil || !strings.Contains(out.String(), `"ml_pkts":`+want+`,`) {
+			t.Errorf("%s: %s, %v", packets, &out, err)
+		}
+	}
+}

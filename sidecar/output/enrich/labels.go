@@ -118,7 +118,7 @@ func (l *Labels) add(line []byte, shared map[string]uint32) bool {
 		case "stage":
 			stage = value
 		case "packets":
-			n, _ := strconv.ParseInt(string(value), 10, 32)
+			n, _ := strconv.ParseUint(string(value), 10, 31)
 			d.packets = int32(n)
 		case "latency_us":
 			d.latency, _ = strconv.ParseInt(string(value), 10, 64)

@@ -191,12 +191,19 @@ live-zeek: build ## test faults of the sidecar beside a live Zeek, and a cluster
 .PHONY: kafka kafka-e2e
 kafka: build/kafka/complete ## run an Apache Kafka broker on 127.0.0.1:9092 until it is interrupted
 	test/kafka/broker/run.sh build/kafka/run 9092
-kafka-e2e: build/kafka/complete ## do harm to a broker and to sidecars that stream to it
-	SERVEFLOW_KAFKA=1 go test -count=1 -v -timeout 30m ./test/kafka
+kafka-e2e: build build/kafka/complete build/kafka-venv/complete ## do harm to a broker and to sidecars that stream to it (root)
+	SERVEFLOW_KAFKA=1 SERVEFLOW_PYTHON=$(abspath build/kafka-venv/bin/python) \
+		go test -count=1 -v -timeout 60m ./test/kafka
+	SERVEFLOW_KAFKA=1 go test -count=1 -v -timeout 30m -run '^TestKafka' ./test/suricata
 
 build/kafka/complete: test/kafka/broker/pom.xml
 	mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
 		-DoutputDirectory=$(abspath build/kafka/libs) -DincludeScope=runtime
+	touch $@
+
+build/kafka-venv/complete: test/kafka/requirements.txt
+	python3 -m venv build/kafka-venv
+	build/kafka-venv/bin/pip install --quiet --requirement test/kafka/requirements.txt
 	touch $@
 
 .PHONY: remote-e2e

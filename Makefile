@@ -75,6 +75,12 @@ bench: build ## measure capacity and latency of a sidecar; BENCH: further flags 
 	if [ -e "$$manifest" ]; then set -- --bundle models/iot-device --manifest "$$manifest" --label class_family --split test; \
 	else set -- --bundle models/channel test/captures/*.pcap; fi; \
 	bin/serveflow bench $(if $(BENCH_BASE),--base build/bench-base) --cores 1 --rate 50% --html build/bench.html $(BENCH) "$$@"
+	@if [ -e build/remote-venv/complete ]; then $(MAKE) --no-print-directory bench-remote; \
+	else echo 'SKIP bench-remote, a model here against one on an inference server: "make bench-remote" installs MLServer'; fi
+
+.PHONY: bench-remote
+bench-remote: build/remote-venv/complete ## compare a large model in the sidecar with the same on an inference server
+	SERVEFLOW_MLSERVER=$(abspath build/remote-venv/bin/mlserver) go test -count=1 -v -timeout 30m -run '^TestBench$$' ./test/remote
 
 .PHONY: bench-peers
 bench-peers: build build/peers-venv/complete ## compare with other programs; PEERS: further flags of compare.py
@@ -195,6 +201,10 @@ kafka-e2e: build build/kafka/complete build/kafka-venv/complete ## do harm to a 
 	SERVEFLOW_KAFKA=1 SERVEFLOW_PYTHON=$(abspath build/kafka-venv/bin/python) \
 		go test -count=1 -v -timeout 60m ./test/kafka
 	SERVEFLOW_KAFKA=1 go test -count=1 -v -timeout 30m -run '^TestKafka' ./test/suricata
+	@if ! command -v zeek >/dev/null; then echo 'SKIP a cluster of Zeek into Kafka: no zeek on PATH'; else \
+		set -e; $(MAKE) --no-print-directory -C zeek-scripts plugin; \
+		SERVEFLOW_KAFKA=1 SERVEFLOW_LIVE=1 go test -count=1 -v -timeout 30m -run '^TestCluster$$' ./test/zeek; \
+	fi
 
 build/kafka/complete: test/kafka/broker/pom.xml
 	mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \

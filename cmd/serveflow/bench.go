@@ -19,19 +19,20 @@ import (
 
 type benchCmd struct {
 	captureList
-	Bundle   string        `default:"${bundle}" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
-	Mode     []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Stages to use: cascade, slow (the last, for every flow), fast (the first). Measured in turn (${default})."`
-	Rate     flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second: a number, max, or a share of the maximum such as 50%, which measures both (${default})."`
-	Duration time.Duration `default:"10s" help:"Duration of each measurement (${default})."`
-	Warmup   time.Duration `default:"2s" help:"Duration of the warm-up before it (${default})."`
-	Repeat   int           `default:"3" placeholder:"N" help:"Measurements of each mode (${default})."`
-	Cores    int           `placeholder:"N" help:"Bind the sidecar to N processors and the generator to the others."`
-	Shards   int           `placeholder:"N" help:"As flow.shards: 0 is one per processor."`
-	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the sidecars to FILE.0, FILE.1 and so on."`
-	Base     string        `placeholder:"PROGRAM" help:"Measure this other serveflow too, in turn, and tell the ratio."`
-	Earlier  string        `placeholder:"FILE" help:"Compare with this report, made by --json on this machine."`
-	JSON     bool          `help:"Print the report as JSON."`
-	HTML     string        `placeholder:"FILE" help:"Also write an HTML report with plots."`
+	Bundle    string        `default:"${bundle}" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
+	Mode      []bench.Mode  `default:"cascade,slow,fast" placeholder:"MODE" help:"Stages to use: cascade, slow (the last, for every flow), fast (the first). Measured in turn (${default})."`
+	Rate      flowRate      `default:"max" placeholder:"FLOWS" help:"New flows per second: a number, max, or a share of the maximum such as 50%, which measures both (${default})."`
+	Duration  time.Duration `default:"10s" help:"Duration of each measurement (${default})."`
+	Warmup    time.Duration `default:"2s" help:"Duration of the warm-up before it (${default})."`
+	Repeat    int           `default:"3" placeholder:"N" help:"Measurements of each mode (${default})."`
+	Cores     int           `placeholder:"N" help:"Bind the sidecar to N processors and the generator to the others."`
+	Shards    int           `placeholder:"N" help:"As flow.shards: 0 is one per processor."`
+	Inference []string      `placeholder:"HOST:PORT" help:"Inference servers that remote stages of the bundle ask, as inference.endpoints."`
+	Profile   string        `placeholder:"FILE" help:"Write CPU profiles of the sidecars to FILE.0, FILE.1 and so on."`
+	Base      string        `placeholder:"PROGRAM" help:"Measure this other serveflow too, in turn, and tell the ratio."`
+	Earlier   string        `placeholder:"FILE" help:"Compare with this report, made by --json on this machine."`
+	JSON      bool          `help:"Print the report as JSON."`
+	HTML      string        `placeholder:"FILE" help:"Also write an HTML report with plots."`
 }
 
 // Help is the text below the flags.
@@ -89,7 +90,7 @@ func (b benchCmd) Run(ctx context.Context) error {
 	o := bench.Options{
 		Captures: list, Replay: replay.Options{IgnoreChecksums: true}, Bundle: b.Bundle, Modes: b.Mode,
 		Repeat: b.Repeat, Rate: b.Rate.flows, Share: b.Rate.share, Warmup: b.Warmup, Duration: b.Duration,
-		Cores: b.Cores, Shards: b.Shards, Profile: b.Profile,
+		Cores: b.Cores, Shards: b.Shards, Inference: b.Inference, Profile: b.Profile,
 		Command: []string{program, "bench-sidecar"}, Progress: func(string) {},
 	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {

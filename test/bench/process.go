@@ -18,17 +18,19 @@ import (
 
 	"serveflow/sidecar"
 	"serveflow/sidecar/bundle"
+	"serveflow/sidecar/model/remote"
 	"serveflow/sidecar/operate/config"
 )
 
 // setup is the first line to the process of a sidecar; after that, each line
 // asks for a Sample, and the end of its input stops it.
 type setup struct {
-	Bundle  string `json:"bundle"`
-	Mode    Mode   `json:"mode"`
-	Shards  int    `json:"shards"`
-	Dir     string `json:"dir"` // for the socket and the label log
-	Profile string `json:"profile"`
+	Bundle    string   `json:"bundle"`
+	Mode      Mode     `json:"mode"`
+	Shards    int      `json:"shards"`
+	Inference []string `json:"inference"` // where remote stages are asked
+	Dir       string   `json:"dir"`       // for the socket and the label log
+	Profile   string   `json:"profile"`
 }
 
 // Serve is the process of a sidecar: it reads commands, and answers, in
@@ -39,7 +41,7 @@ func Serve(in io.Reader, out io.Writer) (err error) {
 	if err := lines.Decode(&o); err != nil {
 		return fmt.Errorf("this command is started by \"serveflow bench\": %w", err)
 	}
-	b, err := bundle.Open(o.Bundle, bundle.Options{Batch: config.Default().ONNX.Batch})
+	b, err := bundle.Open(o.Bundle, bundle.Options{Batch: config.Default().ONNX.Batch, Inference: remote.Options{Endpoints: o.Inference}})
 	if err != nil {
 		return err
 	}
@@ -71,6 +73,9 @@ func Serve(in io.Reader, out io.Writer) (err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	if err := inUse(b); err != nil {
+		return err
+	}
 	for {
 		sample, err := sample(s.Metrics, stages)
 		if err != nil {
@@ -84,6 +89,26 @@ func Serve(in io.Reader, out io.Writer) (err error) {
 			return nil
 		} else if err != nil {
 			return err
+		}
+	}
+}
+
+// inUseTime is how long inference servers may take to be in use.
+const inUseTime = 30 * time.Second
+
+// inUse waits until all inference servers that remote stages ask are in use.
+func inUse(b *bundle.Bundle) error {
+	for until := time.Now().Add(inUseTime); ; time.Sleep(10 * time.Millisecond) {
+		out := ""
+		for _, m := range b.Remotes() {
+			if m.Ready() < m.Servers() {
+				out = m.Model
+			}
+		}
+		if out == "" {
+			return nil
+		} else if time.Now().After(until) {
+			return fmt.Errorf("a server of the remote stage's model %q is not fit for use after %v; serveflow check says why", out, inUseTime)
 		}
 	}
 }

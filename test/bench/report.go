@@ -106,6 +106,8 @@ type Pass struct {
 	Escalated       float64   `json:"escalated"`
 	Quality         *Quality  `json:"quality,omitempty"`
 	Drops           []Count   `json:"drops"`
+	Requests        []Count   `json:"requests,omitempty"` // to inference servers, by how they ended
+	RowsPerRequest  float64   `json:"rows_per_request,omitempty"`
 	RSS             int64     `json:"rss_bytes"`
 	Tracked         int       `json:"tracked_flows"`
 	BytesPerFlow    float64   `json:"bytes_per_tracked_flow"` // of what RSS has grown by since there was no flow
@@ -152,6 +154,16 @@ func newPass(mode Mode, g *generator, idle *Sample, samples []*Sample) *Pass {
 			p.Drops = append(p.Drops, Count{d.Name, n})
 		}
 	}
+	requests := 0.0
+	for i, d := range last.Requests {
+		if n := d.N - first.Requests[i].N; n > 0 {
+			p.Requests = append(p.Requests, Count{d.Name, n})
+			if d.Name == "ok" {
+				requests += float64(n)
+			}
+		}
+	}
+	p.RowsPerRequest = ratio(float64(last.Rows-first.Rows), requests)
 	p.Compute = bucketQuantiles(first.Compute, last.Compute)
 	h := &g.labels.latency
 	if h.n > 0 {

@@ -22,9 +22,10 @@ type Options struct {
 	Rate, Share float64
 	Warmup      time.Duration // before Duration, not counted
 	Duration    time.Duration
-	Cores       int    // bind the sidecar to so many processors, the generator to the others; 0: bind neither
-	Shards      int    // as flow.shards
-	Profile     string // write a CPU profile of each sidecar to this name and a number
+	Cores       int      // bind the sidecar to so many processors, the generator to the others; 0: bind neither
+	Shards      int      // as flow.shards
+	Inference   []string // as inference.endpoints
+	Profile     string   // write a CPU profile of each sidecar to this name and a number
 	// Command starts a process that calls Serve; Base, if set, one of another program,
 	// which is measured in turn with it.
 	Command, Base []string
@@ -97,7 +98,7 @@ const sampleEvery = 500 * time.Millisecond
 
 // pass measures one sidecar.
 func (o Options) pass(ctx context.Context, command []string, mode Mode, schedules map[string]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
-	first := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards}
+	first := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards, Inference: o.Inference}
 	if o.Profile != "" {
 		first.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
 	}

@@ -24,6 +24,8 @@ type Sample struct {
 	Decisions []Decisions   `json:"decisions"`
 	Drops     []Count       `json:"drops"`
 	Compute   []Bucket      `json:"compute_latency"`
+	Requests  []Count       `json:"requests"` // to inference servers, by how they ended
+	Rows      uint64        `json:"rows"`     // that these have answered
 	Allocs    uint64        `json:"allocs"`   // objects
 	GCCPU     float64       `json:"gc_cpu_s"` // as the runtime estimates it
 }
@@ -86,6 +88,10 @@ func sample(m *telemetry.Metrics, stages []string) (*Sample, error) {
 				s.Decisions = append(s.Decisions, Decisions{label["stage"], label["reason"], n})
 			case "serveflow_drops_total":
 				s.Drops = append(s.Drops, Count{label["reason"], n})
+			case "serveflow_inference_requests_total":
+				s.Requests = append(s.Requests, Count{label["result"], n})
+			case "serveflow_inference_rows_total":
+				s.Rows += n
 			case "serveflow_compute_latency_seconds":
 				for _, b := range one.Histogram.Bucket {
 					if !math.IsInf(b.GetUpperBound(), 1) {

@@ -25,8 +25,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "\nmode\tdrops\n")
 	for _, m := range r.Modes {
-		fmt.Fprintf(t, "%s\t%s\n", m.Mode, drops(r.typical(m.Mode)))
+		fmt.Fprintf(t, "%s\t%s\n", m.Mode, counts(r.typical(m.Mode).Drops))
 	}
+	r.writeRequests(t)
 	r.writeOpen(t)
 	if err := t.Flush(); err != nil {
 		return err
@@ -111,11 +112,22 @@ func (q Quantiles) text() string {
 	return fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f", q.P50, q.P90, q.P99, q.P999)
 }
 
-// drops lists what was not used. Late packets are those of flows that have
-// their label, which a tap of a capture sends all the same.
-func drops(p *Pass) string {
+// writeRequests writes what inference servers were asked, if they were.
+func (r *Report) writeRequests(w io.Writer) {
+	head := "\nmode\trows a request\trequests\n"
+	for _, m := range r.Modes {
+		if p := r.typical(m.Mode); len(p.Requests) > 0 {
+			fmt.Fprintf(w, "%s%s\t%.1f\t%s\n", head, m.Mode, p.RowsPerRequest, counts(p.Requests))
+			head = ""
+		}
+	}
+}
+
+// counts lists what was not used, or how requests ended. Late packets are those of
+// flows that have their label, which a tap of a capture sends all the same.
+func counts(all []Count) string {
 	text := ""
-	for i, d := range p.Drops {
+	for i, d := range all {
 		if i > 0 {
 			text += ", "
 		}

@@ -3,6 +3,9 @@
 // and a deadline. It answers how many servers a load needs; docs/scale.md uses it.
 //
 //	go run ./test/scale -rate 2000 -servers 2 -request 2ms -row 50us
+//
+// With -trace it simulates what was measured in a file that "make remote-e2e" writes: the
+// same arrivals, and at each moment a server as fast as it was then.
 package main
 
 import (
@@ -25,6 +28,10 @@ type setup struct {
 	request, row time.Duration // service time of a request, and of each of its rows
 	deadline     time.Duration // of a row
 	rows         int           // that are simulated
+
+	// As measured, in place of what stands above; nil: at random, and always the same.
+	arrivals []float64                             // s
+	service  func(began float64, rows int) float64 // s, of a request
 }
 
 // requestsEach is how many requests are under way at a server at a time.
@@ -33,7 +40,7 @@ const requestsEach = 2
 // outcome is what became of the rows.
 type outcome struct {
 	answered, late, shed int
-	batches              int
+	batches, asked       int     // requests, and their rows
 	busy                 float64 // share of the time that servers worked
 	waits                []time.Duration
 }
@@ -86,11 +93,16 @@ func simulate(s setup, random *rand.Rand) outcome {
 				continue
 			}
 			k := w / requestsEach
+			began := max(now, server[k])
 			service := s.request.Seconds() + float64(len(kept))*s.row.Seconds()
-			done := max(now, server[k]) + service
+			if s.service != nil {
+				service = s.service(began, len(kept))
+			}
+			done := began + service
 			server[k] = done
 			worked += service
 			o.batches++
+			o.asked += len(kept)
 			if done > kept[0]+deadline { // the first row's time is over: all go without
 				o.late += len(kept)
 				free[w] = kept[0] + deadline
@@ -103,8 +115,12 @@ func simulate(s setup, random *rand.Rand) outcome {
 			free[w] = done
 		}
 	}
-	for range s.rows {
-		last += random.ExpFloat64() / s.rate
+	for i := range s.rows {
+		if s.arrivals != nil {
+			last = s.arrivals[i]
+		} else {
+			last += random.ExpFloat64() / s.rate
+		}
 		take(last)
 		if len(waiting) >= s.queue {
 			o.shed++
@@ -128,7 +144,15 @@ func main() {
 	flag.DurationVar(&s.request, "request", 2*time.Millisecond, "service time of a request")
 	flag.DurationVar(&s.row, "row", 50*time.Microsecond, "service time of each row")
 	flag.DurationVar(&s.deadline, "deadline", 50*time.Millisecond, "flow.deadline")
+	trace := flag.String("trace", "", "simulate what this file says was measured, and compare")
 	flag.Parse()
+	if *trace != "" {
+		if err := compare(*trace); err != nil {
+			fmt.Fprintln(os.Stderr, "scale:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if !(s.rate > 0) || s.batch < 1 || s.queue < 1 || s.rows < 1 || *servers < 1 || s.request < 0 || s.row < 0 {
 		fmt.Fprintln(os.Stderr, "scale: every number has to be more than 0")
 		os.Exit(64)
@@ -139,7 +163,7 @@ func main() {
 		o := simulate(s, rand.New(rand.NewPCG(1, 2)))
 		share := func(n int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(s.rows)) }
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%.1f\t%.0f %%\t%v\t%v\n", s.servers, share(o.answered), share(o.late), share(o.shed),
-			float64(o.answered+o.late)/float64(max(o.batches, 1)), 100*o.busy, o.at(.5), o.at(.99))
+			float64(o.asked)/float64(max(o.batches, 1)), 100*o.busy, o.at(.5), o.at(.99))
 	}
 	t.Flush()
 }

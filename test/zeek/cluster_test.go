@@ -1,6 +1,8 @@
 package zeek
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"serveflow/test/engine"
+	"serveflow/test/kafka/broker"
 )
 
 const layout = `redef Cluster::manager_is_logger = F;
@@ -44,7 +47,13 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), "")
+	var b *broker.Broker
+	stream := ""
+	if broker.Wanted() {
+		b = broker.Start(t)
+		stream = fmt.Sprintf("[kafka]\nbrokers = [%q]\ntopic = %q\nhost = \"here\"\nqueue = %q\n", b.Address(), b.Topic("labels"), filepath.Join(dir, "queue"))
+	}
+	s := engine.Start(t, filepath.Join(engine.Root(t), "models/iot-device"), stream)
 	nodes := map[string]*exec.Cmd{}
 	node := func(name string, args ...string) {
 		own := filepath.Join(dir, name)
@@ -88,6 +97,9 @@ func TestCluster(t *testing.T) {
 		time.Sleep(time.Second) // what it sent is read
 	}
 	s.Stop(t)
+	if b != nil {
+		inTopic(t, b, s.Decisions(t))
+	}
 
 	rows := readLogs(t, filepath.Join(dir, "logger"), "").flows(t)
 	sensors := map[string]int{}
@@ -115,6 +127,30 @@ func TestCluster(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, name, "conn.log")); (err == nil) != (name == "logger") {
 			t.Errorf("%s: conn.log: %v", name, err)
 		}
+	}
+}
+
+// inTopic fails unless each decision is in the topic once, under its own worker's name.
+func inTopic(t *testing.T, b *broker.Broker, decided []engine.Decision) {
+	t.Helper()
+	name := func(d *engine.Decision) string { return fmt.Sprintf("%s %s %f %s", d.Sensor, d.Flow, d.Start, d.Label) }
+	left := map[string]int{}
+	for i := range decided {
+		left[name(&decided[i])]++
+	}
+	records := b.Records("labels")
+	for _, r := range records {
+		var d engine.Decision
+		if err := json.Unmarshal(r.Value, &d); err != nil {
+			t.Fatalf("%v: %s", err, r.Value)
+		}
+		if left[name(&d)]--; left[name(&d)] < 0 || string(r.Key) != d.CommunityID {
+			t.Errorf("not in the label log, or twice: %s", r.Value)
+		}
+	}
+	t.Logf("kafka: %d of %d decisions", len(records), len(decided))
+	if len(records) != len(decided) {
+		t.Error("decisions are lost")
 	}
 }
 

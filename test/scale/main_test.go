@@ -44,3 +44,40 @@ func TestOverload(t *testing.T) {
 		}
 	}
 }
+
+// A run that the simulation made itself, with a server that is ten times slower for a
+// while, is what the simulation makes of its trace.
+func TestReplay(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	tr := Trace{Servers: 1, Batch: 8, Queue: 1000, Deadline: time.Minute}
+	for at := 0.0; at < 20; at += random.ExpFloat64() / 100 {
+		tr.Arrivals = append(tr.Arrivals, at)
+	}
+	truth := simulate(setup{servers: 1, batch: 8, queue: 1000, deadline: time.Minute, rows: len(tr.Arrivals), arrivals: tr.Arrivals,
+		service: func(began float64, rows int) float64 {
+			took := .002 + .0005*float64(rows)
+			if began > 5 && began < 10 {
+				took *= 10
+			}
+			tr.Requests = append(tr.Requests, Request{Sent: began, Done: began + took, Rows: rows})
+			return took
+		}}, random)
+	tr.Waits = truth.waits
+	measured, simulated, err := tr.replay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []float64{.1, .5, .9, .99} {
+		if m, s := measured.at(share), simulated.at(share); math.Abs(float64(m-s)) > .05*float64(m) {
+			t.Errorf("quantile %v: %v, simulated %v", share, m, s)
+		}
+	}
+	if measured.at(.99) < 2*measured.at(.5) {
+		t.Error("the server was never slow")
+	}
+	for name, bad := range map[string]Trace{"nothing": {}, "two servers": {Servers: 2, Batch: 1, Queue: 1, Arrivals: tr.Arrivals, Requests: tr.Requests}} {
+		if _, _, err := bad.replay(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

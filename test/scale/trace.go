@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sort"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -31,7 +32,8 @@ type Request struct {
 	Rows       int
 }
 
-// compare simulates each trace of a file.
+// compare simulates each trace of a file, and fails where the waits are not about those that
+// were measured.
 func compare(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -42,8 +44,10 @@ func compare(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+	defer t.Flush()
 	fmt.Fprintln(t, "| rows a second\t| \t| answered\t| rows a request\t| p50\t| p90\t| p99\t|")
 	fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	var apart []string // by more than a third and a millisecond
 	for i := range traces {
 		measured, simulated, err := traces[i].replay()
 		if err != nil {
@@ -53,8 +57,16 @@ func compare(path string) error {
 			fmt.Fprintf(t, "| %.0f\t| %s\t| %.1f %%\t| %.1f\t| %v\t| %v\t| %v\t|\n", traces[i].Rate, [2]string{"measured", "simulated"}[k],
 				100*float64(o.answered)/float64(len(traces[i].Arrivals)), float64(o.asked)/float64(max(o.batches, 1)), o.at(.5), o.at(.9), o.at(.99))
 		}
+		for _, share := range []float64{.5, .9, .99} {
+			if m, s := measured.at(share), simulated.at(share); m > s+s/3+time.Millisecond || s > m+m/3+time.Millisecond {
+				apart = append(apart, fmt.Sprintf("%.0f rows a second: quantile %v is %v, simulated %v", traces[i].Rate, share, m, s))
+			}
+		}
 	}
-	return t.Flush()
+	if len(apart) > 0 {
+		return errors.New(strings.Join(apart, "\n"))
+	}
+	return nil
 }
 
 // replay is what was measured, and what the simulation makes of the same arrivals and of a

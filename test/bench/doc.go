@@ -14,6 +14,10 @@
 // is an open loop: a label's latency counts from the moment that its packet was due, so
 // that a slow sidecar cannot hide latency ("coordinated omission").
 //
+// Beside the latencies stands the floor of the machine: those of a program that answers
+// the first packet of each flow and does nothing else, over the same socket, on the same
+// processors and at the same rate.
+//
 // The tap announces itself as one that reads a capture, because packet time is not the
 // wall clock: nothing is shed or dropped, and the generator waits for the socket.
 package bench

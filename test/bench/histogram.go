@@ -37,6 +37,10 @@ func (h *histogram) add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+func (h *histogram) quantiles() Quantiles {
+	return quantiles(func(q float64) float64 { return ms(h.quantile(q)) })
+}
+
 // quantile is a duration that the share q of all do not exceed; 0 if there is
 // none.
 func (h *histogram) quantile(q float64) time.Duration {

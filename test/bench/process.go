@@ -20,6 +20,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/model/remote"
 	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/tap/wire"
 )
 
 // setup is the first line to the process of a sidecar; after that, each line
@@ -31,6 +32,8 @@ type setup struct {
 	Inference []string `json:"inference"` // where remote stages are asked
 	Dir       string   `json:"dir"`       // for the socket and the label log
 	Profile   string   `json:"profile"`
+	// Echo has the process answer flows without a sidecar, and ask for this.
+	Echo *wire.Welcome `json:"echo,omitempty"`
 }
 
 // Serve is the process of a sidecar: it reads commands, and answers, in
@@ -40,6 +43,9 @@ func Serve(in io.Reader, out io.Writer) (err error) {
 	var o setup
 	if err := lines.Decode(&o); err != nil {
 		return fmt.Errorf("this command is started by \"serveflow bench\": %w", err)
+	}
+	if o.Echo != nil {
+		return serveEcho(&o, lines, answers)
 	}
 	b, err := bundle.Open(o.Bundle, bundle.Options{Batch: config.Default().ONNX.Batch, Inference: remote.Options{Endpoints: o.Inference}})
 	if err != nil {
@@ -76,8 +82,21 @@ func Serve(in io.Reader, out io.Writer) (err error) {
 	if err := inUse(b); err != nil {
 		return err
 	}
+	return answer(lines, answers, func() (*Sample, error) { return sample(s.Metrics, stages) })
+}
+
+func serveEcho(o *setup, lines *json.Decoder, answers *json.Encoder) error {
+	stop, err := echo(socket(o.Dir), *o.Echo)
+	if err != nil {
+		return err
+	}
+	return errors.Join(answer(lines, answers, func() (*Sample, error) { return &Sample{Time: time.Now()}, nil }), stop())
+}
+
+// answer answers each line with a sample, and the first before.
+func answer(lines *json.Decoder, answers *json.Encoder, sample func() (*Sample, error)) error {
 	for {
-		sample, err := sample(s.Metrics, stages)
+		sample, err := sample()
 		if err != nil {
 			return err
 		}

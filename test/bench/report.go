@@ -19,6 +19,7 @@ type Report struct {
 	Modes    []Summary `json:"modes"`
 	Ratios   []Ratio   `json:"ratios"`
 	Base     []Base    `json:"base,omitempty"` // the other program, by mode
+	Echo     *Echo     `json:"echo,omitempty"` // where modes are measured at a rate
 	Passes   []*Pass   `json:"passes"`         // in the order in which they were measured
 }
 
@@ -39,8 +40,19 @@ type Summary struct {
 type OpenLoop struct {
 	Rate      Spread    `json:"flows_per_s"`
 	Compute   Quantiles `json:"compute_ms"`    // the sidecar's: from the arrival of what triggered a decision
+	Queue     Quantiles `json:"queue_ms"`      // batches of events until their shard takes them
+	Shard     Quantiles `json:"shard_ms"`      // batches of events in their shard
+	Model     Quantiles `json:"model_ms"`      // flows from the question to the decision
 	RoundTrip Quantiles `json:"round_trip_ms"` // from the moment a packet was due to its flow's label
 	SentLate  Quantiles `json:"sent_late_ms"`  // by how much packets were sent after they were due
+}
+
+// Echo is the floor of the machine: how long labels take that come from a program which
+// answers the first packet of each flow and does nothing else.
+type Echo struct {
+	Rate      float64   `json:"flows_per_s"`
+	RoundTrip Quantiles `json:"round_trip_ms"`
+	SentLate  Quantiles `json:"sent_late_ms"`
 }
 
 // Quality is how often labels are right.
@@ -99,6 +111,9 @@ type Pass struct {
 	FlowsPerSecond  float64   `json:"flows_per_s"`
 	EventsPerSecond float64   `json:"events_per_s"`
 	Compute         Quantiles `json:"compute_ms"`
+	Queue           Quantiles `json:"queue_ms"`
+	Shard           Quantiles `json:"shard_ms"`
+	Model           Quantiles `json:"model_ms"`
 	RoundTrip       Quantiles `json:"round_trip_ms"` // 0 flat out
 	SentLate        Quantiles `json:"sent_late_ms"`  // 0 flat out
 	Stages          []Share   `json:"stages"`
@@ -165,15 +180,16 @@ func newPass(mode Mode, g *generator, idle *Sample, samples []*Sample) *Pass {
 	}
 	p.RowsPerRequest = ratio(float64(last.Rows-first.Rows), requests)
 	p.Compute = bucketQuantiles(first.Compute, last.Compute)
+	p.Queue, p.Shard, p.Model = bucketQuantiles(first.Queue, last.Queue), bucketQuantiles(first.Shard, last.Shard), bucketQuantiles(first.Model, last.Model)
 	h := &g.labels.latency
 	if h.n > 0 {
-		p.RoundTrip = quantiles(func(q float64) float64 { return ms(h.quantile(q)) })
+		p.RoundTrip = h.quantiles()
 		for _, q := range curve {
 			p.curve = append(p.curve, [2]float64{q, ms(h.quantile(q))})
 		}
 	}
 	if g.late.n > 0 {
-		p.SentLate = quantiles(func(q float64) float64 { return ms(g.late.quantile(q)) })
+		p.SentLate = g.late.quantiles()
 	}
 	if scores, n := g.labels.scores(); n > 0 && g.schedule.labelled() {
 		p.Quality = &Quality{scores, n}
@@ -266,6 +282,9 @@ func (r *Report) sum() {
 			s.Open = &OpenLoop{
 				Rate:      spread(open, func(p *Pass) float64 { return p.FlowsPerSecond }),
 				Compute:   medians(open, func(p *Pass) Quantiles { return p.Compute }),
+				Queue:     medians(open, func(p *Pass) Quantiles { return p.Queue }),
+				Shard:     medians(open, func(p *Pass) Quantiles { return p.Shard }),
+				Model:     medians(open, func(p *Pass) Quantiles { return p.Model }),
 				RoundTrip: medians(open, func(p *Pass) Quantiles { return p.RoundTrip }),
 				SentLate:  medians(open, func(p *Pass) Quantiles { return p.SentLate }),
 			}

@@ -8,6 +8,7 @@ import (
 
 	"serveflow/models/dataset"
 	"serveflow/sidecar/replay"
+	"serveflow/sidecar/tap/wire"
 )
 
 // Options say what to measure.
@@ -45,7 +46,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r := newReport(o)
-	schedules := map[string]*schedule{}
+	schedules := &schedules{options: o, of: map[wire.Welcome]*schedule{}}
 	programs := [][]string{o.Command}
 	if len(o.Base) > 0 {
 		programs = [][]string{o.Base, o.Command}
@@ -75,6 +76,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r.sum()
+	if open := r.Modes[0].Open; open != nil {
+		o.Progress("echo")
+		if r.Echo, err = o.echo(ctx, schedules, open.Rate.Median, own); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
 }
 
@@ -97,7 +104,7 @@ func (o Options) share() (own, others []int, err error) {
 const sampleEvery = 500 * time.Millisecond
 
 // pass measures one sidecar.
-func (o Options) pass(ctx context.Context, command []string, mode Mode, schedules map[string]*schedule, rate float64, cpus []int, number int) (pass *Pass, err error) {
+func (o Options) pass(ctx context.Context, command []string, mode Mode, schedules *schedules, rate float64, cpus []int, number int) (pass *Pass, err error) {
 	first := setup{Bundle: o.Bundle, Mode: mode, Shards: o.Shards, Inference: o.Inference}
 	if o.Profile != "" {
 		first.Profile = fmt.Sprintf("%s.%d", o.Profile, number)
@@ -107,18 +114,53 @@ func (o Options) pass(ctx context.Context, command []string, mode Mode, schedule
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	conn, in, need, err := dial(ctx, socket(p.dir))
+	g, samples, err := o.play(ctx, p, schedules, rate)
 	if err != nil {
 		return nil, err
 	}
+	return newPass(mode, g, p.idle, samples), nil
+}
+
+// echo measures what answers in place of a sidecar.
+func (o Options) echo(ctx context.Context, schedules *schedules, rate float64, cpus []int) (e *Echo, err error) {
+	p, err := start(ctx, o.Command, setup{Mode: o.Modes[0], Echo: &schedules.last}, cpus)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	g, _, err := o.play(ctx, p, schedules, rate)
+	if err != nil {
+		return nil, fmt.Errorf("echo: %w", err)
+	}
+	return &Echo{rate, g.labels.latency.quantiles(), g.late.quantiles()}, nil
+}
+
+// schedules are the schedules by what a sidecar asks for, in which programs and modes
+// differ.
+type schedules struct {
+	options Options
+	of      map[wire.Welcome]*schedule
+	last    wire.Welcome // that was asked for
+}
+
+func (s *schedules) get(need wire.Welcome) (one *schedule, err error) {
+	if s.last, one = need, s.of[need]; one == nil {
+		one, err = newSchedule(s.options.Captures, s.options.Replay, need)
+		s.of[need] = one
+	}
+	return one, err
+}
+
+// play plays the captures to a process and watches it.
+func (o Options) play(ctx context.Context, p *process, schedules *schedules, rate float64) (*generator, []*Sample, error) {
+	conn, in, need, err := dial(ctx, socket(p.dir))
+	if err != nil {
+		return nil, nil, err
+	}
 	defer conn.Close()
-	key := fmt.Sprint(mode, need) // which programs may not ask for alike
-	s := schedules[key]
-	if s == nil {
-		if s, err = newSchedule(o.Captures, o.Replay, need); err != nil {
-			return nil, err
-		}
-		schedules[key] = s
+	s, err := schedules.get(need)
+	if err != nil {
+		return nil, nil, err
 	}
 	g := newGenerator(s, conn, rate)
 	stop, played := make(chan struct{}), make(chan error, 1)
@@ -126,13 +168,10 @@ func (o Options) pass(ctx context.Context, command []string, mode Mode, schedule
 	go func() { played <- g.play(stop) }()
 	samples, err := o.watch(ctx, p, g, played)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	close(stop)
-	if err := <-played; err != nil {
-		return nil, err
-	}
-	return newPass(mode, g, p.idle, samples), nil
+	return g, samples, <-played
 }
 
 // watch lets the generator play, and asks the sidecar at the beginning, the end

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"serveflow/sidecar/operate/telemetry"
 )
 
@@ -24,8 +26,11 @@ type Sample struct {
 	Decisions []Decisions   `json:"decisions"`
 	Drops     []Count       `json:"drops"`
 	Compute   []Bucket      `json:"compute_latency"`
-	Requests  []Count       `json:"requests"` // to inference servers, by how they ended
-	Rows      uint64        `json:"rows"`     // that these have answered
+	Requests  []Count       `json:"requests"`   // to inference servers, by how they ended
+	Rows      uint64        `json:"rows"`       // that these have answered
+	Queue     []Bucket      `json:"queue_wait"` // see serveflow_wait_seconds
+	Shard     []Bucket      `json:"shard_wait"`
+	Model     []Bucket      `json:"model_wait"`
 	Allocs    uint64        `json:"allocs"`   // objects
 	GCCPU     float64       `json:"gc_cpu_s"` // as the runtime estimates it
 }
@@ -93,11 +98,9 @@ func sample(m *telemetry.Metrics, stages []string) (*Sample, error) {
 			case "serveflow_inference_rows_total":
 				s.Rows += n
 			case "serveflow_compute_latency_seconds":
-				for _, b := range one.Histogram.Bucket {
-					if !math.IsInf(b.GetUpperBound(), 1) {
-						s.Compute = append(s.Compute, Bucket{b.GetUpperBound(), b.GetCumulativeCount()})
-					}
-				}
+				s.Compute = bucketsOf(one.Histogram)
+			case "serveflow_wait_seconds":
+				*map[string]*[]Bucket{"queue": &s.Queue, "shard": &s.Shard, "model": &s.Model}[label["where"]] = bucketsOf(one.Histogram)
 			}
 		}
 	}
@@ -114,6 +117,15 @@ func sample(m *telemetry.Metrics, stages []string) (*Sample, error) {
 	s.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	s.Time = time.Now()
 	return s, nil
+}
+
+func bucketsOf(h *dto.Histogram) (all []Bucket) {
+	for _, b := range h.Bucket {
+		if !math.IsInf(b.GetUpperBound(), 1) {
+			all = append(all, Bucket{b.GetUpperBound(), b.GetCumulativeCount()})
+		}
+	}
+	return all
 }
 
 // residentBytes is the memory that the process occupies, see proc(5).

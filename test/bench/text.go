@@ -58,8 +58,15 @@ func (r *Report) writeOpen(w io.Writer) {
 		fmt.Fprint(w, head)
 		head = ""
 		fmt.Fprintf(w, "%s\t%.0f\tcompute\t%s\n", m.Mode, m.Open.Rate.Median, m.Open.Compute.text())
+		fmt.Fprintf(w, "\t\tin queue\t%s\n", m.Open.Queue.text())
+		fmt.Fprintf(w, "\t\tin shard\t%s\n", m.Open.Shard.text())
+		fmt.Fprintf(w, "\t\tfor model\t%s\n", m.Open.Model.text())
 		fmt.Fprintf(w, "\t\tround trip\t%s\n", m.Open.RoundTrip.text())
 		fmt.Fprintf(w, "\t\tsent late\t%s\n", m.Open.SentLate.text())
+	}
+	if e := r.Echo; e != nil {
+		fmt.Fprintf(w, "echo\t%.0f\tround trip\t%s\n", e.Rate, e.RoundTrip.text())
+		fmt.Fprintf(w, "\t\tsent late\t%s\n", e.SentLate.text())
 	}
 }
 

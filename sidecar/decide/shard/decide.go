@@ -6,6 +6,7 @@ import (
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
+	"serveflow/sidecar/operate/telemetry"
 	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/tap/wire"
 )
@@ -295,6 +296,8 @@ func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
 	rec, now := s.table.At(r), time.Now()
 	if t.asked.IsZero() {
 		t.asked = now
+	} else {
+		s.options.Metrics.Wait(telemetry.WaitModel, now.Sub(t.asked))
 	}
 	clock, p := rec.Clock(), s.bundles[rec.Bundle]
 	p.undecided--

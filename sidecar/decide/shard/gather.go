@@ -11,7 +11,7 @@ import (
 
 const (
 	// gatherBatches is for how many batches of events a flow may wait for others.
-	gatherBatches = 4
+	gatherBatches = 8
 	// gatherTime is for how much packet time a capture's flow may.
 	gatherTime = 1_000_000 // µs
 )

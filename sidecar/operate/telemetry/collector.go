@@ -16,7 +16,7 @@ type collector struct {
 	bundle, decisions, labels *prometheus.Desc
 	suppressed                *prometheus.Desc
 	driftFlows, driftPSI      *prometheus.Desc
-	serving, compute          *prometheus.Desc
+	serving, compute, waits   *prometheus.Desc
 	shadow                    shadowDescs
 	build                     prometheus.Metric
 }
@@ -37,6 +37,7 @@ func newCollector(m *Metrics, o Options) *collector {
 		driftPSI:   desc("drift_psi", "Population stability index of the most recently decided flows against the bundle's calibration.", "cascade", "of"),
 		serving:    desc("serving_latency_seconds", "Time from a flow's first packet to its decision."),
 		compute:    desc("compute_latency_seconds", "Time from the arrival of what triggered a decision to the decision."),
+		waits:      desc("wait_seconds", "Waits by where: batches of events in the queue of their shard and in the shard, flows for a model.", "where"),
 		build: prometheus.MustNewConstMetric(
 			desc("build_info", "The version of the program; always 1.", "version"), gauge, 1, o.Version),
 	}
@@ -54,7 +55,7 @@ func newCollector(m *Metrics, o Options) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range slices.Concat([]*prometheus.Desc{
-		c.build.Desc(), c.bundle, c.decisions, c.labels, c.suppressed, c.driftFlows, c.driftPSI, c.serving, c.compute,
+		c.build.Desc(), c.bundle, c.decisions, c.labels, c.suppressed, c.driftFlows, c.driftPSI, c.serving, c.compute, c.waits,
 	}, c.table, c.shadow.all()) {
 		ch <- d
 	}
@@ -86,17 +87,20 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectShadow(ch)
 	ch <- histogram(c.serving, total[servingCells:])
 	ch <- histogram(c.compute, total[computeCells:])
+	for i, where := range waits {
+		ch <- histogram(c.waits, total[waitCells+i*(buckets+1):], where)
+	}
 }
 
 // histogram is the metric of a histogram whose cells begin with those given.
-func histogram(d *prometheus.Desc, cells []uint64) prometheus.Metric {
+func histogram(d *prometheus.Desc, cells []uint64, labels ...string) prometheus.Metric {
 	cumulative, count := map[float64]uint64{}, uint64(0)
 	for i, b := range bounds {
 		count += cells[i]
 		cumulative[b.Seconds()] = count
 	}
 	count += cells[len(bounds)]
-	return prometheus.MustNewConstHistogram(d, count, float64(cells[buckets])/1e9, cumulative)
+	return prometheus.MustNewConstHistogram(d, count, float64(cells[buckets])/1e9, cumulative, labels...)
 }
 
 // collectBundles shows which bundles are served; the newest is last. A bundle that

@@ -13,8 +13,21 @@ const pad = 128 / 8
 const (
 	servingCells = int(cells)
 	computeCells = servingCells + buckets + 1
-	rowCells     = computeCells + buckets + 1
+	waitCells    = computeCells + buckets + 1 // of the first of Waits
+	rowCells     = waitCells + len(waits)*(buckets+1)
 )
+
+// Wait is where a flow may wait for its decision.
+type Wait uint8
+
+// The waits.
+const (
+	WaitQueue Wait = iota // a batch of events, from its arrival until its shard takes it
+	WaitShard             // a batch of events, until its shard is done with it
+	WaitModel             // a flow, from the question to the decision: for others to be asked with, and for the model
+)
+
+var waits = [...]string{"queue", "shard", "model"}
 
 // row is the counters of one goroutine. All rows have the same layout, so that a
 // scrape is a sum of rows.
@@ -40,6 +53,9 @@ type Shard struct {
 	row
 	reasons int // number of reasons of decisions
 }
+
+// Wait counts a wait.
+func (s *Shard) Wait(w Wait, d time.Duration) { s.observe(waitCells+int(w)*(buckets+1), d) }
 
 // observe counts a duration in the histogram at a place of the row. A negative one,
 // which a tap's clock can cause, counts as zero.

@@ -2,13 +2,13 @@ package labellog
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"strconv"
 
+	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/logfile"
 	"serveflow/sidecar/tap/wire"
 )
@@ -95,25 +95,34 @@ func (d *Decided) readLines(from io.Reader) error {
 }
 
 func (d *Decided) read(line []byte, sensors map[string]string) {
-	var rec struct {
-		Sensor *string         `json:"sensor"`
-		Flow   json.RawMessage `json:"flow"`
+	line, _ = jsonl.CutEnd(line)
+	if !jsonl.Valid(line) || jsonl.FirstByte(line) != '{' {
+		return
 	}
-	if json.Unmarshal(line, &rec) != nil || rec.Sensor == nil {
+	var name, flow []byte
+	for key, value := range jsonl.Members(line) {
+		switch string(key) {
+		case "sensor":
+			name = value
+		case "flow":
+			flow = value
+		}
+	}
+	if !jsonl.IsString(name) {
 		return
 	}
 	var id wire.FlowID
-	var text string
-	if u, err := strconv.ParseUint(string(rec.Flow), 10, 64); err == nil {
+	if u, err := strconv.ParseUint(string(flow), 10, 64); err == nil {
 		id = wire.UintID(u)
-	} else if err := json.Unmarshal(rec.Flow, &text); err != nil {
+	} else if !jsonl.IsString(flow) {
 		return
-	} else if id, err = wire.StringID(text); err != nil {
+	} else if id, err = wire.StringID(string(jsonl.Unquote(flow))); err != nil {
 		return
 	}
-	sensor, ok := sensors[*rec.Sensor]
+	name = jsonl.Unquote(name)
+	sensor, ok := sensors[string(name)]
 	if !ok {
-		sensor = *rec.Sensor
+		sensor = string(name)
 		sensors[sensor] = sensor
 	}
 	d.flows[decidedFlow{sensor, id}] = struct{}{}

@@ -15,7 +15,7 @@ import (
 )
 
 // bitTorrent is peers that get a file from each other.
-var bitTorrent = label{name: "bittorrent", programs: []program{
+var bitTorrent = label{name: "bittorrent", reached: true, programs: []program{
 	{"aria2", "", torrent(aria2, aria2)},
 	{"transmission", "", torrent(transmission, transmission)},
 	{"aria2-transmission", "", torrent(aria2, transmission)},

@@ -10,7 +10,8 @@ import (
 type label struct {
 	name     string
 	programs []program
-	share    int // sessions of a round, 0 for one
+	share    int  // sessions of a round, 0 for one
+	reached  bool // servers reach clients at the address that these know: no gateway masquerades them
 }
 
 // program is one way to make a label's traffic: programs of Debian with some of

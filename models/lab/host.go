@@ -30,26 +30,38 @@ const device = "wire" // the name of the wire's end in a host
 // newHost makes a host in a new network namespace.
 func newHost(ctx context.Context, e endpoint, mtu int, log io.Writer) (*host, error) {
 	h := &host{endpoint: e, log: log, ctx: ctx}
-	made := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		made <- h.unshare()
-	}()
-	if err := <-made; err != nil {
-		return nil, fmt.Errorf("making a network namespace: %w", err)
+	if err := h.unshare(func() (err error) {
+		h.wire, err = openTap(device)
+		return err
+	}); err != nil {
+		return nil, err
 	}
 	return h, h.configure(mtu)
 }
 
-func (h *host) unshare() (err error) {
-	if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return err
+// unshare makes the host's network namespace and calls f in it.
+func (h *host) unshare(f func() error) error {
+	made := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			h.namespace, err = os.Open("/proc/thread-self/ns/net")
+		}
+		if err == nil {
+			err = f()
+		}
+		made <- err
+	}()
+	if err := <-made; err != nil {
+		return fmt.Errorf("making a network namespace: %w", err)
 	}
-	if h.namespace, err = os.Open("/proc/thread-self/ns/net"); err != nil {
-		return err
-	}
-	h.wire, err = openTap(device)
-	return err
+	return nil
+}
+
+// namespacePath names the namespace to other programs.
+func (h *host) namespacePath() string {
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), h.namespace.Fd())
 }
 
 // openTap makes an Ethernet device whose frames come to and from a descriptor.

@@ -75,13 +75,13 @@ as $bin/pg_ctl -s -w -D pg -l pg/log -o "-p $PORT -c listen_addresses=* -c fsync
 as $bin/pgbench -h /run/lab/pg -p $PORT -i -q postgres`}
 )
 
-var mdns = label{name: "mdns", programs: []program{
+var mdns = label{name: "mdns", reached: true, programs: []program{
 	{"dig-mdns", "", service{filter: "udp port 5353", run: []string{"exec socat -u UDP-RECV:5353 OPEN:/dev/null,wronly"}}.with(sh("sleep 0.5; dig +tries=1 +time=1 @224.0.0.251 -p 5353 _services._dns-sd._udp.local PTR", "sleep 0.5; dig +tries=1 +time=1 -p 5353 @224.0.0.251 host$RANDOM.local"))},
 	{"avahi", "", avahi("_http._tcp", 80)},
 	{"avahi-printer", test, avahi("_ipp._tcp", 631)},
 }}
 
-var ssdp = label{name: "ssdp", programs: []program{
+var ssdp = label{name: "ssdp", reached: true, programs: []program{
 	{"gssdp", "", service{filter: "udp", low: 1, top: 2}.with(sh("ip route add 224.0.0.0/4 dev wire 2>/dev/null; timeout 4 gssdp-discover -i wire -t ssdp:all --timeout=3 >/dev/null", "ip route add 224.0.0.0/4 dev wire 2>/dev/null; timeout 4 gssdp-discover -i wire -t urn:schemas-upnp-org:device:MediaServer:1 --timeout=2 >/dev/null"))},
 	{"python-search", "", service{filter: "udp", run: []string{"ip route add 224.0.0.0/4 dev wire; exec minissdpd -d -i wire"}}.with(sh(`ip route add 224.0.0.0/4 dev wire 2>/dev/null; /usr/bin/python3 -c "
 import socket, time, random

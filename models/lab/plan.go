@@ -17,6 +17,7 @@ type session struct {
 	Seed    uint64 // what the program draws from
 	Port    int    // of the server
 	Client  endpoint
+	Gateway gateway // of the client
 	Server  endpoint
 	Path    drawnPath
 	AtServe bool // recorded at the server's end of the wire, not the client's
@@ -67,8 +68,19 @@ func plan(l *label, seed uint64, n int) []session {
 			AtServe: rng.IntN(2) == 0,
 			File:    fmt.Sprintf("pcap/%s-%04d-%s.pcap.zst", l.name, i, p.name),
 		})
+		all[len(all)-1].hide(l)
 	}
 	return all
+}
+
+// hide puts the client of one session in four behind a gateway, unless its label's
+// servers must reach it. It is recorded where only the gateway is seen; sessions of
+// IPv6, another fourth, need none.
+func (s *session) hide(l *label) {
+	if s.Seed%4 == 1 && !l.reached {
+		s.Gateway = gateway(drawAddress(rand.New(rand.NewPCG(s.Seed, 3)), "198.51", "203.0", "100.64"))
+		s.AtServe = true
+	}
 }
 
 // suits tells whether what is kept for a split, or for none, is for the given one.

@@ -84,3 +84,24 @@ func TestPlanIsDrawnFromTheSeed(t *testing.T) {
 		}
 	}
 }
+
+// A gateway is in front of clients in about one session of four, recorded where it is
+// seen, and of no label whose servers reach clients.
+func TestPlanHidesClients(t *testing.T) {
+	for i := range catalogue {
+		l := &catalogue[i]
+		hidden := 0
+		for _, s := range plan(l, 1, planned) {
+			if s.Gateway == "" {
+				continue
+			}
+			hidden++
+			if !s.AtServe || string(s.Gateway) == s.Client.Address || string(s.Gateway) == s.Server.Address {
+				t.Errorf("%s: gateway %s, client %s, server %s, at the server's end: %v", s.File, s.Gateway, s.Client.Address, s.Server.Address, s.AtServe)
+			}
+		}
+		if l.reached && hidden > 0 || !l.reached && (hidden < planned/8 || hidden > planned/2) {
+			t.Errorf("%s: %d of %d sessions have a gateway", l.name, hidden, planned)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,7 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 // A session records the flows of its program and no others, to the port that
-// was drawn for it, also where the wire changes it.
+// was drawn for it, also where the wire changes it, and from the gateway where there
+// is one.
 func TestRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: records sessions in real time")
@@ -35,11 +37,19 @@ func TestRecord(t *testing.T) {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	o := options{output: dir, sessions: 2, parallel: 4, seed: 3, labels: []string{"ntp", "dns"}}
+	o := options{output: dir, sessions: 2, parallel: 4, seed: 5, labels: []string{"ntp", "dns"}}
 	for range 2 { // the second time, all is there
 		if err := record(context.Background(), o); err != nil {
 			t.Fatal(err)
 		}
+	}
+	sessions, err := o.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := map[string]gateway{}
+	for _, s := range sessions {
+		hidden[s.File] = s.Gateway
 	}
 	f, err := os.Open(filepath.Join(dir, "manifest.csv"))
 	if err != nil {
@@ -63,6 +73,9 @@ func TestRecord(t *testing.T) {
 				break
 			} else if err != nil {
 				t.Fatal(err)
+			}
+			if at := hidden[row[0]]; at != "" && net.IP(ev.Tuple.Src[:4]).String() != string(at) {
+				t.Errorf("%s: a flow of %v, not of the gateway %s", row[0], ev.Tuple.Src[:4], at)
 			}
 			if port := strconv.Itoa(int(ev.Tuple.DstPort)); port != row[5] {
 				t.Errorf("%s: a flow to port %s, not %s", row[0], port, row[5])

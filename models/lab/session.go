@@ -76,7 +76,7 @@ func (s *session) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	l := &lab{session: *s, rng: rand.New(rand.NewPCG(s.Seed, 0)), log: log}
-	if l.client, err = newHost(ctx, s.Client, s.Path.MTU, log); err != nil {
+	if l.client, err = newHostBehind(ctx, s.Gateway, s.Client, s.Path.MTU, log); err != nil {
 		return err
 	}
 	if l.server, err = newHost(ctx, s.Server, s.Path.MTU, log); err != nil {

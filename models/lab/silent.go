@@ -2,7 +2,7 @@ package main
 
 // silent is connections that nobody says anything on: scans, refusals and what is
 // opened and closed.
-var silent = label{name: "silent", share: 2, programs: []program{
+var silent = label{name: "silent", reached: true, share: 2, programs: []program{
 	{"nmap-syn", "", scanned.with(sh("nmap -n -Pn -sS -T4 --max-retries 1 -F --host-timeout 8s $AT >/dev/null"))},
 	{"nmap-connect", "", scanned.with(sh("nmap -n -Pn -sT -T4 --max-retries 1 --top-ports $((RANDOM % 80 + 10)) --host-timeout 8s $AT >/dev/null"))},
 	{"nmap-flags", test, scanned.with(sh("nmap -n -Pn $(set -- -sF -sN -sX -sA -sW -sM; shift $((RANDOM % 6)); echo $1) -T4 --max-retries 1 --top-ports 30 --host-timeout 8s $AT >/dev/null"))},

@@ -25,7 +25,7 @@ func screen(serve func(*lab) error, view func(*lab) (*process, error)) func(*lab
 		if err := l.server.listens("tcp", l.Port); err != nil {
 			return err
 		}
-		return l.watch(view, 2, 3)
+		return l.watch(view, 1, 2)
 	}
 }
 

@@ -111,6 +111,16 @@ def onnx_model(rng):
     def columns_twice(bad):
         bad.metadata_props[0].value = "a\nb\nc\na"
 
+    def external(bad):
+        tensor = max(bad.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        size = len(tensor.raw_data)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": "weights.bin", "offset": "0", "length": str(size)}.items():
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+
+    forge("external", external)
     forge("nameless", lambda bad: bad.metadata_props.pop())
     forge("batch-of-one", batch_of_one)
     forge("any-width", any_width)

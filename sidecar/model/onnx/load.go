@@ -39,6 +39,9 @@ func Load(data []byte, opts Options) (model.Model, error) {
 	case len(data) == 0 || len(data) > maxBytes:
 		return nil, fmt.Errorf("onnx: a model of %d bytes, must be 1 to %d", len(data), maxBytes)
 	}
+	if err := checkExternal(data); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
 	if err := initialise(opts.Library); err != nil {
 		return nil, err
 	}

@@ -206,6 +206,7 @@ func TestRefused(t *testing.T) {
 		{"two-outputs", nil, Options{Classes: 3}, `["probabilities" "logits"]`},
 		{"doubles", nil, Options{Classes: 3}, "must be a tensor of float32"},
 		{"no-softmax", nil, Options{Classes: 3}, "for a row of zeros"},
+		{"external", nil, Options{Classes: 3}, "weights are in another file"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -10,8 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"serveflow/sidecar/output/decision"
+	"serveflow/sidecar/output/kafka"
+	"serveflow/sidecar/tap/wire"
 	"serveflow/test/kafka/broker"
 	"serveflow/test/steady"
 )
@@ -247,5 +251,36 @@ func TestTooOld(t *testing.T) {
 	got := r.settle("broker killed for 10 s, records of more than 5 s refused")
 	if got.decided < 10*rate || got.lost != 0 || got.dropped != 0 {
 		t.Error("want all flows")
+	}
+}
+
+// A topic of EVE records that is missing does not have the labels sent again and again.
+func TestEVETopicMissing(t *testing.T) {
+	b := broker.Start(t)
+	s, err := kafka.Open(kafka.Options{
+		Server: kafka.Server{Brokers: []string{b.Address()}}, Host: "host", Topic: b.Topic("labels"), EVETopic: "eve", Compression: "lz4",
+		Queue: t.TempDir(), QueueSize: 1 << 30, Memory: 1 << 20, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	const n = 100
+	for i := range n {
+		s.Write([]decision.Record{{Start: int64(i), Sensor: "one", Flow: wire.UintID(uint64(i)), Label: "web"}})
+		s.EVE("one", fmt.Appendf(nil, `{"flow_id":%d}`, i))
+	}
+	time.Sleep(20 * time.Second)
+	if got := len(b.Records("labels")); got != n {
+		t.Errorf("%d records of %d decisions while the other topic is missing", got, n)
+	}
+	b.Topic("eve")
+	for until := time.Now().Add(time.Minute); metric(t, s, "lag_records") > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("not all was sent")
+		}
+	}
+	if labels, eve := len(b.Records("labels")), len(b.Records("eve")); labels != n || eve != n || metric(t, s, "sent_total") != 2*n || metric(t, s, "drops_total") != 0 {
+		t.Errorf("%d and %d records of %d, %v sent, %v dropped", labels, eve, n, metric(t, s, "sent_total"), metric(t, s, "drops_total"))
 	}
 }

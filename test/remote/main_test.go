@@ -3,7 +3,9 @@
 package remote
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"serveflow/test/program"
@@ -21,7 +23,11 @@ func TestMain(m *testing.M) {
 	if mlserver == "" {
 		os.Exit(m.Run()) // which says what is skipped
 	}
-	os.Exit(program.Main(m, root, &serveflow))
+	code := program.Main(m, root, &serveflow)
+	if len(table) > 0 {
+		fmt.Println(tableHead[1:] + strings.Join(table, "\n"))
+	}
+	os.Exit(code)
 }
 
 func needServer(t *testing.T) {

@@ -2,8 +2,10 @@ package remote
 
 import (
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,8 +92,23 @@ func look(t *testing.T, p *steady.Tap, what string) (reasons map[string]int, mos
 	reasons, open := p.Reasons()
 	fast, slow := p.Quantiles(true), p.Quantiles(false)
 	t.Logf("%s: %v, %d open; fast p50 %v p99 %v; slow p50 %v p99 %v max %v", what, reasons, open, fast[0], fast[1], slow[0], slow[1], slow[2])
+	var list []string
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		list = append(list, fmt.Sprintf("%s %d", reason, reasons[reason]))
+	}
+	table = append(table, fmt.Sprintf("| %s | %s | %.0f ms | %.1f ms |", what, strings.Join(list, ", "), ms(slow[2]), ms(fast[1])))
 	return reasons, slow[2]
 }
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// table is what stands in docs/measurements/remote.md of labels, a row for each phase.
+var table []string
+
+const tableHead = `
+| the server | labels by reason | longest wait for it | p99 of the fast stage |
+|---|---|---|---|
+`
 
 // grace is what a busy machine may add to a deadline.
 const grace = 100 * time.Millisecond
@@ -133,13 +150,14 @@ func TestHarm(t *testing.T) {
 		server.await()
 		took := inUse(t, s, 1)
 		t.Logf("%s: used again %v after it was well", fault.name, took.Round(10*time.Millisecond))
+		back := fmt.Sprintf("%s, used again after %.2f s", fault.name, took.Seconds())
 		if took > 5*time.Second {
 			t.Errorf("%s: %v to come back", fault.name, took)
 		}
 		time.Sleep(2 * time.Second)
-		look(t, p, "coming back")
+		look(t, p, back)
 		time.Sleep(3 * time.Second)
-		if reasons, _ := look(t, p, "well again"); reasons["last_stage"] < 50 {
+		if reasons, _ := look(t, p, fault.name+", well again"); reasons["last_stage"] < 50 {
 			t.Errorf("%v", reasons)
 		}
 	}

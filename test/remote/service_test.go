@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -45,6 +46,7 @@ func TestServiceTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	table := [3]string{"| rows |", "| least, ms |", "| median, ms |"}
 	for _, n := range []int{1, 4, 16, 64, 256} {
 		rows, probs := make([]float32, n*len(m.Columns())), make([]float32, n*classes)
 		var took []time.Duration
@@ -56,6 +58,9 @@ func TestServiceTime(t *testing.T) {
 			took = append(took, time.Since(began))
 		}
 		slices.Sort(took)
-		t.Logf("%3d rows: least %v, median %v", n, took[0].Round(10*time.Microsecond), took[len(took)/2].Round(10*time.Microsecond))
+		table[0] += fmt.Sprintf(" %d |", n)
+		table[1] += fmt.Sprintf(" %.1f |", ms(took[0]))
+		table[2] += fmt.Sprintf(" %.1f |", ms(took[len(took)/2]))
 	}
+	fmt.Println(table[0] + "\n|---|---|---|---|---|---|\n" + table[1] + "\n" + table[2])
 }

@@ -25,9 +25,12 @@ const (
 // flight is a chunk under way, by one attempt.
 type flight struct {
 	chunk *spool.Chunk
-	left  atomic.Int32 // records that no broker has yet
+	over  []bool       // records that a broker has, or never will; each is set once
+	left  atomic.Int32 // the others
 	acked bool
 }
+
+func newFlight(c *spool.Chunk) *flight { return &flight{chunk: c, over: make([]bool, c.Count)} }
 
 // window is what is under way: chunks that the queue has given, in their order. Its
 // bytes are bounded by half of Options.Memory, and one chunk.
@@ -80,12 +83,18 @@ func (w *window) send() error {
 			f.acked = true
 			continue
 		}
-		s.repeats.Add(uint64(f.chunk.Count))
-		w.flights[i] = &flight{chunk: f.chunk} // the other is the attempt's before
+		s.repeats.Add(uint64(f.left.Load()))
+		w.flights[i] = &flight{chunk: f.chunk, over: f.over} // the other is the attempt's before
 		a.produce(w.flights[i])
 	}
 	a.advance()
-	return a.run()
+	err = a.run()
+	if err != nil {
+		ctx, cancel := context.WithTimeout(s.stop, pingTime)
+		defer cancel()
+		_ = a.client.Flush(ctx) // what is answered now is not sent again
+	}
+	return err
 }
 
 // How long nothing may come back before brokers are asked whether they are there.
@@ -121,7 +130,7 @@ func (a *attempt) run() error {
 				chunks = nil
 				continue
 			}
-			f := &flight{chunk: chunk}
+			f := newFlight(chunk)
 			a.flights = append(a.flights, f)
 			a.bytes += chunk.Bytes()
 			a.produce(f)
@@ -148,15 +157,26 @@ func (a *attempt) run() error {
 	return nil
 }
 
-// produce gives the records of a chunk to the client. They become the client's, until
-// it has said of each what became of it.
+// produce gives the records of a chunk to the client, but for those that brokers have
+// already. They become the client's, until it has said of each what became of it.
 func (a *attempt) produce(f *flight) {
-	f.left.Store(int32(f.chunk.Count))
+	left := 0
+	for _, over := range f.over {
+		if !over {
+			left++
+		}
+	}
+	f.left.Store(int32(left))
+	next := 0
 	for item := range f.chunk.Items() {
+		i := next
+		if next++; f.over[i] {
+			continue
+		}
 		kind, key, value, err := decode(item)
 		if err != nil {
 			a.stream.drops[dropDamaged].Add(1)
-			a.settle(f)
+			a.settle(f, i)
 			continue
 		}
 		r := &kgo.Record{Topic: a.stream.options.Topic, Key: key, Value: value}
@@ -168,28 +188,28 @@ func (a *attempt) produce(f *flight) {
 		}
 		if r.Topic == "" { // left by a run that sent such records
 			a.stream.drops[dropNoTopic].Add(1)
-			a.settle(f)
+			a.settle(f, i)
 			continue
 		}
 		a.produced.Add(1)
-		a.client.Produce(a.stream.stop, r, func(r *kgo.Record, err error) { a.became(f, r, err) })
+		a.client.Produce(a.stream.stop, r, func(r *kgo.Record, err error) { a.became(f, i, r, err) })
 	}
 }
 
-// became takes what became of a record.
-func (a *attempt) became(f *flight, r *kgo.Record, err error) {
+// became takes what became of record i of a flight.
+func (a *attempt) became(f *flight, i int, r *kgo.Record, err error) {
 	defer a.produced.Done()
 	s := a.stream
 	switch {
 	case err == nil:
 		s.sent.Add(1)
-		a.settle(f)
+		a.settle(f, i)
 		return
 	case errors.Is(err, kerr.MessageTooLarge):
 		most := s.batch.Load()
 		if len(r.Key)+len(r.Value)+overhead > int(most) || most <= minBatch {
 			s.drops[dropTooLarge].Add(1)
-			a.settle(f)
+			a.settle(f, i)
 			return
 		}
 		if !a.refused.Swap(true) { // it concerns all records of the partition
@@ -205,7 +225,9 @@ func (a *attempt) became(f *flight, r *kgo.Record, err error) {
 	}
 }
 
-func (a *attempt) settle(f *flight) {
+// settle notes that nothing is left to do for record i of a flight.
+func (a *attempt) settle(f *flight, i int) {
+	f.over[i] = true
 	if f.left.Add(-1) == 0 {
 		a.acked <- f
 	}

@@ -28,7 +28,7 @@ var bounds = []struct {
 	background, wrong, perAlarm float64 // at most
 }{
 	{"channel", "lab", .85, .88, .95, .025, .05, 5},
-	{"channel", "world", .78, .91, .97, .03, .02, 5},
+	{"channel", "world", .78, .9, .97, .03, .02, 5},
 	{"iot-device", "lab", 0, 0, 0, .02, 1, 0},
 	{"iot-device", "world", 0, 0, 0, .02, 1, 0},
 }

@@ -55,7 +55,7 @@ func TestFleet(t *testing.T) {
 		}
 		total += len(own)
 		got := compare(t, own, s.Decided())
-		t.Logf("%s: %v", name, got)
+		note(t, "%s of three: %v", name, got)
 		if got.decided < 5*each || got.lost != 0 || got.disordered != 0 {
 			t.Errorf("%s: want all flows, in order", name)
 		}

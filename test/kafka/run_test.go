@@ -82,8 +82,22 @@ const tableHead = `
 |---|---|---|---|---|---|---|---|---|
 `
 
+// notes are what else the tests found.
+var notes []string
+
+// note logs a finding, and puts it below the table.
+func note(t *testing.T, format string, args ...any) {
+	t.Helper()
+	text := fmt.Sprintf(format, args...)
+	t.Log(text)
+	notes = append(notes, "- "+text)
+}
+
 func printTable() {
 	if len(table) > 0 {
 		fmt.Println(tableHead[1:] + strings.Join(table, "\n"))
+	}
+	if len(notes) > 0 {
+		fmt.Println("\n" + strings.Join(notes, "\n"))
 	}
 }

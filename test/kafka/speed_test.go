@@ -110,7 +110,7 @@ func TestThroughput(t *testing.T) {
 	before, began := value("sent_total"), time.Now()
 	during(10 * time.Second)
 	rate := (value("sent_total") - before) / time.Since(began).Seconds()
-	t.Logf("%.0f records a second acknowledged; %v dropped; %d MiB of heap at most, garbage included; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
+	note(t, "%.0f records a second acknowledged; %v dropped; %d MiB of heap at most, garbage included; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
 	if value("drops_total") != 0 {
 		t.Error("records were dropped")
 	}
@@ -142,7 +142,7 @@ func TestMemory(t *testing.T) {
 		waits, sent := metric(t, s, "lag_records"), metric(t, s, "sent_total")
 		b.Signal(syscall.SIGCONT)
 		s.Close(t.Context())
-		t.Logf("memory of %d MiB: at most %.1f MiB while the broker takes records (%.0f taken), %.1f MiB while it does not (%.0f wait); set aside %.1f MiB",
+		note(t, "memory of %d MiB: at most %.1f MiB while the broker takes records (%.0f taken), %.1f MiB while it does not (%.0f wait); set aside %.1f MiB",
 			memory>>20, float64(most[0])/(1<<20), sent, float64(most[1])/(1<<20), waits, float64(kafka.Bytes(int64(memory)))/(1<<20))
 		if max(most[0], most[1]) > kafka.Bytes(int64(memory)) {
 			t.Error("more than is set aside")
@@ -176,9 +176,9 @@ func TestLatency(t *testing.T) {
 			p50[with], p99[with] = append(p50[with], q[0]), append(p99[with], q[1])
 		}
 	}
-	t.Logf("without: p50 %v, p99 %v; with: p50 %v, p99 %v", p50[0], p99[0], p50[1], p99[1])
+	note(t, "without: p50 %v, p99 %v; with: p50 %v, p99 %v", p50[0], p99[0], p50[1], p99[1])
 	ratio := float64(slices.Min(p99[1])) / float64(slices.Min(p99[0]))
-	t.Logf("p99 of the best turns: %.2f times", ratio)
+	note(t, "p99 of the best turns: %.2f times", ratio)
 	if ratio > 1.5 {
 		t.Error("the stream makes the first stage's labels late")
 	}
@@ -211,7 +211,7 @@ func TestKcat(t *testing.T) {
 	if len(lines) != len(decided) {
 		t.Errorf("kcat reads %d records of %d decisions", len(lines), len(decided))
 	}
-	t.Logf("kcat reads %d records", len(lines))
+	note(t, "kcat reads %d records", len(lines))
 }
 
 // The example of a consumer prints each label once, though two sidecars of the same host

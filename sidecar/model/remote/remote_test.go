@@ -2,9 +2,13 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"math"
 	"net"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"serveflow/sidecar/model/remote/oip"
 )
@@ -57,13 +62,13 @@ func response(probs []float32, shape ...int64) *oip.ModelInferResponse {
 	}}
 }
 
-func start(t *testing.T) (*server, string) {
+func start(t *testing.T, o ...grpc.ServerOption) (*server, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, g := new(server), grpc.NewServer()
+	s, g := new(server), grpc.NewServer(o...)
 	s.says(right)
 	oip.RegisterGRPCInferenceServiceServer(g, s)
 	go g.Serve(l)
@@ -312,6 +317,54 @@ func TestLongAnswers(t *testing.T) {
 			}
 			s.says(right)
 			wait(t, m, 1)
+		})
+	}
+}
+
+// A server's certificate is held against inference.ca; without TLS, or with another
+// authority, a server that wants TLS is never asked.
+func TestTLS(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	s, address := start(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: web.TLS.Certificates})))
+	write := func(text []byte) string {
+		path := t.TempDir() + "/ca.pem"
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca := write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))
+	for name, c := range map[string]struct {
+		o    Options
+		want string // "" if the server is used
+	}{
+		"authority":    {Options{TLS: true, CA: ca}, ""},
+		"system's":     {Options{TLS: true}, "certificate signed by unknown authority"},
+		"without":      {Options{}, "error reading server preface"},
+		"another name": {Options{TLS: true, CA: ca, Endpoints: []string{strings.Replace(address, "127.0.0.1", "localhost", 1)}}, "localhost"},
+		"no file":      {Options{TLS: true, CA: "none"}, "inference.ca: open none"},
+		"no authority": {Options{TLS: true, CA: write([]byte("x"))}, "holds no certificate in PEM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := make(chan error, 10)
+			c.o.Classes, c.o.Golden, c.o.Tolerance = 2, []byte(golden), 1e-4
+			c.o.OnChange = func(_ string, err error) { said <- err }
+			if c.o.Endpoints == nil {
+				c.o.Endpoints = []string{address}
+			}
+			asked := s.asked.Load()
+			m, err := Load([]byte(file), c.o)
+			if err == nil {
+				defer m.Close()
+				err = <-said
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v", err)
+			}
+			if c.want != "" && s.asked.Load() != asked {
+				t.Error("it was asked")
+			}
 		})
 	}
 }

@@ -98,9 +98,9 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	gzip --no-name --best --stdout CHANGELOG.md >"$work/changelog"
 	put "$work/changelog" usr/share/doc/serveflow/changelog.gz
 	put "$work/copyright" usr/share/doc/serveflow/copyright
-	put README.md usr/share/doc/serveflow/README.md
-	for page in docs/*.md; do put "$page" "usr/share/doc/serveflow/$page"; done
-	for sheet in models/*/DATASHEET.md; do put "$sheet" "usr/share/doc/serveflow/$sheet"; done
+	for page in README.md SECURITY.md docs/*.md docs/*/*.md docs/images/* zeek-scripts/README.md suricata-lua/README.md models/*/DATASHEET.md; do
+		put "$page" "usr/share/doc/serveflow/$page"
+	done
 
 	find "$work/root" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 	for packager in deb rpm; do

@@ -91,13 +91,14 @@ func check(t *testing.T, text string) {
 			`drwxr-x--- .* serveflow serveflow .* /var/log/serveflow\n`,
 		},
 		"label":   {`\ndns.pcap +1 +udp .* dns `, `"label":"dns"`},
+		"reload":  {`^\n\$ systemctl reload serveflow\n\$ systemctl is-active serveflow\nactive\n`},
 		"sandbox": {`\nUid:\t([1-9][0-9]*)\t`, `NoNewPrivs:\t1\n`, `Seccomp:\t2\n`, `CapBnd:\t0000000000000000\n`, `Read-only file system`, `Overall exposure level for serveflow.service: [0-2]\.[0-9] OK`},
 		"upgrade": {
 			`\n/etc/serveflow/serveflow.toml:level = "debug"\n`, `\n/etc/serveflow/serveflow.toml.dpkg-dist:level = "info"\n`,
 			`\$ systemctl is-active serveflow\nactive\n`, `HTTP/1.0 200 OK\n`, `\n([2-9]|[1-9][0-9]+) /var/log/serveflow/labels.jsonl\n`, `the sidecar is another one`,
 		},
 		"disabled stays disabled": {`\$ systemctl is-enabled serveflow\ndisabled\n`},
-		"remove":                  {`\$ systemctl is-active serveflow\ninactive\n`, `\nserveflow.toml\n`, `cannot access '/usr/bin/serveflow'`, `cannot access '/etc/serveflow'`, `cannot access '/var/log/serveflow'`},
+		"remove":                  {`\$ systemctl is-active serveflow\ninactive\n`, `\nserveflow.toml\n`, `cannot access '/usr/bin/serveflow'`, `cannot access '/etc/serveflow'`, `cannot access '/var/log/serveflow'`, `SIGHUP: bundle unchanged`},
 	} {
 		_, body, ok := strings.Cut("\n"+text, "\n# "+section+"\n")
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -129,6 +130,7 @@ func TestContents(t *testing.T) {
 				t.Errorf("%s: no %s", deb, file)
 			}
 		}
+		checkLinks(t, filepath.Join(inDeb, "usr/share/doc/serveflow"))
 		program, err := elf.Open(filepath.Join(inDeb, "usr/bin/serveflow"))
 		if err != nil {
 			t.Fatal(err)
@@ -140,6 +142,39 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s holds a program that wants %v", deb, libraries)
 		}
 		program.Close()
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#: ]+\.(?:md|svg))(?:#[^)]*)?\)`)
+
+// checkLinks checks that the pages that a page of the package refers to are in it.
+func checkLinks(t *testing.T, dir string) {
+	t.Helper()
+	// For who changes the sources; the changelog has another name by Debian's rules.
+	elsewhere := []string{"CONTRIBUTING.md", "CHANGELOG.md"}
+	found := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".md") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, match := range link.FindAllSubmatch(text, -1) {
+			target := string(match[1])
+			if slices.Contains(elsewhere, filepath.Base(target)) {
+				continue
+			}
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s refers to %s, which is not in the package", strings.TrimPrefix(path, dir), target)
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 50 {
+		t.Errorf("%d links between pages, %v", found, err)
 	}
 }
 

@@ -41,6 +41,11 @@ run serveflow replay dns.pcap
 sleep 0.3
 run tail -n 1 /var/log/serveflow/labels.jsonl
 
+echo "# reload"
+run systemctl reload serveflow
+sleep 0.5
+run systemctl is-active serveflow
+
 echo "# sandbox"
 pid=$(systemctl show --property MainPID --value serveflow)
 run grep -E '^(Uid|NoNewPrivs|Seccomp|CapBnd):' "/proc/$pid/status"

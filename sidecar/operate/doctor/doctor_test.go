@@ -28,8 +28,8 @@ import (
 const tapVariable = "SERVEFLOW_DOCTOR_TAP"
 
 func TestMain(m *testing.M) {
-	if socket, sensor, ok := strings.Cut(os.Getenv(tapVariable), " "); ok {
-		if _, err := connect(socket, wire.Hello{Version: wire.Version, Engine: "suricata", EngineVersion: "8.0.8", Sensor: sensor}); err != nil {
+	if socket, name, ok := strings.Cut(os.Getenv(tapVariable), " "); ok {
+		if _, err := connect(socket, wire.Hello{Version: wire.Version, Engine: name, EngineVersion: "8.0.8", Sensor: name}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -45,6 +45,24 @@ type patient struct {
 	doctor.Options
 	metrics *telemetry.Metrics
 	dump    string // of Suricata's configuration
+}
+
+// twoOf connects two processes of an engine that call themselves by its name.
+func twoOf(engine string) func(p *patient) {
+	return func(p *patient) {
+		for range 2 {
+			tap := exec.Command(os.Args[0])
+			tap.Env = append(os.Environ(), tapVariable+"="+p.Config.Listen.Socket+" "+engine)
+			in, err := tap.StdinPipe()
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			if err := tap.Start(); err != nil {
+				p.t.Fatal(err)
+			}
+			p.t.Cleanup(func() { in.Close(); tap.Wait() })
+		}
+	}
 }
 
 func well(t *testing.T, change func(*config.Config)) *patient {
@@ -271,21 +289,13 @@ func TestFaults(t *testing.T) {
 			harm:  func(p *patient) { p.tap("suricata", time.Now().Add(-time.Hour)) },
 			level: doctor.Wrong, text: "its packets are dated -1h0m0s from the sidecar's clock", do: "timedatectl set-ntp true",
 		},
-		"two with one name": {
-			harm: func(p *patient) {
-				p.tap("suricata", time.Now())
-				other := exec.Command(os.Args[0])
-				other.Env = append(os.Environ(), tapVariable+"="+p.Config.Listen.Socket+" suricata")
-				in, err := other.StdinPipe()
-				if err != nil {
-					p.t.Fatal(err)
-				}
-				if err := other.Start(); err != nil {
-					p.t.Fatal(err)
-				}
-				p.t.Cleanup(func() { in.Close(); other.Wait() })
-			},
+		"two Suricatas with one name": {
+			harm:  twoOf("suricata"),
 			level: doctor.Wrong, text: "calls itself the same: their flows are mixed up", do: "SERVEFLOW_SENSOR",
+		},
+		"two Zeeks with one name": {
+			harm:  twoOf("zeek"),
+			level: doctor.Wrong, text: "calls itself the same: their flows are mixed up", do: "redef ServeFlow::sensor = ",
 		},
 		"a Suricata that is too old": {
 			harm: func(p *patient) {

@@ -86,6 +86,14 @@ func (e *examination) sidecar(ctx context.Context) {
 // engineVersions are the first versions that the taps are made and tested for.
 var engineVersions = map[string][]string{"zeek": {"8.", "9."}, "suricata": {"7.", "8."}}
 
+// nameIn says where a tap's name is set.
+func nameIn(engine string) string {
+	if engine == "zeek" {
+		return `redef ServeFlow::sensor = "north"; in local.zeek`
+	}
+	return "serveflow.sensor in suricata.yaml, or SERVEFLOW_SENSOR in its environment"
+}
+
 // taps looks at who is connected.
 func (e *examination) taps() {
 	if len(e.status.Taps) == 0 {
@@ -108,7 +116,7 @@ func (e *examination) taps() {
 		}
 		if other, ok := sensors[t.Sensor]; ok && other != t.PID && t.Mode == "live" {
 			e.wrong("tap", fmt.Sprintf("%s: process %d calls itself the same: their flows are mixed up", name, other),
-				"give one of them another name: serveflow.sensor in suricata.yaml, or SERVEFLOW_SENSOR in its environment")
+				"give one of them another name: "+nameIn(t.Engine))
 		}
 		sensors[t.Sensor] = t.PID
 		since := func(seconds float64) time.Duration {

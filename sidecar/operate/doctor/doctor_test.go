@@ -260,7 +260,7 @@ func TestFaults(t *testing.T) {
 		},
 		"no tap": {
 			harm:  func(p *patient) { p.runs("zeek", 0, 0, "", "zeek -i eth0 local") },
-			level: doctor.Wrong, text: "no IDS is connected", do: "zeek runs: load its tap",
+			level: doctor.Wrong, text: "no IDS is connected", do: "the tap connects when Zeek sees the first packet",
 		},
 		"no HELLO": {
 			harm: func(p *patient) {

@@ -153,8 +153,12 @@ func (e *examination) connectHint() string {
 	if len(e.engines) == 0 {
 		return "start Zeek or Suricata with its tap (docs/install.md#the-tap); none of them runs here"
 	}
-	return fmt.Sprintf("%s runs: load its tap (docs/install.md#the-tap), and look in its log for %s",
-		e.engines[0].name, e.Config.Listen.Socket)
+	engine := e.engines[0].name
+	hint := fmt.Sprintf("%s runs: load its tap (docs/install.md#the-tap), and look in its log for %s", engine, e.Config.Listen.Socket)
+	if engine == "zeek" {
+		hint += "; the tap connects when Zeek sees the first packet of its interface"
+	}
+	return hint
 }
 
 // eve looks whether Suricata's records come.

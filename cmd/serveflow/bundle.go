@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,8 @@ func (v verifyCmd) Run() error {
 }
 
 type inspectCmd struct {
-	BOM    bool   `help:"Print the bill of materials as CycloneDX 1.6."`
+	BOM    bool   `xor:"what" help:"Print the bill of materials as CycloneDX 1.6."`
+	Attack bool   `xor:"what" help:"Print the labels' techniques of MITRE ATT&CK as JSON, for other programs."`
 	Bundle string `arg:"" help:"Name of an embedded bundle, a directory or an archive."`
 }
 
@@ -122,6 +124,12 @@ func (i inspectCmd) Run() error {
 	}
 	if i.BOM {
 		return m.WriteBOM(os.Stdout, text)
+	}
+	if i.Attack {
+		if m.Attack == nil {
+			m.Attack = bundle.Attack{}
+		}
+		return json.NewEncoder(os.Stdout).Encode(m.Attack)
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
@@ -134,6 +142,9 @@ func (i inspectCmd) Run() error {
 	row("labels", strings.Join(m.Labels, ", "))
 	row("alarms", strings.Join(m.Alarms, ", "))
 	row("background", m.Background)
+	for _, label := range m.Attack.Words() {
+		row("ATT&CK", label)
+	}
 	for _, c := range []struct {
 		flows  string
 		stages []bundle.Stage

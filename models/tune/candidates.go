@@ -30,6 +30,7 @@ type Candidates struct {
 	Background string            `toml:"background"` // as in bundle.Manifest
 	Features   bundle.Features   `toml:"features"`
 	Agrees     bundle.Agrees     `toml:"agrees"`
+	Attack     bundle.Attack     `toml:"attack"`
 	Provenance bundle.Provenance `toml:"provenance"`
 	Text       Text              `toml:"text"`
 	Candidate  []Candidate       `toml:"candidate"`

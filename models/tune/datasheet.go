@@ -20,6 +20,9 @@ func (r *Result) datasheet() string {
 	if len(c.Alarms) > 0 {
 		fmt.Fprintf(&b, "Alarms, the labels that an analyst acts on: %s.\n\n", strings.Join(c.Alarms, ", "))
 	}
+	if len(c.Attack) > 0 {
+		fmt.Fprintf(&b, "Techniques of MITRE ATT&CK that they may be a sign of: %s.\n\n", strings.Join(c.Attack.Words(), "; "))
+	}
 	if c.Background != "" {
 		fmt.Fprintf(&b, "`%s` means: surely none of the other labels; `%s`: not sure.\n\n", c.Background, bundle.UnknownLabel)
 	}

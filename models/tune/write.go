@@ -58,7 +58,7 @@ func (r *Result) bundle() (*bundle.Manifest, map[string][]byte) {
 	c := r.Candidates
 	m := &bundle.Manifest{
 		Name: c.Name, Version: c.Version, Task: c.Task, Labels: c.Labels,
-		Alarms: c.Alarms, Background: c.Background, Agrees: c.Agrees,
+		Alarms: c.Alarms, Background: c.Background, Agrees: c.Agrees, Attack: c.Attack,
 		Features: c.Features, Provenance: c.Provenance,
 	}
 	files := map[string][]byte{CostsFile: r.Costs.encode(), DatasheetFile: []byte(r.datasheet())}

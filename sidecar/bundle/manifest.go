@@ -35,6 +35,8 @@ type Manifest struct {
 
 	// Agrees lists the protocols that an IDS may detect in a flow with a label.
 	Agrees Agrees `toml:"agrees,omitempty"`
+	// Attack lists the techniques of MITRE ATT&CK that a label may be a sign of.
+	Attack Attack `toml:"attack,omitempty"`
 
 	Features Features `toml:"features"`
 	// Packet is the cascade for taps that send headers, Meta that for headerless
@@ -193,6 +195,7 @@ func (m *Manifest) check() (errs []error) {
 		bad("labels", "%d labels: give 2 to 4096", len(m.Labels))
 	}
 	m.Agrees.check(m.Labels, bad)
+	m.Attack.check(m.Labels, bad)
 	errs = append(errs, CheckRoles(m.Labels, m.Alarms, m.Background)...)
 	if m.Features.Packets < 1 || m.Features.Packets > flow.MaxPackets {
 		bad("features.packets", "%d: give 1 to %d", m.Features.Packets, flow.MaxPackets)

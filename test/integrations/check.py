@@ -78,13 +78,20 @@ class Check(unittest.TestCase):
         }
         text = "".join(json.dumps(line) + "\n" for line in self.sidecar.labels)
         alarms = ["openvpn", "dns-tunnel", "icmp-tunnel"]
-        out = run(program("jq"), "-c", "-f", FILES / "ocsf/labels.jq", "--argjson", "alarms", json.dumps(alarms), input=text)
+        attack = run(SERVEFLOW, "bundle", "inspect", "--attack", "channel").stdout
+        arguments = ("--argjson", "alarms", json.dumps(alarms), "--argjson", "attack", attack)
+        out = run(program("jq"), "-c", "-f", FILES / "ocsf/labels.jq", *arguments, input=text)
         self.assertEqual(out.stderr, "")
         events = [json.loads(line) for line in out.stdout.splitlines()]
         count = {uid: sum(e["class_uid"] == uid for e in events) for uid in validators}
         self.assertEqual(count[4001], len(self.sidecar.labels))
         self.assertEqual(count[2004], sum(line["label"] in alarms for line in self.sidecar.labels))
         self.assertGreater(count[2004], 0)
+        techniques = json.loads(attack)
+        for e in events:
+            if e["class_uid"] == 2004:
+                said = [a.get("sub_technique", a["technique"])["uid"] for a in e["finding_info"]["attacks"]]
+                self.assertEqual(said, techniques[e["unmapped"]["serveflow"]["label"]])
         for event in events:
             errors = [e.message for e in validators[event["class_uid"]].iter_errors(event)]
             self.assertEqual(errors, [], json.dumps(event))
@@ -110,10 +117,14 @@ class Check(unittest.TestCase):
         manifest = (ROOT / "models/channel/manifest.toml").read_text()
         alarms = json.loads(re.search(r"^alarms = (\[.*\])$", manifest, re.M)[1])
         known = set(json.loads((FILES / "schema/eve.schema.json").read_text())["properties"]["serveflow"]["properties"])
+        attack = json.loads(run(SERVEFLOW, "bundle", "inspect", "--attack", "channel").stdout)
         labels = set()
         for file in (FILES / "sigma").glob("*.yml"):
             rule = yaml.safe_load(file.read_text())
             labels.update(rule["detection"]["label"]["serveflow.label"])
+            techniques = {t for label in rule["detection"]["label"]["serveflow.label"] for t in attack[label]}
+            tags = {tag.removeprefix("attack.").upper() for tag in rule["tags"]}
+            self.assertEqual({t for t in tags if t[1:2].isdigit()}, techniques, file.name)
             used = re.findall(r"serveflow\.([a-z_]+)", file.read_text())
             self.assertLessEqual(set(used), known)
         self.assertEqual(labels, set(alarms), "each alarm has a rule, and nothing else has")

@@ -43,6 +43,7 @@ func WritePage(w io.Writer, app *kong.Application, date time.Time, exits []Exit)
 		{"/etc/serveflow/serveflow.toml", "configuration, with every key and its default"},
 		{"/run/serveflow/serveflow.sock", "socket that taps connect to"},
 		{"/var/log/serveflow/labels.jsonl", "label log, one decision a line"},
+		{"/var/log/serveflow/shadow.jsonl", "the same of the shadow bundle, if there is one"},
 	} {
 		p.macro("It", "Pa", f[0])
 		p.text(f[1] + ".")

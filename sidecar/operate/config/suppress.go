@@ -59,6 +59,9 @@ func suppressions(to *[]Suppress) setter {
 
 func suppression(t map[string]any) (s Suppress, err error) {
 	for _, key := range slices.Sorted(maps.Keys(t)) {
+		if key == "agrees" {
+			return s, errors.New("agrees: a label is given before the IDS knows its own view of the flow: use agrees where labels are read (docs/labels.md)")
+		}
 		if !slices.Contains(suppressKeys, key) {
 			return s, fmt.Errorf("no key %q: use label, network, port, below", clip(key))
 		}

@@ -28,11 +28,15 @@ class Consumer:
         for wants, encoder, predict, thresholds in self.stages[:-1]:
             if len(packets) < wants:
                 break
+            if features.silent(packets[:wants]):
+                continue
             probs = predict(encoder.row(packets[:wants]))
             best = probs.argmax()
             if probs[best] >= thresholds[best]:
                 return self.labels[best]
-        _, encoder, predict, thresholds = self.stages[-1]
+        wants, encoder, predict, thresholds = self.stages[-1]
+        if len(packets) < wants and features.silent(packets):
+            return "unknown"
         probs = predict(encoder.row(packets))
         best = probs.argmax()
         return self.labels[best] if probs[best] >= thresholds[best] else "unknown"

@@ -11,6 +11,8 @@ import struct
 
 import numpy as np
 
+import shapes
+
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 MISSING, MISSING_PAYLOAD, MAX_SIZE = -1, -65536, 65535
 EPHEMERAL = 32768
@@ -38,6 +40,7 @@ ICMP_QUERIES = {0, 5, 8, 13, 14, 15, 16, 17, 18, 42, 43}  # and redirects, which
 EXTENSIONS = {0, 43, 60, 135, 139, 140}
 
 _COLUMN = re.compile(r"p(\d+)_(?:(ipv4|tcp|udp|icmp)_([a-z]+)_(\d+)|([a-z]+))$|first(\d+)_([a-z_]+)$")
+_SHAPE = re.compile(r"s(\d+)_([a-z0-9_]+)$")
 SEQ = ("dir", "payload", "len", "gap", "flags", "window")
 SUMS = ("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration")
 
@@ -46,11 +49,18 @@ class Encoder:
     """Makes the rows of a model, with all masks."""
 
     def __init__(self, columns):
-        self.packets = 1
-        at, bits, values = [], [], []
+        self.packets, self.shapes = 1, 0
+        at, bits, values, of_shapes = [], [], [], []
         for i, name in enumerate(columns):
             if name in ("proto", "resp_port"):
                 values.append((i, 0, ("proto", "resp_port").index(name)))
+                continue
+            if shape := _SHAPE.match(name):
+                j, value = int(shape[1]), shapes.PLACE.get(shape[2])
+                if value is None:
+                    raise ValueError(f"feature column {name!r} is not known here")
+                self.shapes = max(self.shapes, j)
+                of_shapes.append((i, (j - 1) * len(shapes.NAMES) + value))
                 continue
             match = _COLUMN.match(name)
             if not match:
@@ -65,18 +75,22 @@ class Encoder:
                 values.append((i, 1 + k, SEQ.index(seq) if seq else len(SEQ) + SUMS.index(total)))
         self.width = len(columns)
         self.bit_at, self.bits = np.array(at, np.intp), np.array(bits, np.intp)
-        self.value_at = np.array([v[0] for v in values], np.intp)
-        self.values = np.array([v[1] * (len(SEQ) + len(SUMS)) + v[2] for v in values], np.intp)
+        # Shapes stand after the values of all packets.
+        size = len(SEQ) + len(SUMS)
+        self.value_at = np.array([v[0] for v in values + of_shapes], np.intp)
+        after = (1 + self.packets) * size
+        self.values = np.array([v[1] * size + v[2] for v in values] + [after + v[1] for v in of_shapes], np.intp)
 
     def row(self, packets):
         """The row, float32, of a flow's first packets."""
         data, seen = bytearray(self.packets * PACKET_BYTES), bytearray(self.packets * PACKET_BYTES)
-        values = []
+        values, read = [], []
         sums, last = [0, 0, 0, 0], packets[0].time
         for k in range(self.packets):
             if k < len(packets):
                 p = packets[k]
                 headers = _headers(p, data, seen, k * PACKET_BYTES)
+                read.append(headers)
                 if k == 0:
                     values += [*_flow(p, headers), *[MISSING] * (len(SEQ) + len(SUMS) - 2)]
                 values += _seq(p, headers, last)
@@ -85,6 +99,10 @@ class Encoder:
             else:
                 values += [MISSING, MISSING_PAYLOAD, MISSING, MISSING, MISSING, MISSING]
             values += [*sums, _span(packets[0].time, last)]
+        if self.shapes:
+            for p in packets[self.packets :]:
+                read.append(_headers(p, bytearray(PACKET_BYTES), bytearray(PACKET_BYTES), 0))
+            values += shapes.of_flow(packets, read, self.shapes, _span)
         row = np.empty(self.width, np.float32)
         known = np.unpackbits(np.frombuffer(seen, np.uint8))[self.bits]
         row[self.bit_at] = np.where(known, np.unpackbits(np.frombuffer(data, np.uint8))[self.bits], np.float32(-1))
@@ -95,7 +113,7 @@ class Encoder:
 class Headers:
     """What is read of a packet beside its bits."""
 
-    __slots__ = ("flags", "length", "payload", "ports", "proto", "window")
+    __slots__ = ("bytes", "flags", "length", "payload", "ports", "proto", "window")
 
 
 def _headers(p, data, seen, at):
@@ -103,6 +121,7 @@ def _headers(p, data, seen, at):
     raw, h = p.raw, Headers()
     h.flags = h.window = h.payload = MISSING
     h.ports, more = None, False
+    h.bytes = b""
     if raw[0] >> 4 == 4:
         net = (raw[0] & 15) * 4
         h.length, h.proto, start = raw[2] << 8 | raw[3] or p.wire, raw[9], net
@@ -120,6 +139,7 @@ def _headers(p, data, seen, at):
     if h.proto == TCP and len(b) >= 20:
         size = (b[12] >> 4) * 4
         h.flags, h.window, h.payload = (b[12] & 1) << 8 | b[13], b[14] << 8 | b[15], rest - size
+        h.bytes = bytes(b[size:])
         h.ports = struct.unpack_from(">HH", b)
         _put(data, seen, at + TCP_AT, b[:size])
         _hide_ports(seen, at + TCP_AT, h.ports, p.dir)
@@ -128,15 +148,26 @@ def _headers(p, data, seen, at):
     elif h.proto == UDP and len(b) >= 8:
         size = b[4] << 8 | b[5]
         h.payload = (min(size, rest) if size and not more else rest) - 8
+        h.bytes = bytes(b[8:])
         h.ports = struct.unpack_from(">HH", b)
         _put(data, seen, at + UDP_AT, b[:8])
         _hide_ports(seen, at + UDP_AT, h.ports, p.dir)
     elif h.proto in (ICMP, ICMPV6):
         h.payload = max(rest, 8) - 8
+        h.bytes = bytes(b[8:])
         _put(data, seen, at + ICMP_AT, b[:8])
         if (h.proto == ICMP and b[0] in ICMP_QUERIES) or (h.proto == ICMPV6 and b[0] in (128, 129, 160, 161)):
             seen[at + ICMP_AT + 4 : at + ICMP_AT + 8] = bytes(4)
     return h
+
+
+def silent(packets):
+    """Whether packets of TCP or UDP carry no payload: no model is asked about them."""
+    for p in packets:
+        h = _headers(p, bytearray(PACKET_BYTES), bytearray(PACKET_BYTES), 0)
+        if h.payload != 0 or h.proto not in (TCP, UDP):
+            return False
+    return True
 
 
 def _put(data, seen, at, header):

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HELLO, PACKET, END, SYNC, WELCOME, SYNCED = 0, 1, 3, 4, 17, 18
-RAW_BYTES = 192  # more than the headers of any packet
+RAW_BYTES = 192  # more than the headers of any packet and so much payload
+PAYLOAD_BYTES = 64
 LINKTYPE_RAW = 101
 SLOT = 1000  # s from one capture to the next in a joined one: longer than any flow waits
 
@@ -103,7 +104,7 @@ def _serve(connection, packets, flows):
         for kind, *fields in messages:
             if kind == HELLO:
                 sensor = fields[1]["sensor"]
-                need = {"packets": packets, "raw_bytes": RAW_BYTES, "payload_bytes": 0}
+                need = {"packets": packets, "raw_bytes": RAW_BYTES, "payload_bytes": PAYLOAD_BYTES}
                 connection.sendall(msgpack.packb([WELCOME, 1, need]))
             elif kind == PACKET:
                 number, time, direction, _, _, wire, _, raw = fields
@@ -125,7 +126,7 @@ def write_capture(path, flows, copies=1):
     """Writes the packets of flows as one capture and returns the captures' names.
 
     Each capture begins SLOT s after the one before. What was not kept of a
-    packet, its payload, is zeros.
+    packet, the rest of its payload, is zeros.
     """
     names = list(dict.fromkeys(f.capture for f in flows))
     packets = {name: [] for name in names}

@@ -109,19 +109,37 @@ class Features(unittest.TestCase):
         want += [-100, 2, 0x12, -65536, -1, 100, 1]
         self.assertEqual(features.Encoder(names).row(packets).tolist(), want)
 
+    def test_shapes(self):
+        import features
+
+        get, answer = b"GET / HTTP/1.1\r\n", b"\0\1ab"
+        packets = [
+            flows.Packet(0, 0, tcp(50000, 80, 0x02, b""), 40),
+            flows.Packet(3, 0, tcp(50000, 80, 0x18, b"", get), 56),
+            flows.Packet(10, 1, tcp(80, 50000, 0x18, b"", answer), 44),
+        ]
+        names = ["s1_at", "s1_dir", "s1_size", "s1_gap", "s1_byte1", "s1_printable", "s1_run", "s1_leading", "s1_head"]
+        names += ["s2_at", "s2_gap", "s2_byte3", "s2_byte5", "s2_zeros", "s2_distinct", "s2_entropy", "s2_rest"]
+        names += ["s2_echo", "s2_same", "s3_at", "s1_dns_labels", "p3_payload"]
+        want = [2, 0, 16, 2, ord("G"), 14 / 16, 14, 14, 0x474554, 3, 3, ord("a"), -1, 1 / 4, 1, 2, 0, 0, -1, -1, -1, -4]
+        self.assertEqual(features.Encoder(names).row(packets).tolist(), want)
+        self.assertTrue(features.silent(packets[:1]))
+        self.assertFalse(features.silent(packets))
+
     def test_unknown_column(self):
         import features
 
-        for name in ("p1_ipv4_src_0", "p1_nothing", "first1_dir"):
+        for name in ("p1_ipv4_src_0", "p1_nothing", "first1_dir", "s1_nothing"):
             with self.assertRaises((ValueError, KeyError)):
                 features.Encoder([name])
 
 
-def tcp(source, destination, flags, options, payload=0):
+def tcp(source, destination, flags, options, payload=b""):
+    payload = bytes(payload)  # a number is so many zeros
     header = struct.pack(">HHIIBBHHH", source, destination, 1, 0, (20 + len(options)) // 4 << 4, flags, 512, 0, 0)
-    size = 20 + len(header) + len(options) + payload
+    size = 20 + len(header) + len(options) + len(payload)
     ip = struct.pack(">BBHHHBBHII", 0x45, 0, size, 0, 0, 64, 6, 0, 0x0A000001, 0x0A000002)
-    return ip + header + options + bytes(payload)
+    return ip + header + options + payload
 
 
 @needs("lightgbm", "numpy")
@@ -166,7 +184,7 @@ class Models(unittest.TestCase):
 
         lab = ROOT / "test/captures/lab/manifest.csv"
         chosen = ["--manifest", str(lab), "--label", "label", "--split", "test"]
-        models = ROOT / "models/channel"
+        models = ROOT / "models/iot-device"
         b = bundle.read(models)
         found = flows.record(ROOT / "bin/serveflow", str(models), b.stages[-1].packets, chosen)
         labeller = consumer.Consumer(b, slow=False)

@@ -133,10 +133,8 @@ class Compose(unittest.TestCase):
     def test_compose(self):
         """docker-compose takes the files, and says what is not set."""
         compose = program("docker-compose")
-        for file, variables in (
-            ("zeek.yaml", {"INTERFACE": "eth1", "PLUGIN": "/plugin"}),
-            ("suricata.yaml", {"INTERFACE": "eth1"}),
-        ):
+        variables = {"INTERFACE": "eth1"}
+        for file in ("zeek.yaml", "suricata.yaml"):
             path = FILES / "compose" / file
             out = run(compose, "-f", path, "config", env=os.environ | variables)
             self.assertEqual(out.returncode, 0, out.stderr)
@@ -148,8 +146,6 @@ class Compose(unittest.TestCase):
             # Both have the volume of the socket.
             for service in services.values():
                 self.assertTrue(any(str(v).startswith("run:/run/serveflow") for v in service["volumes"]), service)
-            for name in variables:
-                rest = {k: v for k, v in (os.environ | variables).items() if k != name}
-                out = run(compose, "-f", path, "config", env=rest)
-                self.assertNotEqual(out.returncode, 0)
-                self.assertIn(name, out.stderr)
+            out = run(compose, "-f", path, "config", env=os.environ)
+            self.assertNotEqual(out.returncode, 0)
+            self.assertIn("INTERFACE", out.stderr)

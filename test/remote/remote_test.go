@@ -179,10 +179,10 @@ func TestTwoServers(t *testing.T) {
 	defer p.End()
 	inUse(t, s, 2)
 	time.Sleep(2 * time.Second)
-	look(t, p, "starting")
+	look(t, p, "two, starting")
 	one.kill()
 	time.Sleep(5 * time.Second)
-	reasons, _ := look(t, p, "one killed")
+	reasons, _ := look(t, p, "one of two, killed")
 	if reasons["last_stage"] < 250 {
 		t.Errorf("%v", reasons)
 	}

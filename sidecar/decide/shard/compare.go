@@ -20,7 +20,17 @@ type shadowing struct {
 	labels []string // numbered from 1 on
 	number map[string]uint16
 	taken  int // verdicts of the batch that is handled
+	// removed are flows that were removed before the other bundle's label had come.
+	removed map[flow.Key]removedFlow
 }
+
+type removedFlow struct {
+	first int64 // packet time of its first packet
+	own   uint16
+}
+
+// maxRemoved bounds shadowing.removed: their labels come within a few batches.
+const maxRemoved = 1 << 12
 
 // pair is the state of a flow's comparison.
 type pair struct {
@@ -37,7 +47,7 @@ const chunkPairs = 4096
 const PairBytes = int(unsafe.Sizeof(pair{}))
 
 func newShadowing() shadowing {
-	return shadowing{labels: []string{""}, number: map[string]uint16{}}
+	return shadowing{labels: []string{""}, number: map[string]uint16{}, removed: map[flow.Key]removedFlow{}}
 }
 
 func (c *shadowing) at(r flow.Ref) *pair { return &c.pairs[r/chunkPairs][r%chunkPairs] }
@@ -65,6 +75,20 @@ func (s *Shard) shadowOpened(r flow.Ref, from *flow.Source) {
 		c.pairs = append(c.pairs, make([]pair, chunkPairs))
 	}
 	*c.at(r) = pair{epoch: c.epochs[sourceKind(from)]}
+}
+
+// remove removes a flow from the table.
+func (s *Shard) remove(r flow.Ref) {
+	if s.options.Leader != nil {
+		if p, c := s.shadowing.at(r), &s.shadowing; p.own != 0 && p.served == 0 {
+			if len(c.removed) >= maxRemoved {
+				clear(c.removed)
+			}
+			rec := s.table.At(r)
+			c.removed[rec.Key] = removedFlow{rec.First, p.own}
+		}
+	}
+	s.table.Remove(r)
 }
 
 // missedEvents reports whether a flow may lack packets because the shadow was not
@@ -128,7 +152,12 @@ func (s *Shard) takeVerdicts(b *flow.Batch, events int) {
 		r := s.table.Find(v.Key)
 		served := s.shadowing.numberOf(v.Label, v.Decided)
 		if r == flow.None || s.table.At(r).First != v.First {
-			s.count(served, undecided)
+			own := undecided
+			if gone, ok := c.removed[v.Key]; ok && gone.first == v.First {
+				own = gone.own
+				delete(c.removed, v.Key)
+			}
+			s.count(served, own)
 			continue
 		}
 		p := s.shadowing.at(r)

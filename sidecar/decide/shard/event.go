@@ -42,7 +42,7 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 	r := s.table.Find(key)
 	s.answerFirst(r, clock, e)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
-		s.table.Remove(r) // the IDS uses the id again
+		s.remove(r) // the IDS uses the id again
 		r = flow.None
 	}
 	opened := r == flow.None
@@ -270,5 +270,5 @@ func (s *Shard) evict(arrived time.Time) {
 	if rec := s.table.At(r); rec.State == flow.NeedPackets {
 		s.decideBestSoFar(r, trigger{reason: cascade.Evicted, packetTime: rec.Clock().Now(), arrived: arrived})
 	}
-	s.table.Remove(r)
+	s.remove(r)
 }

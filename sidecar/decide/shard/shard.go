@@ -279,9 +279,9 @@ func (s *Shard) handleTapBatch(b *flow.Batch) {
 			s.scoreGathered()
 		}
 		s.takeVerdicts(b, i)
-		s.following.handled = i + 1
 		clock.AdvancePacket(e.Time)
 		s.expire(clock, b.Arrived)
+		s.following.handled = i + 1 // after expire: a shadow forgets flows by the same step of the clock
 		s.handleEvent(clock, b, e)
 	}
 	if b.Barrier != nil {
@@ -320,7 +320,7 @@ func (s *Shard) expire(clock *flow.SourceClock, now time.Time) {
 		if r == flow.None {
 			break
 		}
-		s.table.Remove(r)
+		s.remove(r)
 	}
 }
 

@@ -30,7 +30,7 @@ type Options struct {
 
 // Bytes is how much a stream takes in all with so much Options.Memory: the client keeps
 // as much beside the records, and compressors have buffers of their own.
-func Bytes(memory int64) int64 { return 2*memory + 24<<20 }
+func Bytes(memory int64) int64 { return 2*memory + 32<<20 }
 
 // Server says how brokers are reached.
 type Server struct {

@@ -17,21 +17,24 @@ import (
 	"serveflow/sidecar/operate/config"
 )
 
+// toyBundle is the toy bundle as another version, which is closed by who is given it.
+func toyBundle(t *testing.T, version int) *bundle.Bundle {
+	t.Helper()
+	b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Manifest.Version = fmt.Sprintf("2.0.%d", version)
+	return b
+}
+
 // TestReloadsInARow: bundles that are let go at the same moment are all let go,
 // so that there is always room for another.
 func TestReloadsInARow(t *testing.T) {
-	open := func(version int) *bundle.Bundle {
-		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Manifest.Version = fmt.Sprintf("2.0.%d", version)
-		return b
-	}
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
 	c.Flow.Shards = 1
-	first := open(0)
+	first := toyBundle(t, 0)
 	defer first.Close()
 	s, err := Start(Options{Config: c, Bundle: first, Log: zerolog.Nop(), Decisions: discard{}})
 	if err != nil {
@@ -40,7 +43,7 @@ func TestReloadsInARow(t *testing.T) {
 	version := 0
 	until := time.Now().Add(10 * time.Second)
 	for version < 100 && time.Now().Before(until) {
-		switch applied, err := s.Reload(open(version + 1)); {
+		switch applied, err := s.Reload(toyBundle(t, version+1)); {
 		case errors.Is(err, shard.ErrBusy):
 			time.Sleep(time.Millisecond)
 		case err != nil:
@@ -79,14 +82,7 @@ func TestReloadsInARow(t *testing.T) {
 
 // A sidecar that has stopped can be stopped again, and refuses bundles.
 func TestStopTwiceAndReloadAfter(t *testing.T) {
-	open := func() *bundle.Bundle {
-		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	b := open()
+	b := toyBundle(t, 0)
 	defer b.Close()
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
@@ -104,10 +100,10 @@ func TestStopTwiceAndReloadAfter(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if applied, err := s.Reload(open()); applied || !errors.Is(err, shard.ErrStopped) {
+	if applied, err := s.Reload(toyBundle(t, 0)); applied || !errors.Is(err, shard.ErrStopped) {
 		t.Errorf("a reload after the stop: %v, %v", applied, err)
 	}
-	(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (Loaded, error) { return Loaded{Config: c, Bundle: open()}, nil }}}).reload()
+	(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.Nop(), Load: func() (Loaded, error) { return Loaded{Config: c, Bundle: toyBundle(t, 0)}, nil }}}).reload()
 	s.pool.EndReported("", []flow.Event{{Kind: flow.EndReported}})
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)

@@ -3,7 +3,6 @@ package sidecar
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -22,18 +21,10 @@ import (
 // TestReloadShadow: SIGHUP brings another shadow, none, and one again; one that cannot be
 // used leaves the one before.
 func TestReloadShadow(t *testing.T) {
-	open := func(version int) *bundle.Bundle {
-		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Manifest.Version = fmt.Sprintf("2.0.%d", version)
-		return b
-	}
 	c := config.Default()
 	c.Listen.Socket, c.Flow.Shards = filepath.Join(t.TempDir(), "s.sock"), 2
 	c.Shadow.Bundle, c.Shadow.Path = "toy", filepath.Join(t.TempDir(), "shadow.jsonl")
-	served, first := open(0), open(1)
+	served, first := toyBundle(t, 0), toyBundle(t, 1)
 	defer served.Close()
 	defer first.Close()
 	var log strings.Builder
@@ -43,7 +34,7 @@ func TestReloadShadow(t *testing.T) {
 	}
 	reload := func(shadow *bundle.Bundle, failed error) {
 		(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.New(&log), Load: func() (Loaded, error) {
-			return Loaded{Config: c, Bundle: open(0), Shadow: shadow}, failed
+			return Loaded{Config: c, Bundle: toyBundle(t, 0), Shadow: shadow}, failed
 		}}}).reload()
 	}
 	for _, step := range []struct {
@@ -52,11 +43,11 @@ func TestReloadShadow(t *testing.T) {
 		want   string
 		said   string
 	}{
-		{open(1), nil, "toy@2.0.1", "bundle unchanged"},
-		{open(2), nil, "toy@2.0.2", "new shadow bundle decides"},
+		{toyBundle(t, 1), nil, "toy@2.0.1", "bundle unchanged"},
+		{toyBundle(t, 2), nil, "toy@2.0.2", "new shadow bundle decides"},
 		{nil, errors.New("not sound"), "toy@2.0.2", "not sound"},
 		{nil, nil, "", "no shadow bundle any more"},
-		{open(3), nil, "toy@2.0.3", "new shadow bundle decides"},
+		{toyBundle(t, 3), nil, "toy@2.0.3", "new shadow bundle decides"},
 	} {
 		log.Reset()
 		reload(step.shadow, step.failed)
@@ -75,7 +66,7 @@ func TestReloadShadow(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.shadow.reload(open(4)); !errors.Is(err, shard.ErrStopped) {
+	if _, err := s.shadow.reload(toyBundle(t, 4)); !errors.Is(err, shard.ErrStopped) {
 		t.Errorf("a reload after the stop: %v", err)
 	}
 }
@@ -83,16 +74,9 @@ func TestReloadShadow(t *testing.T) {
 // TestReloadWithoutShadow: one that was not configured at the start has no room, and the
 // log says that it takes a restart.
 func TestReloadWithoutShadow(t *testing.T) {
-	open := func() *bundle.Bundle {
-		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
-	served := open()
+	served := toyBundle(t, 0)
 	defer served.Close()
 	var log strings.Builder
 	s, err := Start(Options{Config: c, Bundle: served, Log: zerolog.New(&log), Decisions: discard{}})
@@ -102,7 +86,7 @@ func TestReloadWithoutShadow(t *testing.T) {
 	next := c
 	next.Shadow.Bundle = "toy"
 	(&supervisor{Sidecar: s, options: Options{Config: c, Log: zerolog.New(&log), Load: func() (Loaded, error) {
-		return Loaded{Config: next, Bundle: open(), Shadow: open()}, nil
+		return Loaded{Config: next, Bundle: toyBundle(t, 0), Shadow: toyBundle(t, 0)}, nil
 	}}}).reload()
 	if !strings.Contains(log.String(), `"tables":["shadow"]`) || s.status().Shadow != "" {
 		t.Errorf("the log says %s", log.String())
@@ -114,16 +98,9 @@ func TestReloadWithoutShadow(t *testing.T) {
 
 // TestShadowFailureIsAWarning: what /healthz says while the shadow has failed.
 func TestShadowFailureIsAWarning(t *testing.T) {
-	open := func() *bundle.Bundle {
-		b, err := bundle.Open("../test/bundle/toy", bundle.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
 	c := config.Default()
 	c.Listen.Socket = filepath.Join(t.TempDir(), "s.sock")
-	served, shadow := open(), open()
+	served, shadow := toyBundle(t, 0), toyBundle(t, 0)
 	defer served.Close()
 	defer shadow.Close()
 	s, err := Start(Options{Config: c, Bundle: served, Shadow: shadow, Log: zerolog.Nop(), Decisions: discard{}, ShadowDecisions: panics{}})

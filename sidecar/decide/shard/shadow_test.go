@@ -356,21 +356,8 @@ func BenchmarkShadow(b *testing.B) {
 	shadow.shard.options.Leader = r.shard
 	shadow.shard.options.Agreement = telemetry.NewShadow(telemetry.Options{}, nil).NewAgreement()
 	r.shard.setShadow(shadow.shard)
-	raw := frame(1, 2, 1000, 53, 100)
-	b.ReportAllocs()
-	id, index := uint64(0), uint64(0)
-	for i := 0; b.Loop(); i++ {
-		if i%3 == 0 {
-			id, index = id+1, 0
-		}
-		index++
-		r.time++
-		batch := flow.NewBatch(r.source, r.shard.start)
-		e := batch.Add()
-		e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), r.time, index, packet.RawIP
-		batch.AddBytes(e, raw)
-		r.shard.handleBatch(batch)
+	r.eachPacket(b, func() {
 		shadow.shard.handleBatch(<-shadow.shard.captures)
 		r.shard.records, shadow.shard.records = r.shard.records[:0], shadow.shard.records[:0]
-	}
+	})
 }

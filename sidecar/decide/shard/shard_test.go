@@ -285,6 +285,12 @@ func BenchmarkPacket(b *testing.B) {
 
 func benchmarkPacket(b *testing.B, served *bundle.Bundle) {
 	r := newRig(b, served, 1<<16, true)
+	r.eachPacket(b, func() { r.shard.records = r.shard.records[:0] })
+}
+
+// eachPacket sends packets, three of a flow, each in a batch of its own; after is called
+// after each.
+func (r *rig) eachPacket(b *testing.B, after func()) {
 	r.source.Reply = nil
 	raw := frame(1, 2, 1000, 53, 100)
 	b.ReportAllocs()
@@ -300,6 +306,6 @@ func benchmarkPacket(b *testing.B, served *bundle.Bundle) {
 		e.ID, e.Time, e.OrigPkts, e.Link = wire.UintID(id), r.time, index, packet.RawIP
 		batch.AddBytes(e, raw)
 		r.shard.handleBatch(batch)
-		r.shard.records = r.shard.records[:0]
+		after()
 	}
 }

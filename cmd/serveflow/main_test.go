@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,27 +49,37 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// writeKeys makes keys of minisign, as the tool of that name would: site.key, with the
-// password "correct horse", and a configuration that trusts it. $SITE and $OTHER are
-// public keys.
-func writeKeys(e *testscript.Env) error {
+// keys are two pairs of minisign, as the tool of that name would make them: the site's,
+// whose secret key has the password "correct horse", and another's. They are made once:
+// a password costs a second and a gigabyte on purpose.
+var keys = sync.OnceValues(func() (k struct {
+	site, other string // public
+	secret      []byte
+}, err error) {
 	public, private, err := minisign.GenerateKey(rand.Reader)
 	if err != nil {
-		return err
+		return k, err
 	}
-	secret, err := minisign.EncryptKey("correct horse", private)
-	if err != nil {
-		return err
+	if k.secret, err = minisign.EncryptKey("correct horse", private); err != nil {
+		return k, err
 	}
 	other, _, err := minisign.GenerateKey(rand.Reader)
+	k.site, k.other = publicText(public), publicText(other)
+	return k, err
+})
+
+// writeKeys gives a script of bundles the site's key in site.key, and a configuration that
+// trusts it. $SITE and $OTHER are public keys.
+func writeKeys(e *testscript.Env) error {
+	k, err := keys()
 	if err != nil {
 		return err
 	}
-	e.Setenv("SITE", publicText(public))
-	e.Setenv("OTHER", publicText(other))
+	e.Setenv("SITE", k.site)
+	e.Setenv("OTHER", k.other)
 	return errors.Join(
-		os.WriteFile(filepath.Join(e.WorkDir, "site.key"), secret, 0o600),
-		os.WriteFile(filepath.Join(e.WorkDir, "trusted.toml"), fmt.Appendf(nil, "trusted_keys = [%q]\n", publicText(public)), 0o600))
+		os.WriteFile(filepath.Join(e.WorkDir, "site.key"), k.secret, 0o600),
+		os.WriteFile(filepath.Join(e.WorkDir, "trusted.toml"), fmt.Appendf(nil, "trusted_keys = [%q]\n", k.site), 0o600))
 }
 
 // publicText is a key as it is written on a command line, without its comment.

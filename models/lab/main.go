@@ -1,23 +1,23 @@
 // Lab records labelled traffic of real programs for training and testing.
 //
-// Each session is one capture of one program: a client and a server in network
-// namespaces of their own, joined by a wire of this program that delays, jitters,
-// loses and limits frames, recorded by tcpdump. The label is what was started,
-// so it is exact, and the filter of the capture keeps everything else out. Ports
-// are drawn for every session from pools that all labels share, addresses, the
-// hosts' network settings and the wire from the session's seed: none of them
-// tells the label.
+// A session records one program in one capture: a client and a server run in network
+// namespaces of their own, and tcpdump records the frames between them. The two are
+// connected by a simulated link, called a wire, that delays, jitters, drops and
+// rate-limits frames. The label is that of the program that was started, so it is
+// exact, and the capture filter keeps all other traffic out. Ports are drawn for every
+// session from pools that all labels share; addresses, the hosts' network settings and
+// the wire are drawn from the session's seed. So none of these tells the label.
 //
-// Wires and programs that are kept for the test sessions make these ask for
-// generalisation. manifest.csv in the output directory lists the captures as
-// serveflow extract and eval read them, by the columns file, label and split.
+// Some wires and programs occur in test sessions only, so that these measure how well
+// a model generalises. manifest.csv in the output directory lists the captures for
+// serveflow extract and eval, in the columns file, label and split.
 //
 //	go run ./models/lab -output build/lab -sessions 12
 //
-// Needs root and, on Debian 12, what models/lab/install.sh installs. A session is
-// the first process of PID, mount and network namespaces of its own and dies
-// with the program that started it: however that ends, the kernel takes
-// everything away.
+// The program needs root and, on Debian 12, the packages that models/lab/install.sh
+// installs. A session is the first process of PID, mount and network namespaces of its
+// own, and it dies with the program that started it. However the program ends, the
+// kernel then kills the processes of the session and removes its namespaces.
 package main
 
 import (

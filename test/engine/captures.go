@@ -1,5 +1,6 @@
-// Package engine holds what the end-to-end tests with real engines share: captures, a
-// sidecar beside the engine, and its decisions.
+// Package engine holds what the end-to-end tests with real Zeek and Suricata share: the
+// captures that they read, a sidecar beside them, its decisions, and live runs with
+// injected faults. An engine is a Zeek or a Suricata.
 package engine
 
 import (

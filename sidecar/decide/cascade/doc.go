@@ -1,12 +1,13 @@
-// Package cascade decides flows: cheap models first, and an expensive one only
-// where the previous stage is not confident enough.
+// Package cascade classifies flows: it asks cheap models first, and an expensive one
+// only for flows that the previous stage is not confident about.
 //
-// A cascade is a sequence of stages. Each needs a number of packets, has a model,
-// and accepts the model's class if its confidence reaches that class's threshold.
-// What a stage does not accept goes to the next one; what the last does not accept
-// is unknown. See arXiv 2402.03694 for the idea.
+// A cascade is a sequence of stages. A stage has a model and needs a number of
+// packets. It accepts the class that its model gives if the confidence reaches the
+// threshold of that class. A flow that a stage does not accept goes to the next stage;
+// one that the last stage does not accept is unknown. arXiv 2402.03694 describes the
+// method.
 //
 // A Cascade is immutable and shared. Each goroutine that uses it has a Runner with
-// its own scratch memory. Stages whose model scores in batches are used through a
-// Batcher instead.
+// scratch memory of its own. A stage whose model scores many flows in one call is
+// asked through a Batcher instead.
 package cascade

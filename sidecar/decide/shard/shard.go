@@ -1,10 +1,12 @@
 // Package shard decides flows. A shard is one goroutine that owns a part of the
 // flows: it takes batches of events, stores the first packets of each flow, asks
-// the cascade when a stage has the packets it needs, and gives every flow exactly
-// one decision, to the label log and back to the tap. A Pool owns all shards.
+// the cascade when a stage has the packets it needs, and makes exactly one decision
+// for each flow, which it gives to the label log and to the tap if that wants labels.
+// A Pool owns all shards.
 //
-// For each packet a shard takes no lock and allocates nothing. It never waits,
-// except in a capture for a busy batched stage.
+// For each packet a shard takes no lock and allocates nothing. A live flow never makes
+// it wait. A flow of a capture makes it wait for a busy batched stage and, when the
+// shard ends, for some seconds at most, for its shadow.
 package shard
 
 import (

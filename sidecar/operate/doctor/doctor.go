@@ -1,9 +1,10 @@
 // Package doctor finds what is wrong between an IDS and its sidecar, and says what to
 // change.
 //
-// Everything is looked at from outside, as the command line can: the configuration, the
-// sockets, the processes of IDSs and what they may reach, Suricata's own reading of its
-// configuration, and what the running sidecar answers over HTTP. Nothing is changed.
+// It examines the installation from outside, with no access that the command line does
+// not have: the configuration, the sockets, the processes of IDSs and whether they may
+// reach the sockets, the configuration as Suricata itself reads it, and the metrics and
+// status of the running sidecar. It changes nothing.
 package doctor
 
 import (
@@ -22,7 +23,7 @@ import (
 // Level is how bad a finding is.
 type Level int
 
-// Levels. Of Note something works, but could be better or cannot be seen from here.
+// Levels. Note means that it works but could be better, or that doctor cannot tell.
 const (
 	OK Level = iota
 	Note
@@ -31,24 +32,24 @@ const (
 
 func (l Level) String() string { return [...]string{"ok", "note", "WRONG"}[l] }
 
-// Finding is what was found of one thing.
+// Finding is the result of one check.
 type Finding struct {
 	Level Level
-	Topic string // what was looked at: "socket"
-	Text  string // what was found
+	Topic string // what was checked, as "socket"
+	Text  string // the result
 	Do    string // what to change, in one or more lines; empty if OK
 }
 
-// Options are what is looked at.
+// Options say what is examined.
 type Options struct {
 	Config  config.Config
-	File    string // of the configuration, for messages; empty: defaults
+	File    string // name of the configuration file, for messages; empty: defaults
 	Bundle  string // name@version of the bundle that the configuration names
-	Shadow  string // the same of shadow.bundle; empty: it names none
+	Shadow  string // name@version of shadow.bundle; empty: there is none
 	Version string // of this program
 	Proc    string // where the kernel shows processes: "/proc"
-	// Dump has a Suricata print its configuration as it reads it; program and arguments
-	// are those of a command. nil: the command is run.
+	// Dump runs a command that has Suricata print its configuration as it reads it, and
+	// returns the output. nil: Examine runs the command. Tests replace it.
 	Dump func(ctx context.Context, program string, args ...string) ([]byte, error)
 	Now  func() time.Time
 }
@@ -65,8 +66,8 @@ type examination struct {
 	engines  []process
 }
 
-// Examine looks at everything and returns what was found, in the order in which it is
-// best mended.
+// Examine makes all checks and returns the findings in the order in which to fix them:
+// a later one may follow from an earlier one.
 func Examine(ctx context.Context, o Options) []Finding {
 	e := &examination{Options: o}
 	e.configuration()

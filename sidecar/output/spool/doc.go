@@ -1,26 +1,27 @@
-// Package spool is a queue between those who must never wait and a receiver that
-// may be slow, away, or back after an hour. Items are numbered, written to files as
-// they come, and given to the receiver in their order, in chunks.
+// Package spool is a queue on disk between goroutines that must never wait and a
+// receiver that may be slow, or unreachable for hours. Items are numbered, written to
+// files as they come, and given to the receiver in their order, in chunks.
 //
 //	queue, err := spool.Open(spool.Options{Dir: dir, MaxBytes: 1 << 30, Memory: 16 << 20})
 //	…
-//	queue.Add(items, n)             // by anybody; copies, and never waits
+//	queue.Add(items, n)             // by any goroutine; copies, and never waits
 //	…
 //	for chunk := range queue.Chunks() { // by one receiver
 //		… chunk.Items() …
 //		queue.Done(chunk)           // in the order of the chunks
 //	}
 //	…
-//	queue.Close()                   // what is not done is there after the next Open
+//	queue.Close()                   // the next Open gives the chunks that are not done
 //
-// An item is given at least once. What was added is in a file some milliseconds
-// later and then survives the end of the process, however it ends, but not that of
-// the machine: nothing is synced. A process that is killed gives again, after
-// the next start, the chunks that were not done.
+// The receiver gets each item at least once. An item is in a file some milliseconds
+// after Add. It then survives any end of the process, but not a crash of the
+// machine: files are not synced. After a process was killed, the next one gives the
+// chunks that were not done to the receiver again.
 //
-// Memory and disk are bounded. A chunk that the disk does not take waits in memory
-// alone; one that does not fit there either is dropped, and counted by reason. A
-// chunk that is damaged on disk is passed over, and the missing numbers are counted.
-// Segments are files of about 16 MiB; one is removed as soon as all of it is done,
-// so that a receiver that keeps up costs hardly any writing to the disk.
+// Memory and disk are bounded. A chunk that cannot be written to disk is kept in memory
+// only; if memory is full too, it is dropped and counted by reason. A chunk that is
+// damaged on disk is skipped, and its items are counted.
+// The files, called segments, have about 16 MiB. A segment is removed as soon as all
+// its chunks are done: while the receiver keeps up, most of it is removed before the
+// kernel has written it to disk.
 package spool

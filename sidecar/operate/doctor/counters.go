@@ -39,7 +39,7 @@ func (e *examination) counters() {
 		lost++
 	}
 	if e.metrics.Sum("serveflow_load_level") == 5 {
-		e.wrong("load", "flows do without the slow stages that they need", "give the sidecar more processor time (docs/operate.md#too-much-to-do)")
+		e.wrong("load", "flows do without the slow stages that they need", "give the sidecar more processor time (docs/operate.md#overload)")
 		lost++
 	}
 	if lost == 0 {

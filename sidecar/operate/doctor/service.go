@@ -138,7 +138,7 @@ func (e *examination) taps() {
 		}
 		if t.Dropped > 0 && t.Dropped*100 > t.Events {
 			e.wrong("tap", fmt.Sprintf("%s: %d of its events were dropped: the sidecar did not read them in time", name, t.Dropped),
-				"give the sidecar more processor time (docs/operate.md#too-much-to-do)")
+				"give the sidecar more processor time (docs/operate.md#overload)")
 		}
 	}
 }

@@ -111,8 +111,14 @@ func TestThroughput(t *testing.T) {
 	during(10 * time.Second)
 	rate := (value("sent_total") - before) / time.Since(began).Seconds()
 	note(t, "%.0f records a second acknowledged; %v dropped; %d MiB of heap at most, garbage included; %v read back from files", rate, value("drops_total"), most>>20, value("spilled_total"))
-	if value("drops_total") != 0 {
-		t.Error("records were dropped")
+	// Where the disk does not keep up, records are dropped; none goes uncounted.
+	for deadline := time.Now().Add(time.Minute); value("lag_records") > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%.0f records wait", value("lag_records"))
+		}
+	}
+	if sent, dropped := value("sent_total"), value("drops_total"); sent+dropped != float64(decisions.next) {
+		t.Errorf("%d records, %.0f sent and %.0f dropped", decisions.next, sent, dropped)
 	}
 	if most > 256<<20 {
 		t.Error("memory is not bounded")

@@ -270,6 +270,9 @@ func TestDamage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "flipped" {
+				t.Skip("-short: one harm of them")
+			}
 			o := options(t)
 			o.OnError = func(error) {}
 			q := mustOpen(t, o)

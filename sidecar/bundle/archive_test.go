@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,8 +22,8 @@ func archiveOf(t *testing.T, files map[string][]byte, change func([]byte) []byte
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	for name, data := range files {
-		if err := add(w, name, data); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(files)) { // fast.txt before fast.txt.golden.json
+		if err := add(w, name, files[name]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -63,7 +63,10 @@ const sippRegister = `<?xml version="1.0" encoding="ISO-8859-1"?>
 `
 
 const (
-	sippSend = `  <send retrans="500"><![CDATA[
+	sippSend          = sippBegin + sippEnd
+	sippAuthenticated = sippBegin + "[authentication username=phone password=secret]\n" + sippEnd
+
+	sippBegin = `  <send retrans="500"><![CDATA[
 REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
 From: <sip:phone@[remote_ip]:[remote_port]>;tag=[pid]lab[call_number]
@@ -71,22 +74,8 @@ To: <sip:phone@[remote_ip]:[remote_port]>
 Call-ID: [call_id]
 CSeq: [cseq] REGISTER
 Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>
-Max-Forwards: 70
-Expires: 300
-User-Agent: phone
-Content-Length: 0
-]]></send>
 `
-	sippAuthenticated = `  <send retrans="500"><![CDATA[
-REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: <sip:phone@[remote_ip]:[remote_port]>;tag=[pid]lab[call_number]
-To: <sip:phone@[remote_ip]:[remote_port]>
-Call-ID: [call_id]
-CSeq: [cseq] REGISTER
-Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>
-[authentication username=phone password=secret]
-Max-Forwards: 70
+	sippEnd = `Max-Forwards: 70
 Expires: 300
 User-Agent: phone
 Content-Length: 0

@@ -318,17 +318,7 @@ func TestBatchPanics(t *testing.T) {
 		}
 		return answer(probs, row)
 	}
-	only := stage(t, "only", 1, m, .5)
-	only.Batched = true
-	c, err := New([]string{"a", "b"}, []Stage{only})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := NewBatcher[uint32](c, 0, 4, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	b := batcherOf(t, m)
 	done := make(chan *Job[uint32], 4)
 	b.Ask(<-b.Free(), 1, payloads(7), time.Time{}, done)
 	if j := <-done; j.Err == nil || !strings.Contains(j.Err.Error(), "on purpose") {
@@ -344,17 +334,7 @@ func TestBatchPanics(t *testing.T) {
 // over is not asked about.
 func TestBatchDeadline(t *testing.T) {
 	m := &timedModel{Model: modeltest.Sure(.9, 2, "p1_payload")}
-	only := stage(t, "only", 1, m, .5)
-	only.Batched = true
-	c, err := New([]string{"a", "b"}, []Stage{only})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := NewBatcher[uint32](c, 0, 4, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	b := batcherOf(t, m)
 	done := make(chan *Job[uint32], 4)
 	soon := time.Now().Add(time.Hour)
 	b.Ask(<-b.Free(), 1, payloads(1), time.Now().Add(-time.Second), done)
@@ -369,4 +349,22 @@ func TestBatchDeadline(t *testing.T) {
 	if j := <-done; j.Err != nil || !m.deadline.IsZero() {
 		t.Errorf("%v, deadline %v", j.Err, m.deadline)
 	}
+}
+
+// batcherOf is a batcher of a cascade whose only stage is a model, and is closed when the
+// test ends.
+func batcherOf(t *testing.T, m model.Model) *Batcher[uint32] {
+	t.Helper()
+	only := stage(t, "only", 1, m, .5)
+	only.Batched = true
+	c, err := New([]string{"a", "b"}, []Stage{only})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBatcher[uint32](c, 0, 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
 }

@@ -41,12 +41,7 @@ func TestDamage(t *testing.T) {
 			o := options(t)
 			o.OnError = func(error) {}
 			q := mustOpen(t, o)
-			for i := 1; i <= 50_000; i += 100 {
-				add(q, i, i+99, 1000)
-				if i%1000 == 1 {
-					settled(t, q)
-				}
-			}
+			fill(t, q, 50_000)
 			settled(t, q)
 			all := q.Stats()
 			q.lock.Close()

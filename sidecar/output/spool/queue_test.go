@@ -36,6 +36,21 @@ func add(q *Queue, first, last, size int) {
 	}
 }
 
+// fill adds the items 1 to n, of 1 kB, n in five hundreds, that nobody receives, and gives a
+// slow disk the time that it needs: at half of its memory the queue writes no more.
+func fill(t *testing.T, q *Queue, n int) {
+	t.Helper()
+	for i := 1; i <= n; i += 500 {
+		add(q, i, i+499, 1000)
+		settled(t, q)
+		for deadline := time.Now().Add(10 * time.Second); q.Stats().InMemory > q.options.Memory/2; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d bytes in memory", q.Stats().InMemory)
+			}
+		}
+	}
+}
+
 // receive takes items until n came or none comes for a while, and does their chunks.
 func receive(q *Queue, n int, done bool) (got []int) {
 	for len(got) < n {
@@ -107,16 +122,7 @@ func TestSpills(t *testing.T) {
 	o := options(t)
 	q := mustOpen(t, o)
 	const n = 40_000 // of 1 kB: over several segments
-	for i := 1; i <= n; i += 500 {
-		add(q, i, i+499, 1000)
-		settled(t, q)
-		// A slow disk has the time it needs: at half of its memory the queue writes no more.
-		for deadline := time.Now().Add(10 * time.Second); q.Stats().InMemory > o.Memory/2; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d bytes in memory", q.Stats().InMemory)
-			}
-		}
-	}
+	fill(t, q, n)
 	s := q.Stats()
 	if s.Waiting != n || s.OnDisk < n*1000 || s.Oldest.IsZero() || s.Dropped != [Drops]uint64{} {
 		t.Fatalf("%+v", s)

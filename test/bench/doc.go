@@ -12,12 +12,14 @@
 //
 // At full speed, the generator sends as much as the socket accepts. At a given rate it
 // is an open loop: a label's latency counts from the moment that its packet was due, so
-// that a slow sidecar cannot hide latency ("coordinated omission").
+// that a slow sidecar cannot hide latency ("coordinated omission"). Packets are then
+// their own times apart, in as many flows at once as the rate needs, and of a flow that
+// has its label no packet is sent, as taps do that read labels.
 //
 // Beside the latencies stands the floor of the machine: those of a program that answers
 // the first packet of each flow and does nothing else, over the same socket, on the same
 // processors and at the same rate.
 //
-// The tap announces itself as one that reads a capture, because packet time is not the
-// wall clock: nothing is shed or dropped, and the generator waits for the socket.
+// The tap announces itself as one that reads a capture: nothing is shed or dropped, and
+// the generator waits for the socket.
 package bench

@@ -12,12 +12,14 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// generator is a tap that plays a schedule.
+// generator is a tap that plays a schedule. At a rate, it sends no packet of a flow that
+// has its label.
 type generator struct {
 	schedule *schedule
 	conn     net.Conn
 	labels   *labels
 	rate     float64 // new flows per second; 0: flat out
+	ending   bool    // no flow is begun any more, and nothing waits until it is due
 	started  time.Time
 	heard    chan error // what ended the reading of labels
 	out      []byte
@@ -76,14 +78,15 @@ func (g *generator) due(packetTime int64) time.Duration {
 }
 
 // play sends periods until stop is done; then it begins no more flows, sends
-// the rest of those that are under way, and waits for all labels.
+// the rest of those that are under way, at once, and waits for all labels.
 func (g *generator) play(stop <-chan struct{}) error {
 	s, instances := g.schedule, int64(-1) // how many are begun in all; -1: not known yet
 	for period := int64(0); instances < 0 || period < instances+s.laps; period++ {
 		select {
 		case <-stop:
 			if instances < 0 {
-				instances = period
+				instances, g.ending = period, true
+				g.labels.measure(never)
 			}
 		case err := <-g.heard:
 			return fmt.Errorf("the sidecar hung up: %w", err)
@@ -113,7 +116,10 @@ func (g *generator) playPeriod(period, instances int64) error {
 		if instance < 0 || instances >= 0 && instance >= instances {
 			continue
 		}
-		if g.rate > 0 {
+		if g.rate > 0 && !e.end && g.labels.has(instance, e.flow) {
+			continue
+		}
+		if g.rate > 0 && !g.ending {
 			due := g.due(period*s.period + e.at)
 			if err := g.await(due); err != nil {
 				return err

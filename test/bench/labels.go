@@ -98,6 +98,14 @@ func (l *labels) mark(number int64, f uint32) bool {
 	return true
 }
 
+// has says whether a flow has its label.
+func (l *labels) has(number int64, f uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := l.instances[number]
+	return i != nil && (i.left == 0 || i.has[f/64]>>(f%64)&1 != 0)
+}
+
 // measure counts the latency of what is due from now on.
 func (l *labels) measure(from time.Duration) {
 	l.mu.Lock()

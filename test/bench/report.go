@@ -18,9 +18,10 @@ type Report struct {
 	Shards   int       `json:"shards"` // 0: one for each processor
 	Modes    []Summary `json:"modes"`
 	Ratios   []Ratio   `json:"ratios"`
-	Base     []Base    `json:"base,omitempty"` // the other program, by mode
-	Echo     *Echo     `json:"echo,omitempty"` // where modes are measured at a rate
-	Passes   []*Pass   `json:"passes"`         // in the order in which they were measured
+	Open     []Ratio   `json:"open_loop_ratios,omitempty"` // of the passes at a rate
+	Base     []Base    `json:"base,omitempty"`             // the other program, by mode
+	Echo     *Echo     `json:"echo,omitempty"`             // where modes are measured at a rate
+	Passes   []*Pass   `json:"passes"`                     // in the order in which they were measured
 }
 
 // Summary is all passes of a mode.
@@ -38,13 +39,15 @@ type Summary struct {
 
 // OpenLoop is the passes of a mode at a given rate.
 type OpenLoop struct {
-	Rate      Spread    `json:"flows_per_s"`
-	Compute   Quantiles `json:"compute_ms"`    // the sidecar's: from the arrival of what triggered a decision
-	Queue     Quantiles `json:"queue_ms"`      // batches of events until their shard takes them
-	Shard     Quantiles `json:"shard_ms"`      // batches of events in their shard
-	Model     Quantiles `json:"model_ms"`      // flows from the question to the decision
-	RoundTrip Quantiles `json:"round_trip_ms"` // from the moment a packet was due to its flow's label
-	SentLate  Quantiles `json:"sent_late_ms"`  // by how much packets were sent after they were due
+	Rate          Spread    `json:"flows_per_s"`
+	FlowsPerCPU   Spread    `json:"flows_per_cpu_s"`
+	EventsPerFlow Spread    `json:"events_per_flow"`
+	Compute       Quantiles `json:"compute_ms"`    // the sidecar's: from the arrival of what triggered a decision
+	Queue         Quantiles `json:"queue_ms"`      // batches of events until their shard takes them
+	Shard         Quantiles `json:"shard_ms"`      // batches of events in their shard
+	Model         Quantiles `json:"model_ms"`      // flows from the question to the decision
+	RoundTrip     Quantiles `json:"round_trip_ms"` // from the moment a packet was due to its flow's label
+	SentLate      Quantiles `json:"sent_late_ms"`  // by how much packets were sent after they were due
 }
 
 // Echo is the floor of the machine: how long labels take that come from a program which
@@ -280,13 +283,15 @@ func (r *Report) sum() {
 		}
 		if len(open) > 0 {
 			s.Open = &OpenLoop{
-				Rate:      spread(open, func(p *Pass) float64 { return p.FlowsPerSecond }),
-				Compute:   medians(open, func(p *Pass) Quantiles { return p.Compute }),
-				Queue:     medians(open, func(p *Pass) Quantiles { return p.Queue }),
-				Shard:     medians(open, func(p *Pass) Quantiles { return p.Shard }),
-				Model:     medians(open, func(p *Pass) Quantiles { return p.Model }),
-				RoundTrip: medians(open, func(p *Pass) Quantiles { return p.RoundTrip }),
-				SentLate:  medians(open, func(p *Pass) Quantiles { return p.SentLate }),
+				Rate:          spread(open, func(p *Pass) float64 { return p.FlowsPerSecond }),
+				FlowsPerCPU:   spread(open, func(p *Pass) float64 { return p.FlowsPerCPU }),
+				EventsPerFlow: spread(open, func(p *Pass) float64 { return ratio(p.EventsPerSecond, p.FlowsPerSecond) }),
+				Compute:       medians(open, func(p *Pass) Quantiles { return p.Compute }),
+				Queue:         medians(open, func(p *Pass) Quantiles { return p.Queue }),
+				Shard:         medians(open, func(p *Pass) Quantiles { return p.Shard }),
+				Model:         medians(open, func(p *Pass) Quantiles { return p.Model }),
+				RoundTrip:     medians(open, func(p *Pass) Quantiles { return p.RoundTrip }),
+				SentLate:      medians(open, func(p *Pass) Quantiles { return p.SentLate }),
 			}
 		}
 		r.Modes = append(r.Modes, s)
@@ -297,7 +302,11 @@ func (r *Report) sum() {
 		}
 	}
 	for i := 1; i < len(r.Modes); i++ {
-		r.Ratios = append(r.Ratios, r.ratio(r.Modes[0].Mode, r.Modes[i].Mode))
+		a, b := r.Modes[0].Mode, r.Modes[i].Mode
+		r.Ratios = append(r.Ratios, Ratio{a, b, ratios(r.main(a, false), r.main(b, false))})
+		if open := r.of(a, true); len(open) > 0 {
+			r.Open = append(r.Open, Ratio{a, b, ratios(open, r.of(b, true))})
+		}
 	}
 }
 
@@ -307,10 +316,6 @@ func (r *Report) main(m Mode, base bool) []*Pass {
 		return passes
 	}
 	return r.passes(m, true, base)
-}
-
-func (r *Report) ratio(a, b Mode) Ratio {
-	return Ratio{a, b, ratios(r.main(a, false), r.main(b, false))}
 }
 
 // ratios are those of flows per CPU second, of passes that stood next to each other.

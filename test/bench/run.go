@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r := newReport(o)
-	schedules := &schedules{options: o, of: map[wire.Welcome]*schedule{}}
+	schedules := &schedules{options: o, of: map[played]*schedule{}}
 	programs := [][]string{o.Command}
 	if len(o.Base) > 0 {
 		programs = [][]string{o.Base, o.Command}
@@ -136,17 +136,23 @@ func (o Options) echo(ctx context.Context, schedules *schedules, rate float64, c
 }
 
 // schedules are the schedules by what a sidecar asks for, in which programs and modes
-// differ.
+// differ, and by the rate.
 type schedules struct {
 	options Options
-	of      map[wire.Welcome]*schedule
+	of      map[played]*schedule
 	last    wire.Welcome // that was asked for
 }
 
-func (s *schedules) get(need wire.Welcome) (one *schedule, err error) {
-	if s.last, one = need, s.of[need]; one == nil {
-		one, err = newSchedule(s.options.Captures, s.options.Replay, need)
-		s.of[need] = one
+type played struct {
+	need wire.Welcome
+	rate float64
+}
+
+func (s *schedules) get(need wire.Welcome, rate float64) (one *schedule, err error) {
+	p := played{need, rate}
+	if s.last, one = need, s.of[p]; one == nil {
+		one, err = newSchedule(s.options.Captures, s.options.Replay, need, rate)
+		s.of[p] = one
 	}
 	return one, err
 }
@@ -158,7 +164,7 @@ func (o Options) play(ctx context.Context, p *process, schedules *schedules, rat
 		return nil, nil, err
 	}
 	defer conn.Close()
-	s, err := schedules.get(need)
+	s, err := schedules.get(need, rate)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,27 +14,27 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// schedule is captures laid out in a circle. Instance i of it is every capture
-// once, begun in period i.
+// schedule is captures laid out in a circle. Instance i of it is every capture once,
+// begun in period i; for a rate it is every flow once, begun in period i.
 type schedule struct {
 	period int64   // µs of packet time
 	events []event // in the order of their places in the circle
 	flows  []flow
-	laps   int64 // periods that the longest capture lasts
+	laps   int64 // periods that the longest of an instance lasts
 	bytes  []byte
 }
 
 // event is a message of a flow.
 type event struct {
 	at       int64 // µs into the period
-	lap      int64 // how many periods after its capture began
+	lap      int64 // how many periods after its instance began
 	flow     uint32
 	from, to uint32 // the message in bytes, as encoded for flow and time 0
 	end      bool
 }
 
 // flow is one flow of a capture, and when it has what: µs from the beginning of
-// the period in which its capture began.
+// the period in which its instance began.
 type flow struct {
 	truth   string
 	packets []int64
@@ -45,8 +45,10 @@ type flow struct {
 const overlap = 8
 
 // newSchedule reads captures as a tap whose sidecar wants the first packets of
-// each flow. Those that are cut are read as far as they go.
-func newSchedule(list []dataset.Capture, o replay.Options, need wire.Welcome) (*schedule, error) {
+// each flow. Those that are cut are read as far as they go. With a rate, in new flows
+// per second of packet time, so many flows are under way as a network with that rate
+// has.
+func newSchedule(list []dataset.Capture, o replay.Options, need wire.Welcome, rate float64) (*schedule, error) {
 	s := &schedule{}
 	var starts []int // first event of each capture
 	longest := int64(0)
@@ -62,22 +64,33 @@ func newSchedule(list []dataset.Capture, o replay.Options, need wire.Welcome) (*
 		return nil, errors.New("there is no flow in the captures")
 	}
 	s.period = max(longest/overlap, 1)
+	if rate > 0 {
+		s.period = max(int64(float64(len(s.flows))/rate*1e6), 1)
+	}
 	for i, from := range starts {
 		to := len(s.events)
 		if i+1 < len(starts) {
 			to = starts[i+1]
 		}
-		s.begin(s.events[from:to], s.period*int64(i)/int64(len(starts)))
+		s.begin(s.events[from:to], s.period*int64(i)/int64(len(starts)), rate > 0)
 	}
 	slices.SortStableFunc(s.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	return s, nil
 }
 
-// begin puts a capture's events at their places, its first at the given moment.
-func (s *schedule) begin(events []event, at int64) {
+// begin puts a capture's events at their places, its first at the given moment; apart,
+// each flow begins in the first period of its instance.
+func (s *schedule) begin(events []event, at int64, apart bool) {
+	skipped := map[uint32]int64{} // by flow, µs before the period in which it begins
 	for k := range events {
 		e := &events[k]
 		t := e.at + at
+		if apart {
+			if _, known := skipped[e.flow]; !known {
+				skipped[e.flow] = t - t%s.period
+			}
+			t -= skipped[e.flow]
+		}
 		f := &s.flows[e.flow]
 		if e.end {
 			f.end = t

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"path/filepath"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-func testSchedule(t testing.TB) *schedule {
+func testSchedule(t testing.TB, rate float64) *schedule {
 	t.Helper()
 	paths, err := filepath.Glob("../../test/captures/*.pcap")
 	if err != nil || len(paths) == 0 {
@@ -21,7 +22,7 @@ func testSchedule(t testing.TB) *schedule {
 	for _, path := range paths {
 		list = append(list, dataset.Capture{File: path, Path: path, Label: filepath.Base(path)})
 	}
-	s, err := newSchedule(list, replay.Options{IgnoreChecksums: true}, wire.Welcome{Packets: 10, RawBytes: 192})
+	s, err := newSchedule(list, replay.Options{IgnoreChecksums: true}, wire.Welcome{Packets: 10, RawBytes: 192}, rate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,12 @@ func testSchedule(t testing.TB) *schedule {
 // TestPlay plays some periods and reads what a sidecar would: every flow of
 // every instance once and whole, its packets in order, the clock never back.
 func TestPlay(t *testing.T) {
-	s := testSchedule(t)
+	for _, rate := range []float64{0, 500} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) { testPlay(t, testSchedule(t, rate), rate) })
+	}
+}
+
+func testPlay(t *testing.T, s *schedule, rate float64) {
 	const instances = 3
 	var all []byte
 	for period := int64(0); period < instances+s.laps; period++ {
@@ -93,15 +99,26 @@ func TestPlay(t *testing.T) {
 			t.Errorf("flow %d has no packet", id)
 		}
 	}
-	if s.laps < overlap {
-		t.Errorf("the longest capture is under way %d times at once, want %d", s.laps, overlap)
+	if rate == 0 {
+		if s.laps < overlap {
+			t.Errorf("the longest capture is under way %d times at once, want %d", s.laps, overlap)
+		}
+		return
+	}
+	if got := 1e6 * float64(len(s.flows)) / float64(s.period); got < rate || got > 1.01*rate {
+		t.Errorf("%v new flows a second of packet time, want %v", got, rate)
+	}
+	for i, f := range s.flows {
+		if f.packets[0] >= s.period {
+			t.Errorf("flow %d begins at %d, after its period of %d", i, f.packets[0], s.period)
+		}
 	}
 }
 
 // TestPlayMixes sees that flows overlap: of the first packets in a period,
 // others' later packets stand between them.
 func TestPlayMixes(t *testing.T) {
-	s := testSchedule(t)
+	s := testSchedule(t, 0)
 	begun, changes := map[uint32]bool{}, 0
 	for i := range s.events {
 		if e := &s.events[i]; !e.end && begun[e.flow] != (i > 0 && begun[s.events[i-1].flow]) {

@@ -48,8 +48,23 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// writeOpen writes the latencies.
+// writeOpen writes what was measured at a rate.
 func (r *Report) writeOpen(w io.Writer) {
+	for i, m := range r.Modes {
+		if m.Open == nil {
+			continue
+		}
+		if i == 0 {
+			fmt.Fprint(w, "\nas taps that stop at the label\tat flows/s\tflows/CPU s\t(min, max)\tpackets and ends a flow\tratio\n")
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t(%.0f, %.0f)\t%.2f", m.Mode, m.Open.Rate.Median,
+			m.Open.FlowsPerCPU.Median, m.Open.FlowsPerCPU.Min, m.Open.FlowsPerCPU.Max, m.Open.EventsPerFlow.Median)
+		if i > 0 {
+			x := r.Open[i-1].Ratio
+			fmt.Fprintf(w, "\t%.2f (%.2f, %.2f)", x.Median, x.Min, x.Max)
+		}
+		fmt.Fprintln(w)
+	}
 	head := "\nmode\tat flows/s\tlatency ms\tp50\tp90\tp99\tp99.9\n"
 	for _, m := range r.Modes {
 		if m.Open == nil {

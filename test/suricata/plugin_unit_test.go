@@ -45,29 +45,35 @@ func compile(t testing.TB, root, name string, flags ...string) (program string) 
 	return program
 }
 
-// labeller is a sidecar that labels every flow that ends, once.
-func labeller(t *testing.T) (socket string, packets *atomic.Int64) {
+// A labeller is a sidecar that labels every flow once: at its first packet, or when it
+// ends.
+type labeller struct {
+	socket     string
+	atFirst    bool
+	afterLabel bool // asks for packets also after a label
+	packets    atomic.Int64
+}
+
+func (l *labeller) start(t *testing.T) {
 	t.Helper()
-	socket = filepath.Join(t.TempDir(), "s")
-	listener, err := net.Listen("unix", socket)
+	l.socket = filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", l.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	packets = new(atomic.Int64)
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go label1(conn, packets)
+			go l.serve(conn)
 		}
 	}()
-	return socket, packets
 }
 
-func label1(conn net.Conn, packets *atomic.Int64) {
+func (l *labeller) serve(conn net.Conn) {
 	defer conn.Close()
 	out := bufio.NewWriter(conn)
 	e, d := wire.NewEncoder(out), wire.NewDecoder(conn)
@@ -76,16 +82,21 @@ func label1(conn net.Conn, packets *atomic.Int64) {
 		if open[id] {
 			e.Label(&wire.Label{Flow: id, Label: "web", Score: 0.5, Stage: "s", Packets: 3, Model: "m@1", Reason: "flow_end"})
 		}
-		delete(open, id)
+		open[id] = false
 	}
 	for m := (wire.Message{}); d.Next(&m) == nil; {
 		switch m.Kind {
 		case wire.KindHello:
-			e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192})
+			e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192, AfterLabel: l.afterLabel})
 		case wire.KindPacket:
-			packets.Add(1)
-			open[m.Flow] = true
-			continue
+			l.packets.Add(1)
+			if _, known := open[m.Flow]; known {
+				continue
+			}
+			if open[m.Flow] = true; !l.atFirst {
+				continue
+			}
+			say(m.Flow)
 		case wire.KindEnd:
 			say(m.Flow)
 		case wire.KindSync:
@@ -107,8 +118,9 @@ func TestPluginThreads(t *testing.T) {
 	for _, mode := range []string{"capture", "live"} {
 		t.Run(mode, func(t *testing.T) {
 			const threads, flows, packets = 8, 500, 3
-			socket, arrived := labeller(t)
-			cmd := exec.Command(program, socket, mode, fmt.Sprint(threads), fmt.Sprint(flows), fmt.Sprint(packets))
+			l := labeller{}
+			l.start(t)
+			cmd := exec.Command(program, l.socket, mode, fmt.Sprint(threads), fmt.Sprint(flows), fmt.Sprint(packets))
 			var said strings.Builder
 			cmd.Stderr = &said
 			out, err := cmd.Output()
@@ -119,8 +131,8 @@ func TestPluginThreads(t *testing.T) {
 			if _, err := fmt.Sscanf(string(out), "sent %d dropped %d labels %d refused %d found %d synced %d", &sent, &dropped, &labels, &refused, &found, &synced); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			if dropped != 0 || refused != 0 || labels != threads*flows || found < threads*flows || arrived.Load() != threads*flows*packets {
-				t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets\n%s", out, arrived.Load(), threads*flows, packets, said.String())
+			if dropped != 0 || refused != 0 || labels != threads*flows || found < threads*flows || l.packets.Load() != threads*flows*packets {
+				t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets\n%s", out, l.packets.Load(), threads*flows, packets, said.String())
 			}
 			if want := threads * flows / 100; mode == "capture" && synced != want {
 				t.Errorf("%d of %d SYNCs answered", synced, want)

@@ -125,6 +125,7 @@ void Sender::Turn(Line& line) {
                                std::memory_order_relaxed);
         wanted.payload_bytes.store(static_cast<uint32_t>(std::min<uint64_t>(need.payload_bytes, max_raw)),
                                    std::memory_order_relaxed);
+        wanted.after_label.store(need.after_label, std::memory_order_relaxed);
     }
     bool final = false;
     uint64_t asked = 0;

@@ -22,11 +22,13 @@
 
 namespace serveflow {
 
-// What is sent of a flow: the packets and bytes that the sidecar wants.
+// What is sent of a flow: the packets and bytes that the sidecar wants, and whether it
+// wants packets also after the flow's label.
 struct Wanted {
     std::atomic<uint32_t> packets{10};
     std::atomic<uint32_t> raw_bytes{192};
     std::atomic<uint32_t> payload_bytes{0};
+    std::atomic<bool> after_label{false};
 };
 
 class Sender {

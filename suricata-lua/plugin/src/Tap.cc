@@ -109,11 +109,10 @@ void Tap::Packet(Worker& worker, const void* packet) {
     if ( (Read<uint32_t>(packet, layout.packet.flags) & pseudo) != 0 )
         return;
     auto* flow = Read<void*>(packet, layout.packet.flow);
-    if ( ruled.load(std::memory_order_relaxed) ) {
+    if ( ruled.load(std::memory_order_relaxed) )
         SetBit(flow, worker);
-        if ( ! Sends(flow) )
-            return;
-    }
+    if ( ! Sends(flow) || HasLabel(flow, worker) )
+        return;
     uint32_t size = 0;
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
@@ -149,6 +148,17 @@ uintptr_t Tap::Mark(void* flow, Worker& worker, uintptr_t more) {
     if ( after != before )
         engine.set_storage(flow, storage, reinterpret_cast<void*>(after));
     return after & marks;
+}
+
+// HasLabel looks for the label of a flow of which more is to be sent, and marks the flow
+// if it came, unless packets are wanted also after it.
+bool Tap::HasLabel(void* flow, Worker& worker) {
+    Labels::Entry entry;
+    if ( ! labels || Need().after_label.load(std::memory_order_relaxed) || FlowPackets(layout, flow) < 2 ||
+         ! labels->Find(FlowID(layout, flow), entry) )
+        return false;
+    Mark(flow, worker, labelled);
+    return true;
 }
 
 // A Bit is the name of the flow bit of a label.

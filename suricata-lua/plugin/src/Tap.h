@@ -40,7 +40,8 @@ public:
     void Finish(Worker& worker);
 
     // Wanted says whether a packet is to be sent, which costs a look at the two counters
-    // of its flow, or whether rules ask for the label that its flow may have.
+    // of its flow past the first packets, or whether rules ask for the label that its
+    // flow may have.
     bool Wanted(const void* packet) {
         if ( trial.State() != Trial::Passed && ! Try(packet) )
             return false;
@@ -61,18 +62,22 @@ public:
 
 private:
     // What is kept in the flow, beside its worker, in the bits of the pointer that are
-    // always 0: the sides by which it was closed, and whether its bit was set.
+    // always 0: the sides by which it was closed, whether its bit was set, and whether
+    // its label came, after which nothing more of it is sent.
     static constexpr uintptr_t both_sides = 3;
     static constexpr uintptr_t bit_set = 4;
-    static constexpr uintptr_t marks = both_sides | bit_set;
+    static constexpr uintptr_t labelled = 8;
+    static constexpr uintptr_t marks = both_sides | bit_set | labelled;
     static_assert(alignof(Worker) > marks);
 
     const serveflow::Wanted& Need() const { return sender->Need(); }
     [[gnu::noinline]] bool Try(const void* packet); // not in the way of all packets after them
     void SayFailed();
     bool Sends(const void* flow) const {
-        return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed);
+        return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed) &&
+               (State(flow) & labelled) == 0;
     }
+    bool HasLabel(void* flow, Worker& worker);
     uintptr_t State(const void* flow) const { return reinterpret_cast<uintptr_t>(engine.storage(flow, storage)); }
     Worker* WorkerOf(const void* flow) const { return reinterpret_cast<Worker*>(State(flow) & ~marks); }
     uintptr_t Mark(void* flow, Worker& worker, uintptr_t marks);

@@ -22,7 +22,8 @@ namespace serveflow {
 
 class Sender;
 
-class Worker {
+// Aligned so that a pointer to it leaves bits for a flow's marks.
+class alignas(16) Worker {
 public:
     using Deadline = std::chrono::steady_clock::time_point;
 

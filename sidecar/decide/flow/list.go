@@ -5,7 +5,8 @@ package flow
 
 // The queues of a clock, in the order in which flows are evicted.
 const (
-	queueDecided        uint8 = iota // labelled already
+	queueEnded          uint8 = iota // labelled, and the IDS is done with it
+	queueDecided                     // labelled already
 	queueSinglePacket                // one packet seen
 	queueSeveralPackets              // several
 	numQueues

@@ -81,10 +81,10 @@ func (c *SourceClock) Detach(t *Table, wall int64) {
 	}
 }
 
-// MarkEnded marks all decided flows of the source as ended by the IDS.
-func (c *SourceClock) MarkEnded(t *Table) {
-	for r := c.queues[queueDecided].head; r != None; r = t.At(r).link.next {
-		t.At(r).Ended = true
+// EndDecided notes that the IDS is done with all decided flows of the source.
+func (c *SourceClock) EndDecided(t *Table) {
+	for r := c.queues[queueDecided].head; r != None; r = c.queues[queueDecided].head {
+		t.End(r)
 	}
 }
 
@@ -109,8 +109,12 @@ func (c *SourceClock) Idle(t *Table, after int64) Ref {
 	return c.ifOlder(t, t.earlier(c.queues[queueSinglePacket].head, c.queues[queueSeveralPackets].head), after)
 }
 
-// Stale is the same for flows in Decided.
-func (c *SourceClock) Stale(t *Table, after int64) Ref {
+// Stale is the same for flows in Decided, after less time for those that the IDS is
+// done with.
+func (c *SourceClock) Stale(t *Table, after, ended int64) Ref {
+	if r := c.ifOlder(t, c.queues[queueEnded].head, ended); r != None {
+		return r
+	}
 	return c.ifOlder(t, c.queues[queueDecided].head, after)
 }
 

@@ -54,7 +54,7 @@ type Record struct {
 	OrigPkts, RespPkts   uint64 // highest counts seen
 	seen                 uint64 // bit i: packet i+1 is held
 	State                State
-	Ended                bool // the IDS is done with it
+	Ended                bool // the IDS is done with it; set by Table.End
 	Headerless           bool // its tap sees no headers
 	MultiSource          bool // its events came from several sources
 	Asked                bool // its stage is asked together with those of other flows, soon
@@ -84,6 +84,8 @@ type Record struct {
 // queue is the queue of its clock that the flow stands in.
 func (r *Record) queue() uint8 {
 	switch {
+	case r.State == Decided && r.Ended:
+		return queueEnded
 	case r.State == Decided:
 		return queueDecided
 	case r.seen&(r.seen-1) == 0:
@@ -269,6 +271,18 @@ func (t *Table) SetState(r Ref, s State) {
 	t.push(r, rec)
 }
 
+// End notes that the IDS is done with a flow.
+func (t *Table) End(r Ref) {
+	rec := t.At(r)
+	if rec.State != Decided || rec.Ended {
+		rec.Ended = true
+		return
+	}
+	t.remove(rec)
+	rec.Ended = true
+	t.push(r, rec)
+}
+
 // Held says whether packet index (from 1) of a flow is held.
 func (t *Table) Held(r Ref, index uint64) bool {
 	return index-1 < MaxPackets && t.At(r).seen&(1<<(index-1)) != 0
@@ -323,7 +337,7 @@ func (t *Table) Packets(r Ref) []packet.Packet {
 // decided one is no help.
 func (t *Table) EvictionCandidate() Ref {
 	for q := range numQueues {
-		if q == queueDecided && t.fullOfOpen() {
+		if q <= queueDecided && t.fullOfOpen() {
 			continue
 		}
 		r := None

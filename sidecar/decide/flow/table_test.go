@@ -187,15 +187,15 @@ func TestQuietAndStaleInOrderOfLastTouch(t *testing.T) {
 	if l.Scoring() != 0 {
 		t.Errorf("%d pending, want 0", l.Scoring())
 	}
-	if r := l.Stale(table, 1); r != None {
+	if r := l.Stale(table, 1, 1); r != None {
 		t.Errorf("flow %d is stale, want none: it was decided just now", r)
 	}
 	l.AdvancePacket(50)
-	if r := l.Stale(table, 20); r != refs[1] {
+	if r := l.Stale(table, 20, 1); r != refs[1] {
 		t.Errorf("flow %d is stale, want %d", r, refs[1])
 	}
 	table.Remove(refs[1])
-	if r := l.Stale(table, 0); r != None {
+	if r := l.Stale(table, 0, 0); r != None {
 		t.Errorf("flow %d is stale, want none", r)
 	}
 	if table.Find(key(1)) != None || table.Len() != 2 || l.Flows() != 2 {

@@ -220,7 +220,7 @@ func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.T
 	}
 	s.table.Touch(r, clock)
 	rec := s.table.At(r)
-	rec.Ended = true
+	s.table.End(r)
 	if rec.State == flow.NeedPackets {
 		s.expireIfIdle(r, e.Time, arrived)
 	}
@@ -241,7 +241,7 @@ func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived ti
 	}
 	rec := s.table.At(r)
 	if rec.State == flow.Decided {
-		rec.Ended = true
+		s.table.End(r)
 		return
 	}
 	c := s.cascadeOf(rec)
@@ -249,7 +249,7 @@ func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived ti
 	if seen < min(e.Index(), last) {
 		return
 	}
-	rec.Ended = true
+	s.table.End(r)
 	if rec.State == flow.NeedPackets {
 		s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: e.Time, arrived: arrived})
 	}
@@ -257,8 +257,11 @@ func (s *Shard) handleEndReported(source *flow.Source, e *flow.Event, arrived ti
 
 // evict makes room for one more flow.
 func (s *Shard) evict(arrived time.Time) {
-	s.scoreGathered()
 	r := s.table.EvictionCandidate()
+	if r == flow.None || s.table.At(r).State != flow.Decided {
+		s.scoreGathered() // after which there may be a decided one
+		r = s.table.EvictionCandidate()
+	}
 	for r == flow.None { // every flow waits for a model: handle an answer first
 		if s.slow.len > 0 {
 			s.askOldestQueued()

@@ -278,6 +278,10 @@ func (s *Shard) handleTapBatch(b *flow.Batch) {
 // flow to the next without changing a label.
 const captureReordering = 1_000_000 // µs
 
+// endedRetention is for how long a decided flow stays that the IDS is done with. Of its
+// late packets the table knows that it was removed.
+const endedRetention = 1_000_000 // µs
+
 // expire decides the idle flows of a source and removes the stale ones. In a
 // capture, a flow's idle timeout depends on its own packet times alone, see
 // expireIfIdle; those of other flows only trigger the check.
@@ -298,7 +302,7 @@ func (s *Shard) expire(clock *flow.SourceClock, now time.Time) {
 		s.finish(r, trigger{reason: cascade.Timeout, packetTime: s.table.At(r).Last + s.idleTimeout, arrived: now})
 	}
 	for {
-		r := clock.Stale(s.table, s.retention)
+		r := clock.Stale(s.table, s.retention, min(s.retention, endedRetention))
 		if r == flow.None {
 			break
 		}
@@ -322,13 +326,13 @@ func (s *Shard) handleBarrier(clock *flow.SourceClock, b *flow.Barrier, arrived 
 	s.drainPending(clock)
 	if b.Final {
 		for r := clock.Idle(s.table, 0); r != flow.None; r = clock.Idle(s.table, 0) {
-			s.table.At(r).Ended = true
+			s.table.End(r)
 			if !s.expireIfIdle(r, clock.Now(), arrived) {
 				s.finish(r, trigger{reason: cascade.FlowEnd, packetTime: clock.Now(), arrived: arrived})
 			}
 		}
 		s.drainPending(clock)
-		clock.MarkEnded(s.table)
+		clock.EndDecided(s.table)
 	}
 	s.flush()
 	b.Arrive()

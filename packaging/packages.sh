@@ -49,6 +49,9 @@ copyright() {
 	cat "$(go env GOROOT)/LICENSE"
 }
 
+# Where packages put the pages that files name.
+pages='s|\bdocs/[a-z0-9/-]*\.md\b|/usr/share/doc/serveflow/&|g'
+
 put() { # file, where it goes
 	install -D -m 644 "$1" "$work/root/$2"
 }
@@ -71,12 +74,12 @@ for arch in ${ARCHS:-amd64 arm64}; do
 		install -D -m 755 "$work/other" "$work/root/usr/bin/serveflow"
 	fi
 	put packaging/serveflow.toml etc/serveflow/serveflow.toml
+	sed --in-place "$pages" "$work/root/etc/serveflow/serveflow.toml"
 	sed 's|/usr/local/bin/|/usr/bin/|; /^# It wants/,/^# Whoever/d; /^# the socket/d' packaging/serveflow.service >"$work/unit"
 	put "$work/unit" usr/lib/systemd/system/serveflow.service
 	put packaging/serveflow.sysusers usr/lib/sysusers.d/serveflow.conf
 	put packaging/serveflow.tmpfiles usr/lib/tmpfiles.d/serveflow.conf
 	put packaging/alerts.yml usr/share/serveflow/prometheus/alerts.yml
-	mkdir -p "$work/root/usr/share/serveflow"
 	cp --recursive packaging/integrations/* "$work/root/usr/share/serveflow/"
 
 	for file in serveflow.lua serveflow-rule.lua serveflow.rules eve-schema.json suricata7.yaml suricata8.yaml plugin/serveflow.yaml; do
@@ -88,6 +91,7 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	for file in suricata-lua/serveflow/*.lua; do
 		put "$file" "usr/share/serveflow/suricata/serveflow/$(basename "$file")"
 	done
+	find "$work/root/usr/share/serveflow" -type f -exec sed --in-place "$pages" {} +
 
 	"$work/own" manual | gzip --no-name --best >"$work/page"
 	put "$work/page" usr/share/man/man1/serveflow.1.gz

@@ -8,6 +8,7 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/decide/drift"
+	"serveflow/sidecar/operate/pages"
 	"serveflow/sidecar/operate/telemetry"
 )
 
@@ -65,8 +66,8 @@ func (a *driftMonitor) check(now time.Time, serving *bundle.Bundle, measured []t
 		for _, i := range beyond {
 			far = append(far, fmt.Sprintf("%s %.2f", i.Of, i.PSI))
 		}
-		text := fmt.Sprintf("drift: for an hour the %s flows have been unlike those that %s was calibrated on (serveflow_drift_psi above %v: %s), and what it promises may not hold: docs/drift.md says how to read it; use a bundle that was trained on such traffic, or train one",
-			d.Cascade, serving.Name(), drift.Alert, strings.Join(far, ", "))
+		text := fmt.Sprintf("drift: for an hour the %s flows have been unlike those that %s was calibrated on (serveflow_drift_psi above %v: %s), and what it promises may not hold: %s says how to read it; use a bundle that was trained on such traffic, or train one",
+			d.Cascade, serving.Name(), drift.Alert, strings.Join(far, ", "), pages.At("docs/drift.md"))
 		warnings = append(warnings, text)
 		if news {
 			a.sidecar.options.Log.Warn().Msg(text)

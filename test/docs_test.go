@@ -230,6 +230,34 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestPagesInMessages checks that messages name pages where packages put them.
+func TestPagesInMessages(t *testing.T) {
+	said := regexp.MustCompile(`"[^"]*\bdocs/[a-z0-9/-]+\.md[^"]*"`)
+	found := 0
+	for _, file := range tracked(t, "cmd/*.go", "sidecar/*.go") {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			at := said.FindStringIndex(line)
+			if at == nil || strings.HasPrefix(strings.TrimSpace(line), "//") {
+				continue
+			}
+			found++
+			if !strings.HasSuffix(line[:at[0]], "pages.At(") {
+				t.Errorf("%s: %s is not where a package puts it: use pages.At", file, line[at[0]:at[1]])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no message names a page")
+	}
+}
+
 // headings are the anchors that a page's headings have on GitHub.
 func headings(page string) (anchors []string) {
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {

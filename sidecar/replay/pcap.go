@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"serveflow/sidecar/features/packet"
+	"serveflow/sidecar/operate/pages"
 )
 
 // pcap reads the classic format: a header of 24 bytes, then records of 16
@@ -51,7 +52,7 @@ func openPcap(in *input) (*pcap, error) {
 func linkOf(linktype uint32) (packet.Link, error) {
 	link, ok := packet.LinkOf(linktype)
 	if !ok {
-		return 0, fmt.Errorf("link type %d is not supported: docs/captures.md lists the supported ones", linktype)
+		return 0, fmt.Errorf("link type %d is not supported: %s lists the supported ones", linktype, pages.At("docs/captures.md"))
 	}
 	return link, nil
 }

@@ -131,6 +131,7 @@ func TestContents(t *testing.T) {
 			}
 		}
 		checkLinks(t, filepath.Join(inDeb, "usr/share/doc/serveflow"))
+		checkPages(t, inDeb)
 		program, err := elf.Open(filepath.Join(inDeb, "usr/bin/serveflow"))
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +143,35 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s holds a program that wants %v", deb, libraries)
 		}
 		program.Close()
+	}
+}
+
+var page = regexp.MustCompile(`\S*\bdocs/[a-z0-9/-]+\.md`)
+
+// checkPages checks that pages that files of the package name are there.
+func checkPages(t *testing.T, root string) {
+	t.Helper()
+	named := 0
+	for _, of := range []string{"etc", "usr/share/serveflow"} {
+		err := filepath.WalkDir(filepath.Join(root, of), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, name := range page.FindAllString(string(text), -1) {
+				named++
+				if _, err := os.Stat(filepath.Join(root, strings.TrimLeft(name, "("))); err != nil {
+					t.Errorf("%s names %s: %v", path, name, err)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if named == 0 {
+		t.Error("no file names a page")
 	}
 }
 

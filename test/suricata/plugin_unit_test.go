@@ -52,6 +52,7 @@ type labeller struct {
 	atFirst    bool
 	afterLabel bool // asks for packets also after a label
 	packets    atomic.Int64
+	ends       atomic.Int64
 }
 
 func (l *labeller) start(t *testing.T) {
@@ -98,6 +99,7 @@ func (l *labeller) serve(conn net.Conn) {
 			}
 			say(m.Flow)
 		case wire.KindEnd:
+			l.ends.Add(1)
 			say(m.Flow)
 		case wire.KindSync:
 			if m.Final {

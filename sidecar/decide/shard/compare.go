@@ -18,7 +18,7 @@ type shadowing struct {
 	epochs [2]uint32
 	pairs  [][]pair // by flow.Ref, in chunks that never move
 	labels []string // numbered from 1 on
-	number map[string]uint16
+	number map[string]uint32
 	taken  int // verdicts of the batch that is handled
 	// removed are flows that were removed before the other bundle's label had come.
 	removed map[flow.Key]removedFlow
@@ -26,7 +26,7 @@ type shadowing struct {
 
 type removedFlow struct {
 	first int64 // packet time of its first packet
-	own   uint16
+	own   uint32
 }
 
 // maxRemoved bounds shadowing.removed: their labels come within a few batches.
@@ -35,11 +35,11 @@ const maxRemoved = 1 << 12
 // pair is the state of a flow's comparison.
 type pair struct {
 	epoch       uint32
-	served, own uint16 // labels, or undecided; 0: not there yet
+	served, own uint32 // labels, or undecided; 0: not there yet
 }
 
 // undecided stands for the label of a flow that no cascade has decided.
-const undecided = ^uint16(0)
+const undecided = ^uint32(0)
 
 const chunkPairs = 4096
 
@@ -47,19 +47,20 @@ const chunkPairs = 4096
 const PairBytes = int(unsafe.Sizeof(pair{}))
 
 func newShadowing() shadowing {
-	return shadowing{labels: []string{""}, number: map[string]uint16{}, removed: map[flow.Key]removedFlow{}}
+	return shadowing{labels: []string{""}, number: map[string]uint32{}, removed: map[flow.Key]removedFlow{}}
 }
 
 func (c *shadowing) at(r flow.Ref) *pair { return &c.pairs[r/chunkPairs][r%chunkPairs] }
 
-// numberOf is a number for a label.
-func (c *shadowing) numberOf(label string, decided bool) uint16 {
+// numberOf is a number for a label. A shadow may outlive many bundles, each with up to
+// 4,096 labels of its own.
+func (c *shadowing) numberOf(label string, decided bool) uint32 {
 	if !decided {
 		return undecided
 	}
 	n, ok := c.number[label]
 	if !ok {
-		n = uint16(len(c.labels))
+		n = uint32(len(c.labels))
 		c.number[label], c.labels = n, append(c.labels, label)
 	}
 	return n
@@ -171,7 +172,7 @@ func (s *Shard) takeVerdicts(b *flow.Batch, events int) {
 }
 
 // count counts a flow that both bundles are done with.
-func (s *Shard) count(served, own uint16) {
+func (s *Shard) count(served, own uint32) {
 	c, a := &s.shadowing, s.options.Agreement
 	switch {
 	case served == undecided && own == undecided:

@@ -361,3 +361,14 @@ func BenchmarkShadow(b *testing.B) {
 		r.shard.records, shadow.shard.records = r.shard.records[:0], shadow.shard.records[:0]
 	})
 }
+
+// However many labels come while a shadow lives, each has a number of its own.
+func TestShadowLabels(t *testing.T) {
+	c := newShadowing()
+	for n := range 1<<16 + 10 {
+		label := fmt.Sprint("label ", n)
+		if number := c.numberOf(label, true); number == 0 || number == undecided || c.labels[number] != label {
+			t.Fatalf("%s has the number %d", label, number)
+		}
+	}
+}

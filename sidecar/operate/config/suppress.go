@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"serveflow/sidecar/operate/pages"
 )
 
 // Suppress is one entry of suppress: decisions with the label for which all else holds become
@@ -60,7 +62,7 @@ func suppressions(to *[]Suppress) setter {
 func suppression(t map[string]any) (s Suppress, err error) {
 	for _, key := range slices.Sorted(maps.Keys(t)) {
 		if key == "agrees" {
-			return s, errors.New("agrees: a label is given before the IDS knows its own view of the flow: use agrees where labels are read (docs/labels.md)")
+			return s, errors.New("agrees: a label is given before the IDS knows its own view of the flow: use agrees where labels are read (" + pages.At("docs/labels.md") + ")")
 		}
 		if !slices.Contains(suppressKeys, key) {
 			return s, fmt.Errorf("no key %q: use label, network, port, below", clip(key))

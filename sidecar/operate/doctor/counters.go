@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"serveflow/sidecar/operate/pages"
 	"serveflow/sidecar/operate/scrape"
 )
 
@@ -39,7 +40,7 @@ func (e *examination) counters() {
 		lost++
 	}
 	if e.metrics.Sum("serveflow_load_level") == 5 {
-		e.wrong("load", "flows do without the slow stages that they need", "give the sidecar more processor time (docs/operate.md#overload)")
+		e.wrong("load", "flows do without the slow stages that they need", moreProcessor())
 		lost++
 	}
 	if lost == 0 {
@@ -65,7 +66,7 @@ func (e *examination) drift() {
 		e.note("drift", "not measured: too few flows so far, or the bundle has no reference", "wait for some thousand flows")
 	case worst > maxPSI:
 		e.wrong("drift", fmt.Sprintf("the %ss of the flows are far from those that the bundle was calibrated on (PSI %.2f)", far, worst),
-			"this bundle may not be for this traffic: hold its labels against what you know, then take another or train one (docs/drift.md)")
+			"this bundle may not be for this traffic: hold its labels against what you know, then take another or train one ("+pages.At("docs/drift.md")+")")
 	default:
 		e.ok("drift", "PSI %.2f at most, of scores, labels and stages", worst)
 	}
@@ -89,6 +90,10 @@ func (e *examination) shadow() {
 		e.ok("shadow", "%s agrees on %.1f %% of %.0f flows; %.0f events were left out under load",
 			e.Shadow, 100*flows["agrees"]/both, both, e.metrics.Sum("serveflow_shadow_shed_events_total"))
 	}
+}
+
+func moreProcessor() string {
+	return "give the sidecar more processor time (" + pages.At("docs/operate.md#overload") + ")"
 }
 
 const moreBuffer = "sysctl -w net.core.wmem_default=4194304, in /etc/sysctl.d for good, and restart Suricata"

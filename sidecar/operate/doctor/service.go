@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"serveflow/sidecar/operate/pages"
 )
 
 // dialTimeout is how long a socket may take to answer.
@@ -106,7 +108,7 @@ func (e *examination) taps() {
 		name := fmt.Sprintf("%s %s, process %d", t.Engine, t.EngineVersion, t.PID)
 		if !t.Welcomed {
 			e.wrong("tap", fmt.Sprintf("process %d of user %d is connected and has not said HELLO", t.PID, t.UID),
-				"stop it, if it is no tap; a tap of your own begins with HELLO (docs/protocol.md)")
+				"stop it, if it is no tap; a tap of your own begins with HELLO ("+pages.At("docs/protocol.md")+")")
 			continue
 		}
 		name += fmt.Sprintf(", sensor %q", t.Sensor)
@@ -137,8 +139,7 @@ func (e *examination) taps() {
 			e.ok("tap", "%s, %s, %d events", name, t.Mode, t.Events)
 		}
 		if t.Dropped > 0 && t.Dropped*100 > t.Events {
-			e.wrong("tap", fmt.Sprintf("%s: %d of its events were dropped: the sidecar did not read them in time", name, t.Dropped),
-				"give the sidecar more processor time (docs/operate.md#overload)")
+			e.wrong("tap", fmt.Sprintf("%s: %d of its events were dropped: the sidecar did not read them in time", name, t.Dropped), moreProcessor())
 		}
 	}
 }
@@ -150,11 +151,12 @@ const (
 
 // connectHint is what to do about an IDS that is not connected.
 func (e *examination) connectHint() string {
+	page := pages.At("docs/install.md#the-tap")
 	if len(e.engines) == 0 {
-		return "start Zeek or Suricata with its tap (docs/install.md#the-tap); none of them runs here"
+		return "start Zeek or Suricata with its tap (" + page + "); none of them runs here"
 	}
 	engine := e.engines[0].name
-	hint := fmt.Sprintf("%s runs: load its tap (docs/install.md#the-tap), and look in its log for %s", engine, e.Config.Listen.Socket)
+	hint := fmt.Sprintf("%s runs: load its tap (%s), and look in its log for %s", engine, page, e.Config.Listen.Socket)
 	if engine == "zeek" {
 		hint += "; the tap connects when Zeek sees the first packet of its interface"
 	}

@@ -207,7 +207,8 @@ void Tap::Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* 
         worker.Closing(p.flow.number, p.ts_us);
 }
 
-// End tells of the end of a flow that has no label yet. It may have had all packets that
+// End tells of the end of a flow that has no label yet, or of which more is wanted
+// after it. It may have had all packets that
 // are wanted by Suricata's count: ICMP errors that tell about it are in that.
 void Tap::End(const void* flow) {
     if ( trial.State() == Trial::Failed || ! sender )
@@ -216,7 +217,7 @@ void Tap::End(const void* flow) {
     if ( ! worker )
         return; // nothing was sent of it
     auto id = FlowID(layout, flow);
-    if ( labels && labels->Over(id) )
+    if ( labels && labels->Over(id) && ! Need().after_label.load(std::memory_order_relaxed) )
         return;
     worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }

@@ -21,12 +21,14 @@ type Options struct {
 	// Rate is new flows per second; 0 is flat out, after which each mode is
 	// measured at Share of what it reached, if that is not 0.
 	Rate, Share float64
-	Warmup      time.Duration // before Duration, not counted
-	Duration    time.Duration
-	Cores       int      // bind the sidecar to so many processors, the generator to the others; 0: bind neither
-	Shards      int      // as flow.shards
-	Inference   []string // as inference.endpoints
-	Profile     string   // write a CPU profile of each sidecar to this name and a number
+	// Before Duration, not counted: flat out, and at a rate, where it takes longer than
+	// flow.idle_timeout until flows are decided as often as they begin.
+	Warmup, RateWarmup time.Duration
+	Duration           time.Duration
+	Cores              int      // bind the sidecar to so many processors, the generator to the others; 0: bind neither
+	Shards             int      // as flow.shards
+	Inference          []string // as inference.endpoints
+	Profile            string   // write a CPU profile of each sidecar to this name and a number
 	// Command starts a process that calls Serve; Base, if set, one of another program,
 	// which is measured in turn with it.
 	Command, Base []string
@@ -193,7 +195,11 @@ func (o Options) watch(ctx context.Context, p *process, g *generator, played <-c
 			return context.Cause(ctx)
 		}
 	}
-	if err := pause(o.Warmup); err != nil {
+	warmup := o.Warmup
+	if g.rate > 0 {
+		warmup = o.RateWarmup
+	}
+	if err := pause(warmup); err != nil {
 		return nil, err
 	}
 	g.labels.measure(time.Since(g.started))

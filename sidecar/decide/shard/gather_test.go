@@ -174,3 +174,27 @@ func TestGatheredFailure(t *testing.T) {
 		t.Errorf("%d decisions", len(r.records))
 	}
 }
+
+// TestGatheredInAFullTable: a decided flow gives its place, and those that wait for each
+// other go on doing so.
+func TestGatheredInAFullTable(t *testing.T) {
+	const flows = 8
+	b := testBundle(t, false, false)
+	gatherRows(b, flows)
+	r := newRig(t, b, 2*flows, false)
+	for round := range uint64(4) {
+		r.batch(func(b *flow.Batch) {
+			for id := range uint64(flows) {
+				e := b.Add()
+				e.ID, e.OrigPkts, e.Link = wire.UintID(flows*round+id), 1, packet.RawIP
+				b.AddBytes(e, frame(1, 2, 1000, 53, 1))
+			}
+		})
+	}
+	if len(r.records) != 4*flows {
+		t.Fatalf("%d decisions", len(r.records))
+	}
+	if got := b.Packet.Stages[0].Model.(*modeltest.Model).Batches(); len(got) != 5 { // one is asked when the shard is made
+		t.Errorf("rows at once: %v", got)
+	}
+}

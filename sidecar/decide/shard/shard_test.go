@@ -269,6 +269,42 @@ func TestLatencyOfALiveFlowThatEnds(t *testing.T) {
 	}
 }
 
+// TestEndedFlowsGo: a decided flow that has ended makes room after a second, and its
+// packets that are late open no other; one that has not ended stays.
+func TestEndedFlowsGo(t *testing.T) {
+	for _, decidedFirst := range []bool{false, true} {
+		r := newRig(t, testBundle(t, false, false), 10, true)
+		size := map[bool]int{false: 100, true: 1}[decidedFirst] // of the first packet
+		r.orig(1, 1, size)
+		r.orig(2, 1, 1)
+		r.end(1)
+		if r.clock(0); r.shard.table.Len() != 2 {
+			t.Errorf("decided first %v: %d flows just after the end, want 2", decidedFirst, r.shard.table.Len())
+		}
+		if r.clock(1); r.shard.table.Len() != 1 {
+			t.Errorf("decided first %v: %d flows a second later, want 1", decidedFirst, r.shard.table.Len())
+		}
+		r.orig(1, 2, 1)
+		if len(r.records) != 2 || r.shard.table.Len() != 1 {
+			t.Errorf("decided first %v: a late packet: %d decisions, %d flows", decidedFirst, len(r.records), r.shard.table.Len())
+		}
+		if r.orig(1, 1, 1); len(r.records) != 3 {
+			t.Errorf("decided first %v: the id used again: %d decisions, want 3", decidedFirst, len(r.records))
+		}
+	}
+}
+
+// TestEndOfACaptureEmptiesTheTable: with its last SYNC all flows of a source have ended.
+func TestEndOfACaptureEmptiesTheTable(t *testing.T) {
+	r := newRig(t, testBundle(t, false, false), 10, true)
+	r.orig(1, 1, 1)
+	r.orig(2, 1, 100)
+	r.sync(true)
+	if r.clock(2); len(r.records) != 2 || r.shard.table.Len() != 0 {
+		t.Errorf("%d decisions, %d flows", len(r.records), r.shard.table.Len())
+	}
+}
+
 func TestDrainDecidesWhatIsOpen(t *testing.T) {
 	r := newRig(t, testBundle(t, true, false), 10, false)
 	r.orig(1, 1, 100)

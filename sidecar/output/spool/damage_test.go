@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,5 +153,61 @@ func overwrite(t *testing.T, path string, at int64, b []byte) {
 	defer f.Close()
 	if _, err := f.WriteAt(b, at); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Without the cursor, a damaged first chunk costs itself alone.
+func TestDamageWithoutCursor(t *testing.T) {
+	o := options(t)
+	o.OnError = func(error) {}
+	q := mustOpen(t, o)
+	for i := 1; i <= 3; i++ {
+		add(q, i, i, 100)
+		settled(t, q)
+	}
+	q.lock.Close()
+	files, _ := filepath.Glob(filepath.Join(o.Dir, "*.spool"))
+	overwrite(t, files[0], headerSize+10, []byte{0xff})
+	if err := os.Remove(filepath.Join(o.Dir, cursorFile)); err != nil {
+		t.Fatal(err)
+	}
+	q = mustOpen(t, o)
+	if got := receive(q, 2, true); !slices.Equal(got, []int{2, 3}) {
+		t.Errorf("%v came, %+v", got, q.Stats())
+	}
+}
+
+// Files that cannot be opened for want of descriptors are read when there are some.
+func TestNoDescriptors(t *testing.T) {
+	o := options(t)
+	var mu sync.Mutex
+	var reported []string
+	o.OnError = func(err error) { mu.Lock(); reported = append(reported, err.Error()); mu.Unlock() }
+	q := mustOpen(t, o)
+	fill(t, q, 20_000)
+	all := int(q.Stats().Waiting)
+
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	first := receive(q, all, true) // up to a file that is not open
+	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := append(first, receive(q, all-len(first), true)...)
+	if lost := q.Stats().Dropped[DropDamaged]; len(got) != all || lost != 0 {
+		t.Errorf("%d of %d came, %d lost", len(got), all, lost)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(reported) != 1 || !strings.Contains(reported[0], "too many open files") {
+		t.Errorf("%q", reported)
 	}
 }

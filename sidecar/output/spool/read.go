@@ -1,6 +1,12 @@
 package spool
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // read gives chunks to the receiver.
 func (q *Queue) read() {
@@ -71,8 +77,11 @@ func (q *Queue) over() bool {
 func (q *Queue) readBack(until position) *Chunk {
 	at := q.readAt
 	q.mu.Unlock()
-	c, err := q.load(at)
+	c, err := q.loadPatiently(at)
 	q.mu.Lock()
+	if err != nil && q.over() {
+		return nil
+	}
 	if err != nil {
 		q.passOver(at, c, until, err)
 		return nil
@@ -85,6 +94,28 @@ func (q *Queue) readBack(until position) *Chunk {
 	q.expect = c.First + uint64(c.Count)
 	q.spilled.Add(uint64(c.Count))
 	return c
+}
+
+// openAgain is how long a file waits that cannot be opened for want of descriptors.
+const openAgain = 200 * time.Millisecond
+
+// loadPatiently loads a chunk. While there are no descriptors or there is no memory to open
+// its file, it waits, unless the queue is abandoned.
+func (q *Queue) loadPatiently(at position) (*Chunk, error) {
+	for said := false; ; said = true {
+		c, err := q.load(at)
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) && !errors.Is(err, unix.ENOMEM) {
+			return c, err
+		}
+		if !said {
+			q.options.OnError(fmt.Errorf("queue: %w: it is opened as soon as that is possible", err))
+		}
+		select {
+		case <-q.stop:
+			return nil, err
+		case <-time.After(openAgain):
+		}
+	}
 }
 
 // passOver goes on after a damaged chunk: with the one that begins where its header says

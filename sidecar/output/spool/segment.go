@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,30 +156,49 @@ func (q *Queue) recover() error {
 // lastNumber is the number of the last item on disk, 0 if it is not known.
 func (q *Queue) lastNumber() (last uint64) {
 	for i := len(q.segments) - 1; i >= 0 && last == 0; i-- {
-		s := q.segments[i]
-		for at := (position{segment: s.id}); at.offset < s.size; {
-			c, err := q.load(at)
-			if c == nil {
-				break
-			}
+		for c, err := range q.chunksOf(q.segments[i]) {
 			// Of a damaged chunk that follows the one before, the header is right.
 			follows := last > 0 && c.First == last+1 && c.Count > 0 && c.Count <= len(c.buf)/ItemHead
 			if err == nil || follows {
 				last = max(last, c.First+uint64(c.Count)-1)
 			}
-			at = c.next
 		}
 	}
 	return last
 }
 
-// firstNumber is the number of the first item on disk, that of the next one if the
-// first chunk is damaged.
+// firstNumber is the number of the first item on disk, that of the next one if nothing
+// can be read. Damaged chunks count if their headers lead to the first sound one.
 func (q *Queue) firstNumber() uint64 {
-	if c, err := q.load(position{segment: q.segments[0].id}); err == nil {
-		return c.First
+	var first, next uint64 // of damaged chunks that follow each other
+	for _, s := range q.segments {
+		for c, err := range q.chunksOf(s) {
+			if err == nil && next == c.First {
+				return first
+			} else if err == nil {
+				return c.First
+			}
+			if c.First != next || next == 0 {
+				first = c.First
+			}
+			next = c.First + uint64(c.Count)
+		}
 	}
 	return q.number
+}
+
+// chunksOf gives the chunks of a segment, a damaged one with its error, up to one that
+// does not say where it ends.
+func (q *Queue) chunksOf(s segment) iter.Seq2[*Chunk, error] {
+	return func(yield func(*Chunk, error) bool) {
+		for at := (position{segment: s.id}); at.offset < s.size; {
+			c, err := q.load(at)
+			if c == nil || !yield(c, err) {
+				return
+			}
+			at = c.next
+		}
+	}
 }
 
 // load reads the chunk at a position. Of a damaged chunk that is there as long as its

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -33,6 +35,9 @@ func (t topCmd) Validate() error {
 	if t.Every < 100*time.Millisecond {
 		return errors.New("--every is at least 100ms")
 	}
+	if _, _, err := net.SplitHostPort(t.Address); err != nil || strings.Contains(t.Address, "/") {
+		return fmt.Errorf("--address %s: want HOST:PORT, as in %s", t.Address, metricsAddress())
+	}
 	return nil
 }
 
@@ -57,10 +62,7 @@ func (t topCmd) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		columns, lines := plainColumns, plainLines
-		if w, h, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			columns, lines = w, h-1
-		}
+		columns, lines := viewSize(int(os.Stdout.Fd()))
 		text := terminal.Clean(fmt.Sprintf("%v\n", t.explain(err)))
 		if err == nil {
 			text = top.Screen(before, now, columns, lines)
@@ -73,6 +75,15 @@ func (t topCmd) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// viewSize is the size of the view on a terminal. Some, such as serial consoles, do not
+// have one.
+func viewSize(terminal int) (columns, lines int) {
+	if w, h, err := term.GetSize(terminal); err == nil && w > 0 && h > 1 {
+		return w, h - 1
+	}
+	return plainColumns, plainLines
 }
 
 func (t topCmd) explain(err error) error {

@@ -24,12 +24,24 @@ func isURL(name string) bool {
 	return strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://")
 }
 
+// shown is a bundle's name for messages: a URL without its password.
+func shown(name string) string {
+	if !isURL(name) {
+		return name
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return "at a URL"
+	}
+	return u.Redacted()
+}
+
 // fetch returns the path of the archive that a URL names. One that was fetched before is
 // not fetched again: its digest says that it is the same.
 func fetch(name string) (path string, err error) {
 	u, err := url.Parse(name)
 	if err != nil {
-		return "", err
+		return "", errNoURL // err has what may be a password
 	}
 	digest, ok := strings.CutPrefix(u.Fragment, "sha256=")
 	if sum, err := hex.DecodeString(digest); !ok || err != nil || len(sum) != sha256.Size || strings.ToLower(digest) != digest {
@@ -80,7 +92,8 @@ func download(u *url.URL, digest, path string) (err error) {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the store answers %s", response.Status)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "fetching-*")
+	removeUnfinished(filepath.Dir(path))
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished)
 	if err != nil {
 		return err
 	}
@@ -100,6 +113,21 @@ func download(u *url.URL, digest, path string) (err error) {
 		return fmt.Errorf("the archive's digest is sha256=%s: it is another than the configuration names, or was cut after %d bytes", sum, n)
 	}
 	return os.Rename(f.Name(), path)
+}
+
+var errNoURL = errors.New("it cannot be read: in a user's name or password, characters other than letters and digits are written as %XX")
+
+// unfinished are the names of archives that are being fetched.
+const unfinished = "fetching-*"
+
+// removeUnfinished removes what processes have left that ended while they fetched.
+func removeUnfinished(dir string) {
+	files, _ := filepath.Glob(filepath.Join(dir, unfinished))
+	for _, file := range files {
+		if info, err := os.Lstat(file); err == nil && time.Since(info.ModTime()) > fetchTime {
+			os.Remove(file)
+		}
+	}
 }
 
 // digestOf copies what is read and returns its SHA-256 and length.

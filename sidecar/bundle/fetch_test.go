@@ -2,12 +2,14 @@ package bundle
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFetch(t *testing.T) {
@@ -46,15 +48,37 @@ func TestFetch(t *testing.T) {
 		"missing":   {strings.Replace(pinned, "toy.zip", "none.zip", 1), good, "the store answers 404"},
 		"no digest": {store.URL + "/toy.zip", good, "#sha256="},
 		"short":     {store.URL + "/toy.zip#sha256=abcd", good, "#sha256="},
+		"password":  {strings.Replace(pinned, "http://", "http://me:secret@", 1) + "0", good, "http://me:xxxxx@"},
+		"no URL":    {strings.Replace(pinned, "http://", "http://me:sec/ret@", 1), good, "bundle at a URL: it cannot be read"},
 		"nobody":    {"http://127.0.0.1:1/" + pinned[strings.Index(pinned, "toy.zip"):], good, "refused"},
 	} {
 		body = c.body
 		if _, err := Open(c.url, Options{}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
+		} else if strings.Contains(err.Error(), "sec") && !strings.Contains(err.Error(), "xxxxx") {
+			t.Errorf("%s: the error has the password: %v", name, err)
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(state, "bundles", "*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+
+	// What a process has left that was killed meanwhile goes with the next fetch.
+	for name, age := range map[string]time.Duration{"fetching-1": time.Second, "fetching-2": time.Hour} {
+		path := filepath.Join(state, "bundles", name)
+		then := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, good[:10], 0o600), os.Chtimes(path, then, then)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	body = nil
+	if _, err := Open(pinned, Options{}); err == nil {
+		t.Error("nothing was fetched, and it is opened")
+	}
+	if left, _ := filepath.Glob(filepath.Join(state, "bundles", "*")); len(left) != 1 || filepath.Base(left[0]) != "fetching-1" {
+		t.Errorf("left: %q", left)
+	} else {
+		os.Remove(left[0])
 	}
 
 	// It is fetched once; a copy that was harmed is fetched again.

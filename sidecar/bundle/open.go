@@ -26,7 +26,7 @@ func Open(name string, o Options) (*Bundle, error) {
 	}
 	b, err := Load(fsys, o)
 	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", name, err)
+		return nil, fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	return b, nil
 }
@@ -46,11 +46,11 @@ func ReadManifest(name string) (*Manifest, []byte, error) {
 	}
 	text, err := read(fsys, ManifestFile, maxManifest)
 	if err != nil {
-		return nil, nil, fmt.Errorf("bundle %s: %w", name, err)
+		return nil, nil, fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	m, err := parseManifest(text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("bundle %s: %s: %w", name, ManifestFile, err)
+		return nil, nil, fmt.Errorf("bundle %s: %s: %w", shown(name), ManifestFile, err)
 	}
 	return m, text, nil
 }
@@ -65,7 +65,7 @@ func find(name string) (fsys fs.FS, shipped bool, err error) {
 	if isURL(name) {
 		path, err := fetch(name)
 		if err != nil {
-			return nil, false, fmt.Errorf("bundle %s: %w", name, err)
+			return nil, false, fmt.Errorf("bundle %s: %w", shown(name), err)
 		}
 		name = path
 	}
@@ -79,7 +79,7 @@ func find(name string) (fsys fs.FS, shipped bool, err error) {
 		return folder{os.DirFS(name), name}, false, nil
 	}
 	if fsys, err = openArchive(name); err != nil {
-		return nil, false, fmt.Errorf("bundle %s: %w", name, err)
+		return nil, false, fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	return fsys, false, nil
 }

@@ -78,18 +78,18 @@ func Verify(name string, keys []string) (*Manifest, string, error) {
 	}
 	text, err := read(fsys, ManifestFile, maxManifest)
 	if err != nil {
-		return nil, "", fmt.Errorf("bundle %s: %w", name, err)
+		return nil, "", fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	i, err := verify(fsys, text, keys)
 	if err != nil {
-		return nil, "", fmt.Errorf("bundle %s: %w", name, err)
+		return nil, "", fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	m, err := parseManifest(text)
 	if err == nil {
 		_, err = ReadFiles(fsys, m.Files, maxTotal)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("bundle %s: %w", name, err)
+		return nil, "", fmt.Errorf("bundle %s: %w", shown(name), err)
 	}
 	return m, keys[i], nil
 }

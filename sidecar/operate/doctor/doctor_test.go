@@ -326,7 +326,33 @@ func TestImpostor(t *testing.T) {
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("it was run")
 	}
-	if !strings.Contains(text.String(), impostor+" was not asked how it reads /etc/suricata/suricata.yaml: others can change it: "+open) {
+	if !strings.Contains(text.String(), impostor+" was not asked how it reads /etc/suricata/suricata.yaml: it may be another program: others can change "+open) {
 		t.Error(text.String())
 	}
+}
+
+// Nor does it run another program of the system, with arguments that the process has.
+func TestImpostorOfTheSystem(t *testing.T) {
+	p := well(t, nil)
+	p.Dump = nil
+	p.runs("Suricata-Main", 1000, 1000, "", "suricata -c /tmp/mine")
+	shell, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink(shell, filepath.Join(p.Proc, "4711/exe")); err != nil {
+		t.Fatal(err)
+	}
+	p.await(doctor.Note, shell+" was not asked how it reads /tmp/mine: it may be another program: it is "+shell, "")
+}
+
+// A configuration's relative name is one in Suricata's working directory.
+func TestRelativeConfiguration(t *testing.T) {
+	p := well(t, nil)
+	p.runs("Suricata-Main", 1000, 1000, "", "suricata -c here.yaml")
+	if err := os.Symlink("/opt/suricata", filepath.Join(p.Proc, "4711/cwd")); err != nil {
+		t.Fatal(err)
+	}
+	p.dump = p.goodDump()
+	p.await(doctor.OK, "/opt/suricata/here.yaml", "")
 }

@@ -53,11 +53,15 @@ func (e *examination) suricata(ctx context.Context) {
 		if p.name != "suricata" {
 			continue
 		}
-		program := "suricata"
-		if path, err := os.Readlink(filepath.Join(e.Proc, strconv.Itoa(p.pid), "exe")); err == nil {
+		program, file := "suricata", argument(p.arguments, "-c", suricataFile)
+		process := filepath.Join(e.Proc, strconv.Itoa(p.pid))
+		if path, err := os.Readlink(filepath.Join(process, "exe")); err == nil {
 			program = path
 		}
-		files[argument(p.arguments, "-c", suricataFile)] = program
+		if directory, err := os.Readlink(filepath.Join(process, "cwd")); err == nil && !filepath.IsAbs(file) {
+			file = filepath.Join(directory, file)
+		}
+		files[file] = program
 	}
 	for file, program := range files {
 		dump := e.Dump
@@ -67,7 +71,7 @@ func (e *examination) suricata(ctx context.Context) {
 		out, err := dump(ctx, program, "--dump-config", "-c", file)
 		if errors.Is(err, errUntrusted) {
 			e.note("suricata.yaml", fmt.Sprintf("%s was not asked how it reads %s: %v", program, file, err),
-				"if it is your Suricata, have the program and its folders belong to root and be writable by nobody else")
+				"if it is your Suricata, have the program be called suricata, and it and its folders belong to root and be writable by nobody else")
 			continue
 		}
 		if err != nil {
@@ -82,8 +86,9 @@ func (e *examination) suricata(ctx context.Context) {
 	}
 }
 
-// run runs a program of which nobody but root, and who runs the doctor, can have changed
-// anything: any process may call itself Suricata.
+// run runs a program that is called suricata, of which nobody but root, and who runs the
+// doctor, can have changed anything: any process may call itself Suricata, and have a
+// configuration of its own.
 func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	path, err := exec.LookPath(program)
 	if err == nil {
@@ -91,6 +96,9 @@ func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !strings.HasPrefix(filepath.Base(path), "suricata") {
+		return nil, fmt.Errorf("%w: it is %s", errUntrusted, path)
 	}
 	if err := trusted(path); err != nil {
 		return nil, err
@@ -100,7 +108,7 @@ func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	return exec.CommandContext(ctx, path, args...).Output()
 }
 
-var errUntrusted = errors.New("others can change it")
+var errUntrusted = errors.New("it may be another program")
 
 // trusted is an error if somebody else can change a file or a directory above it.
 func trusted(path string) error {
@@ -112,7 +120,7 @@ func trusted(path string) error {
 		}
 		owner, _ := owners(info)
 		if owner != 0 && owner != uint32(os.Geteuid()) || info.Mode().Perm()&othersWrite != 0 {
-			return fmt.Errorf("%w: %s (%s)", errUntrusted, at, access(info))
+			return fmt.Errorf("%w: others can change %s (%s)", errUntrusted, at, access(info))
 		}
 		if at == filepath.Dir(at) {
 			return nil

@@ -40,6 +40,16 @@ func (x *index) find(t *Table, k *Key, hash uint32) Ref {
 	}
 }
 
+// guess returns the first flow with a hash, or None.
+func (x *index) guess(hash uint32) Ref {
+	last := len(x.slots) - 1
+	for i := int(hash >> x.shift); ; i = (i + 1) & last {
+		if s := x.slots[i]; s.flow == None || s.hash == hash {
+			return s.flow
+		}
+	}
+}
+
 // add adds a flow that is not there. At most three of four slots are in use.
 func (x *index) add(hash uint32, r Ref) {
 	if x.flows++; 4*x.flows > 3*len(x.slots) {
@@ -61,7 +71,7 @@ func (x *index) put(s slot) {
 // new ones are filled from the first to the last.
 func (x *index) grow() {
 	old := x.slots
-	x.slots = make([]slot, 2*len(old))
+	x.slots = huge(make([]slot, 2*len(old)))
 	x.shift--
 	for _, s := range old {
 		if s.flow != None {

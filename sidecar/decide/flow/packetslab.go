@@ -86,7 +86,7 @@ func (s *sizeClass) take() uint32 {
 	b := s.used
 	s.used++
 	if int(b/chunkBlocks) == len(s.chunks) {
-		s.chunks = append(s.chunks, make([]packet.Packet, chunkBlocks*s.size))
+		s.chunks = append(s.chunks, huge(make([]packet.Packet, chunkBlocks*s.size)))
 	}
 	return b
 }

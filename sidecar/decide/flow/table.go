@@ -119,12 +119,13 @@ type Table struct {
 	changes   uint64         // of flows
 	clocks    []*SourceClock // that have flows
 	removed   []uint64       // hashes of flows that were removed, each at its place
+	read      uint64         // by ReadAhead, so that it reads
 }
 
 // NewTable returns a table for at most max flows, which holds the first
 // packets packets of each.
 func NewTable(max, packets int) *Table {
-	return &Table{max: max, maxOpen: max, index: newIndex(), packets: newPacketSlab(packets), used: 1, removed: make([]uint64, max)}
+	return &Table{max: max, maxOpen: max, index: newIndex(), packets: newPacketSlab(packets), used: 1, removed: huge(make([]uint64, max))}
 }
 
 // Len is the number of flows, decided ones included.
@@ -170,7 +171,7 @@ func (t *Table) Open(k Key, c *SourceClock) Ref {
 		r = Ref(t.used)
 		t.used++
 		if int(r/chunkRecords) == len(t.slab) {
-			t.slab = append(t.slab, make([]Record, chunkRecords))
+			t.slab = append(t.slab, huge(make([]Record, chunkRecords)))
 		}
 	}
 	rec := t.At(r)

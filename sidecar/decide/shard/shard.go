@@ -256,6 +256,9 @@ func (s *Shard) handleTapBatch(b *flow.Batch) {
 		s.waits.note(time.Since(b.Arrived))
 	}
 	for i := range b.Events {
+		if i%flow.Ahead == 0 {
+			s.table.ReadAhead(b.Source.SensorID, b.Events[i:])
+		}
 		e := &b.Events[i]
 		if s.gathered.flows > 0 && b.Source.Capture && e.Time >= s.gathered.until {
 			s.scoreGathered()

@@ -165,6 +165,9 @@ func (s *suricata) check(in []string, labels map[uint64]wire.Label) {
 		stripped = append(stripped, line)
 		l, known := labels[r.FlowID]
 		l.Services = "" // records do not have it
+		if r.EventType != "flow" {
+			l = wire.Label{Flow: l.Flow, Label: l.Label, Score: l.Score, Model: "@"}
+		}
 		switch got := r.ServeFlow; {
 		case got == nil && r.EventType == "flow" && known:
 			t.Errorf("the record of flow %d has no label", r.FlowID)

@@ -59,8 +59,12 @@ class Check(unittest.TestCase):
         self.assertGreater(len(labelled), 0)
         for record in labelled:
             validator.validate(record)
-        record = labelled[0]
-        self.assertFalse(validator.is_valid(record | {"serveflow": record["serveflow"] | {"other": 1}}))
+        for record in labelled:
+            ours = record["serveflow"]
+            self.assertFalse(validator.is_valid(record | {"serveflow": ours | {"other": 1}}))
+            self.assertFalse(validator.is_valid(record | {"serveflow": {"label": "web"}}))
+            other = "dns" if record["event_type"] == "flow" else "flow"
+            self.assertFalse(validator.is_valid(record | {"event_type": other}), record)
 
     def test_shippers(self):
         """Those that are not here read the log where it is, by files that are YAML."""

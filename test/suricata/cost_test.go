@@ -212,7 +212,9 @@ func costLabels(conn net.Conn, d *wire.Decoder) {
 		case wire.KindSync:
 			e.Synced(m.Token)
 		}
-		out.Flush()
+		if d.Buffered() == 0 { // as a sidecar does: at once what one read brought
+			out.Flush()
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (e suricata) holdRecords(t *testing.T, held *holding, c engine.Capture, thr
 			if err := json.Unmarshal(line[at[2]:at[3]], &got); err != nil {
 				t.Fatalf("%v: %s", err, line)
 			}
-			if got != want {
+			if want := want.in(f.Type); got != want {
 				t.Errorf("%s: a record says %+v, the label log %+v: %s", c.Name, got, want, line)
 			}
 			record := line

@@ -143,6 +143,14 @@ func TestPluginThreads(t *testing.T) {
 	}
 }
 
+// TestPluginPlaces: which label gives way where flows share a place of the table.
+func TestPluginPlaces(t *testing.T) {
+	program := compile(t, engine.Root(t), "places", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+	if out, err := exec.Command(program).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // FuzzPlugin gives the plugin's code what a sidecar or a network may send, under the
 // address sanitizer.
 func FuzzPlugin(f *testing.F) {

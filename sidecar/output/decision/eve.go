@@ -21,16 +21,17 @@ func NewWords(r *Record) Words {
 	return Words{Label: quote(r.Label), Stage: quote(r.Stage), Model: quote(r.Model), Reason: quote(r.Reason), Services: r.Services}
 }
 
-// AppendEVE appends the object serveflow that Suricata's EVE records get, as one
-// more member of the record, with the comma before it. Its keys are label, score,
-// margin, stage, packets, latency_us, model, version and reason, with the values of
-// the label log; model and version are the two parts of the log's model. If known,
+// WholeEVE reports whether Suricata's EVE records of a type get the whole object
+// serveflow: those of a flow itself. There are several others for each flow.
+func WholeEVE(eventType string) bool { return eventType == "flow" || eventType == "netflow" }
+
+// AppendEVE appends the object serveflow that Suricata's EVE records of a flow itself
+// get, as one more member of the record, with the comma before it. Its keys are label,
+// score, margin, stage, packets, latency_us, model, version and reason, with the values
+// of the label log; model and version are the two parts of the log's model. If known,
 // agrees says whether the record's app_proto fits the label.
 func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latencyUS int64, agrees Agreement) []byte {
-	dst = append(dst, `,"serveflow":{"label":`...)
-	dst = append(dst, w.Label...)
-	dst = append(dst, `,"score":`...)
-	dst = AppendFloat(dst, score)
+	dst = appendLabel(dst, w, score)
 	dst = append(dst, `,"margin":`...)
 	dst = AppendFloat(dst, margin)
 	dst = append(dst, `,"stage":`...)
@@ -51,6 +52,19 @@ func AppendEVE(dst []byte, w *Words, score, margin float32, packets int, latency
 	dst = append(dst, w.Reason...)
 	dst = agrees.append(dst)
 	return append(dst, '}')
+}
+
+// AppendShortEVE appends the object serveflow of all other records: label, score and,
+// if known, agrees.
+func AppendShortEVE(dst []byte, w *Words, score float32, agrees Agreement) []byte {
+	return append(agrees.append(appendLabel(dst, w, score)), '}')
+}
+
+func appendLabel(dst []byte, w *Words, score float32) []byte {
+	dst = append(dst, `,"serveflow":{"label":`...)
+	dst = append(dst, w.Label...)
+	dst = append(dst, `,"score":`...)
+	return AppendFloat(dst, score)
 }
 
 // AppendFloat writes the shortest decimal that reads back as f; JSON has no

@@ -5,12 +5,17 @@ import (
 	"strconv"
 )
 
-// appendEVE appends the object serveflow as a further member of a record.
-func (l *Labels) appendEVE(dst []byte, d *logged) []byte {
-	return decision.AppendEVE(dst, &decision.Words{
+// appendEVE appends the object serveflow as a further member of a record, the whole or
+// the short one.
+func (l *Labels) appendEVE(dst []byte, d *logged, whole bool) []byte {
+	words := decision.Words{
 		Label: l.words[d.label].raw, Stage: l.words[d.stage].raw,
 		Model: l.words[d.model].raw, Reason: l.words[d.reason].raw,
-	}, d.score, d.margin, int(d.packets), d.latency, decision.NotKnown)
+	}
+	if !whole {
+		return decision.AppendShortEVE(dst, &words, d.score, decision.NotKnown)
+	}
+	return decision.AppendEVE(dst, &words, d.score, d.margin, int(d.packets), d.latency, decision.NotKnown)
 }
 
 // appendZeekJSON appends the columns of Zeek's conn.log as further members.

@@ -124,7 +124,7 @@ func FuzzLabels(f *testing.F) {
 		}
 		table := newTable()
 		for i := range l.decisions {
-			eve := l.appendEVE([]byte(`{"a":1`), &l.decisions[i])
+			eve := l.appendEVE([]byte(`{"a":1`), &l.decisions[i], i%2 == 0)
 			zeek := l.appendZeekJSON([]byte(`{"a":1`), &l.decisions[i])
 			if !json.Valid(append(eve, '}')) || !json.Valid(append(zeek, '}')) {
 				t.Fatalf("%q gives %q and %q", log, eve, zeek)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"serveflow/sidecar/output/communityid"
+	"serveflow/sidecar/output/decision"
 	"serveflow/sidecar/output/jsonl"
 	"serveflow/sidecar/output/zeeklog"
 )
@@ -15,6 +16,7 @@ type row struct {
 	timed     bool   // start is known
 	community []byte
 	labelled  bool // has a label already
+	whole     bool // of Suricata, and gets the whole object
 	emptied   bool // has members of ours that are not set: null, or without a label
 
 	src, dst, proto []byte
@@ -66,6 +68,7 @@ func (r *row) readJSON(line []byte) (eve bool) {
 		// Suricata
 		case "event_type":
 			eve = true
+			r.whole = decision.WholeEVE(string(jsonl.Unquote(value)))
 		case "flow_id":
 			eve = true
 			r.id = value

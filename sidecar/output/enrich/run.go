@@ -129,7 +129,7 @@ func (e *enricher) json(line []byte) []byte {
 	brace := bytes.LastIndexByte(line, '}')
 	e.buf = append(e.buf[:0], line[:brace]...)
 	if eve {
-		e.buf = e.labels.appendEVE(e.buf, d)
+		e.buf = e.labels.appendEVE(e.buf, d, r.whole)
 	} else {
 		e.buf = e.labels.appendZeekJSON(e.buf, d)
 	}

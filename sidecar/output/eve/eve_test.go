@@ -32,12 +32,15 @@ func decided(id uint64) decision.Record {
 	}
 }
 
-// object is what the decision adds to a record.
+// object is what the decision adds to the record of its flow.
 func object(id uint64) string {
 	r := decided(id)
 	w := decision.NewWords(&r)
 	return string(decision.AppendEVE(nil, &w, r.Score, r.Margin, r.Packets, r.LatencyUS, decision.NotKnown))
 }
+
+// short is what the decision adds to other records.
+const short = `,"serveflow":{"label":"camera","score":0.75}`
 
 // flowRecord is the record that ends a flow of four packets.
 func flowRecord(id uint64) string {
@@ -52,7 +55,12 @@ func alert(id uint64) string {
 const stats = `{"timestamp":"2023-11-14T22:13:20.100000+0000","event_type":"stats","stats":{"uptime":5}}`
 
 // with is a record with the label of its flow.
-func with(record string, id uint64) string { return record[:len(record)-1] + object(id) + "}" }
+func with(record string, id uint64) string {
+	if strings.Contains(record, `"event_type":"flow"`) || strings.Contains(record, `"event_type":"netflow"`) {
+		return record[:len(record)-1] + object(id) + "}"
+	}
+	return record[:len(record)-1] + short + "}"
+}
 
 // rig is a sink under test and the shards that it tells.
 type rig struct {
@@ -213,16 +221,18 @@ func TestLines(t *testing.T) {
 		{"an alert with a label", alert(1), with(alert(1), 1)},
 		{"an alert without", alert(99), alert(99)},
 		{"of no flow", stats, stats},
-		{"spaces", ` {"flow_id" : 1 , "event_type":"dns" } `, ` {"flow_id" : 1 , "event_type":"dns" ` + object(1) + `} `},
-		{"any bytes between", `{"a":"\u0000ü` + "\xff" + `","flow_id":1}`, `{"a":"\u0000ü` + "\xff" + `","flow_id":1` + object(1) + `}`},
-		{"not labelled", `{"serveflow":null,"flow_id":1}`, `{"flow_id":1` + object(1) + `}`},
+		{"a record of one of a flow's directions", `{"flow_id":1,"event_type":"netflow"}`, `{"flow_id":1,"event_type":"netflow"` + object(1) + `}`},
+		{"a flow's record in other words", `{"flow_id":1,"event_type":"net\u0066low"}`, `{"flow_id":1,"event_type":"net\u0066low"` + object(1) + `}`},
+		{"spaces", ` {"flow_id" : 1 , "event_type":"dns" } `, ` {"flow_id" : 1 , "event_type":"dns" ` + short + `} `},
+		{"any bytes between", `{"a":"\u0000ü` + "\xff" + `","flow_id":1}`, `{"a":"\u0000ü` + "\xff" + `","flow_id":1` + short + `}`},
+		{"not labelled", `{"serveflow":null,"flow_id":1}`, `{"flow_id":1` + short + `}`},
 		{"labelled before", `{"flow_id":1,"serveflow":{"label":"x"}}`, `{"flow_id":1,"serveflow":{"label":"x"}}`},
 		{"an inner flow_id", `{"x":{"flow_id":1}}`, `{"x":{"flow_id":1}}`},
 		{"no number", `{"flow_id":"1"}`, `{"flow_id":"1"}`},
 		{"a number that is too large", `{"flow_id":18446744073709551617}`, `{"flow_id":18446744073709551617}`},
 		{"another flow of that id, later", `{"flow_id":1,"flow":{"start":"2023-11-14T22:13:23.000000+0000"}}`, `{"flow_id":1,"flow":{"start":"2023-11-14T22:13:23.000000+0000"}}`},
-		{"a start that is no time", `{"flow_id":1,"flow":{"start":7}}`, `{"flow_id":1,"flow":{"start":7}` + object(1) + `}`},
-		{"a flow that is none", `{"flow_id":1,"flow":[1]}`, `{"flow_id":1,"flow":[1]` + object(1) + `}`},
+		{"a start that is no time", `{"flow_id":1,"flow":{"start":7}}`, `{"flow_id":1,"flow":{"start":7}` + short + `}`},
+		{"a flow that is none", `{"flow_id":1,"flow":[1]}`, `{"flow_id":1,"flow":[1]` + short + `}`},
 		{"no record", `@cee: {"flow_id":1}`, `@cee: {"flow_id":1}`},
 		{"an empty line", ``, ``},
 	} {

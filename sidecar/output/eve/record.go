@@ -16,6 +16,7 @@ type record struct {
 	flow       uint64
 	hasFlow    bool   // of a flow at all
 	ends       bool   // it is the flow's own record
+	whole      bool   // it gets the whole object
 	labelled   bool   // it has a label already
 	nullLabel  bool   // it has the label's key with null
 	app        []byte // Suricata's name for the flow's protocol, empty: none
@@ -44,7 +45,8 @@ func (r *record) read(line []byte) {
 			r.flow, err = strconv.ParseUint(string(value), 10, 64)
 			r.hasFlow = err == nil
 		case "event_type":
-			r.ends = string(value) == `"flow"`
+			name := jsonl.Unquote(value)
+			r.ends, r.whole = string(name) == "flow", decision.WholeEVE(string(name))
 		case "app_proto":
 			r.app = jsonl.Unquote(value)
 		case "timestamp":
@@ -109,6 +111,10 @@ func (r *record) splice(dst, line []byte, l *label, words *decision.Words) []byt
 	}
 	brace := bytes.LastIndexByte(line, '}')
 	dst = append(dst, line[:brace]...)
-	dst = decision.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, r.agrees(words.Services))
+	if agrees := r.agrees(words.Services); r.whole {
+		dst = decision.AppendEVE(dst, words, l.score, l.margin, int(l.packets), l.latency, agrees)
+	} else {
+		dst = decision.AppendShortEVE(dst, words, l.score, agrees)
+	}
 	return append(dst, line[brace:]...)
 }

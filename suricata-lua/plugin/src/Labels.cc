@@ -7,63 +7,86 @@
 
 namespace serveflow {
 
+Labels::Labels() : table(new Place[places]), entries(new Entry[places * ways]) {
+    static_assert(sizeof(Entry) == 32);
+    constexpr uint64_t each_its_own = 0x3000'2000'1000'0000;
+    for ( size_t n = 0; n < places; n++ )
+        table[n].store(each_its_own, std::memory_order_relaxed);
+}
+
+// Possible is whether one of the marks may be that of the flow.
+bool Labels::Possible(const Where& where, uint64_t marks) {
+    for ( size_t way = 0; way < ways; way++ )
+        if ( (Mark(marks, way) & (used | tag_bits)) == where.tag )
+            return true;
+    return false;
+}
+
+// Way is which of the marks is that of the flow, or ways if none is. The lock is held.
+size_t Labels::Way(const Where& where, uint64_t marks, uint64_t flow) {
+    for ( size_t way = 0; way < ways; way++ ) {
+        auto mark = Mark(marks, way);
+        if ( (mark & (used | tag_bits)) == where.tag && At(where.place, mark).flow == flow )
+            return way;
+    }
+    return ways;
+}
+
 void Labels::Keep(const Label& l) {
-    auto at = l.model.rfind('@');
-    auto version = at == std::string_view::npos ? std::string_view{} : l.model.substr(at + 1);
     Entry e;
     e.flow = l.number;
     e.latency_us = l.latency_us;
     e.score = static_cast<float>(l.score);
     e.margin = static_cast<float>(l.margin);
     e.packets = static_cast<uint32_t>(std::min<uint64_t>(l.packets, UINT32_MAX));
-    e.label = texts.Find(l.label);
-    e.stage = texts.Find(l.stage);
-    e.model = texts.Find(l.model.substr(0, at));
-    e.version = texts.Find(version);
-    e.reason = texts.Find(l.reason);
-    e.services = texts.Find(l.services);
-    constexpr auto none = Texts::none;
-    if ( ! l.flow.empty() || e.label == none || e.stage == none || e.model == none || e.version == none ||
-         e.reason == none || e.services == none || ! std::isfinite(e.score) || ! std::isfinite(e.margin) ) {
+    e.name = classes.Find({l.label, l.services});
+    e.provenance = provenances.Find({l.stage, l.model, l.reason});
+    if ( ! l.flow.empty() || e.name == classes.none || e.provenance == provenances.none || ! std::isfinite(e.score) ||
+         ! std::isfinite(e.margin) ) {
         refused.fetch_add(1, std::memory_order_relaxed);
         return;
     }
     kept.fetch_add(1, std::memory_order_relaxed);
-    size_t n = At(e.flow);
-    std::lock_guard<std::mutex> hold(locks[n % stripes]);
-    Place& place = table[n];
-    auto* gives =
-        std::find_if(place.begin(), place.end(), [&](const Entry& o) { return o.flow == e.flow && o.label != none; });
-    if ( gives == place.end() )
-        gives = std::find_if(place.rbegin(), place.rend(), [](const Entry& o) { return o.over || o.label == none; })
-                    .base() -
-                1;
-    if ( gives < place.begin() )
-        gives = place.end() - 1;
-    std::move_backward(place.begin(), gives, gives + 1); // the newest stands first
-    place.front() = e;
+    Where where(e.flow);
+    std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
+    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto gives = Way(where, marks, e.flow);
+    for ( auto way = ways; way-- > 0 && gives == ways; )
+        if ( (Mark(marks, way) & used) == 0 || (Mark(marks, way) & over) != 0 )
+            gives = way;
+    gives = std::min(gives, ways - 1);
+    auto mark = Mark(marks, gives);
+    At(where.place, mark) = e;
+    // The newest comes first, before those that were before the one that gives way.
+    uint64_t before = marks & ((uint64_t{1} << 16 * gives) - 1);
+    uint64_t after = marks & ~(((uint64_t{1} << 16 * gives) - 1) | uint64_t{0xffff} << 16 * gives);
+    table[where.place].store(after | before << 16 | (mark & 0x3000) | where.tag, std::memory_order_release);
 }
 
 bool Labels::Find(uint64_t flow, Entry& entry) {
-    size_t n = At(flow);
-    std::lock_guard<std::mutex> hold(locks[n % stripes]);
-    for ( const Entry& e : table[n] )
-        if ( e.flow == flow && e.label != Texts::none ) {
-            entry = e;
-            return true;
-        }
-    return false;
+    Where where(flow);
+    if ( ! Possible(where, table[where.place].load(std::memory_order_acquire)) )
+        return false;
+    std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
+    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto way = Way(where, marks, flow);
+    if ( way == ways )
+        return false;
+    entry = At(where.place, Mark(marks, way));
+    return true;
 }
 
 bool Labels::Over(uint64_t flow) {
-    size_t n = At(flow);
-    std::lock_guard<std::mutex> hold(locks[n % stripes]);
-    for ( Entry& e : table[n] )
-        if ( e.flow == flow && e.label != Texts::none ) {
-            e.over = true;
-            return true;
-        }
-    return false;
+    Where where(flow);
+    if ( ! Possible(where, table[where.place].load(std::memory_order_acquire)) )
+        return false;
+    std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
+    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto way = Way(where, marks, flow);
+    if ( way == ways )
+        return false;
+    table[where.place].store(marks | over << 16 * way, std::memory_order_relaxed);
+    return true;
 }
 
 } // namespace serveflow

@@ -19,41 +19,41 @@ namespace serveflow {
 
 class Labels {
 public:
-    // What is kept of a LABEL. The texts live as long as the table.
+    // What is kept of a LABEL, without initial values, so that no memory is touched
+    // before there is a label.
     struct Entry {
-        uint64_t flow = 0;
-        int64_t latency_us = 0;
-        float score = 0;
-        float margin = 0;
-        uint32_t packets = 0;
-        Texts::Number label = Texts::none; // none: no label is kept here
-        Texts::Number stage = 0;
-        Texts::Number model = 0;   // the bundle's name
-        Texts::Number version = 0; // and its version
-        Texts::Number reason = 0;
-        Texts::Number services = 0;
-        bool over = false;
+        uint64_t flow;
+        int64_t latency_us;
+        float score;
+        float margin;
+        uint32_t packets;
+        Numbered<Class>::Number name;
+        Numbered<Provenance>::Number provenance;
     };
 
-    Labels() : table(new Place[places]()) {}
+    Labels();
     Labels(const Labels&) = delete;
     Labels& operator=(const Labels&) = delete;
 
     // Keep is called by one thread alone.
     void Keep(const Label& label);
 
-    // Find, Over and Text may be called by any thread.
+    // The others may be called by any thread. Find gives the label of a flow; false: it
+    // has none.
     bool Find(uint64_t flow, Entry& entry);
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
     bool Over(uint64_t flow);
 
-    // Text is one of an entry that was found.
-    const Texts::Text& Text(Texts::Number n) const { return texts.At(n); }
+    // The texts of an entry that was found.
+    const Class& ClassOf(const Entry& e) const { return classes.At(e.name); }
+    const Provenance& ProvenanceOf(const Entry& e) const { return provenances.At(e.provenance); }
 
-    // Known is how many texts came so far, for the thread that calls Keep.
-    size_t Known() const { return texts.Count(); }
+    // Classes is how many came so far, and NthClass one of them, for the thread that
+    // calls Keep.
+    size_t Classes() const { return classes.Count(); }
+    const Class& NthClass(size_t n) const { return classes.At(static_cast<Numbered<Class>::Number>(n)); }
 
     // Kept and Refused count LABELs; refused are those with one text too many, or with
     // what the protocol does not permit.
@@ -65,13 +65,36 @@ private:
     static constexpr size_t places = size_t{1} << 16;
     static constexpr size_t stripes = 64;
 
-    using Place = std::array<Entry, ways>;
+    // A place is the marks of its entries in one word, that of the newest lowest. A mark
+    // is, from the highest bit on: it is used, its flow is over, two bits for which of
+    // the entries it is of, and twelve of the flow's hash. So most flows that have no
+    // label are known by one look at a table of half a MiB, without a lock.
+    using Place = std::atomic<uint64_t>;
+    static constexpr uint64_t used = 1 << 15;
+    static constexpr uint64_t over = 1 << 14;
+    static constexpr uint64_t tag_bits = 0xfff;
 
-    static size_t At(uint64_t flow) { return (flow * 0x9e3779b97f4a7c15U) >> 48; }
+    // Where a flow's label is, if it has one.
+    struct Where {
+        explicit Where(uint64_t flow) {
+            uint64_t hash = flow * 0x9e3779b97f4a7c15U;
+            place = hash >> 48;
+            tag = used | (hash >> 36 & tag_bits);
+        }
+        size_t place;
+        uint64_t tag; // of its mark
+    };
+
+    static uint64_t Mark(uint64_t marks, size_t way) { return marks >> 16 * way & 0xffff; }
+    Entry& At(size_t place, uint64_t mark) { return entries[place * ways + (mark >> 12 & 3)]; }
+    size_t Way(const Where& where, uint64_t marks, uint64_t flow);
+    static bool Possible(const Where& where, uint64_t marks);
 
     std::unique_ptr<Place[]> table;
-    std::array<std::mutex, stripes> locks;
-    Texts texts;
+    std::unique_ptr<Entry[]> entries;
+    std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
+    Numbered<Class> classes;
+    Numbered<Provenance> provenances;
     std::atomic<uint64_t> kept{0};
     std::atomic<uint64_t> refused{0};
 };

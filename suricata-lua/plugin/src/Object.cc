@@ -51,31 +51,25 @@ void Object::AddShare(float share) {
         *at++ = static_cast<char>('0' + n / digit);
 }
 
-void Object::Write(const Labels& labels, const Labels::Entry& e, const char* protocol) {
+void Object::Write(const Labels& labels, const Labels::Entry& e, bool all, const char* protocol) {
+    const Class& name = labels.ClassOf(e);
     at = text.data();
-    Add("\"serveflow\":{\"label\":");
-    Add(labels.Text(e.label).quoted);
-    Add(",\"score\":");
+    Add(name.begin);
     AddShare(e.score);
-    Add(",\"margin\":");
-    AddShare(e.margin);
-    Add(",\"stage\":");
-    Add(labels.Text(e.stage).quoted);
-    Add(",\"packets\":");
-    AddInteger(e.packets);
-    Add(",\"latency_us\":");
-    AddInteger(e.latency_us);
-    Add(",\"model\":");
-    Add(labels.Text(e.model).quoted);
-    Add(",\"version\":");
-    Add(labels.Text(e.version).quoted);
-    Add(",\"reason\":");
-    Add(labels.Text(e.reason).quoted);
+    if ( all ) {
+        const Provenance& provenance = labels.ProvenanceOf(e);
+        Add(",\"margin\":");
+        AddShare(e.margin);
+        Add(provenance.stage);
+        AddInteger(e.packets);
+        Add(",\"latency_us\":");
+        AddInteger(e.latency_us);
+        Add(provenance.rest);
+    }
     // Where Suricata found no protocol, it says so by these names.
-    std::string_view services = labels.Text(e.services).plain;
-    std::string_view name = protocol ? protocol : "";
-    if ( ! services.empty() && ! name.empty() && name != "failed" && name != "unknown" )
-        Add(Lists(services, name) ? ",\"agrees\":true" : ",\"agrees\":false");
+    std::string_view found = protocol ? protocol : "";
+    if ( ! name.services.empty() && ! found.empty() && found != "failed" && found != "unknown" )
+        Add(Lists(name.services, found) ? ",\"agrees\":true" : ",\"agrees\":false");
     Add({"}", 2}); // and what ends a text in C
 }
 

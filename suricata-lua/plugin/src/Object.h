@@ -14,9 +14,9 @@ namespace serveflow {
 
 class Object {
 public:
-    // Write makes it of a label. Protocol is the name that Suricata gives to the flow's,
-    // or null.
-    void Write(const Labels& labels, const Labels::Entry& entry, const char* protocol);
+    // Write makes it of a label: all of it for the record of a flow, else the label and
+    // the score alone. Protocol is the name that Suricata gives to the flow's, or null.
+    void Write(const Labels& labels, const Labels::Entry& entry, bool all, const char* protocol);
 
     // Text is "serveflow":{...}, with nothing before or after it.
     const char* Text() const { return text.data(); }
@@ -27,7 +27,7 @@ private:
     void AddShare(float share);
 
     // Twice the bytes of each text, should all have to be escaped, and what is between.
-    std::array<char, 5 * (2 * Texts::longest + 2) + 512> text;
+    std::array<char, 4 * (2 * longest_text + 2) + 512> text;
     char* at = nullptr;
 };
 

@@ -164,9 +164,9 @@ void Sender::Look() {
     if ( ! labels || ! settings.look )
         return;
     auto now = Clock::now();
-    if ( labels->Known() == known && now - looked < std::chrono::seconds(1) )
+    if ( labels->Classes() == known && now - looked < std::chrono::seconds(1) )
         return;
-    known = labels->Known();
+    known = labels->Classes();
     looked = now;
     settings.look();
 }

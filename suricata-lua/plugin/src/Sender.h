@@ -85,7 +85,7 @@ private:
     int kicked = -1;           // an eventfd
     std::string said;          // the last report,
     Clock::time_point said_at; // and when
-    size_t known = 0;          // texts of labels, when it looked last,
+    size_t known = 0;          // classes, when it looked last,
     Clock::time_point looked;  // and when
     std::atomic<uint64_t> sent{0};
     std::atomic<uint64_t> dropped{0};

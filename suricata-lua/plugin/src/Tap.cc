@@ -167,7 +167,7 @@ struct Bit {
         std::memcpy(name, "serveflow.", 10);
         std::memcpy(name + 10, label.c_str(), label.size() + 1);
     }
-    char name[10 + Texts::longest + 1];
+    char name[10 + longest_text + 1];
 };
 
 // SetBit sets the bit of a flow's label, once, if there is a label and a rule names it:
@@ -178,7 +178,7 @@ void Tap::SetBit(void* flow, Worker& worker) {
     Labels::Entry entry;
     if ( (State(flow) & bit_set) != 0 || ! labels->Find(FlowID(layout, flow), entry) )
         return;
-    Bit bit(labels->Text(entry.label).plain);
+    Bit bit(labels->ClassOf(entry).label);
     if ( auto n = engine.find_variable(bit.name, flow_bit) )
         engine.set_flow_bit(flow, n);
     Mark(flow, worker, bit_set);
@@ -187,8 +187,8 @@ void Tap::SetBit(void* flow, Worker& worker) {
 // LookForRules says whether any rule names one of the labels that came so far.
 void Tap::LookForRules() {
     bool named = false;
-    for ( size_t n = 0; n < labels->Known() && ! named; n++ ) {
-        Bit bit(labels->Text(static_cast<Texts::Number>(n)).plain);
+    for ( size_t n = 0; n < labels->Classes() && ! named; n++ ) {
+        Bit bit(labels->NthClass(n).label);
         named = engine.find_variable(bit.name, flow_bit) != 0;
     }
     ruled.store(named, std::memory_order_relaxed);
@@ -232,7 +232,7 @@ bool Tap::Label(const void* flow, bool over, Object& object) {
         if ( ! worker || ! worker->Sync(Until()) || ! labels->Find(id, entry) )
             return false;
     }
-    object.Write(*labels, entry, engine.protocol_name(Read<uint16_t>(flow, layout.flow.alproto)));
+    object.Write(*labels, entry, over, engine.protocol_name(Read<uint16_t>(flow, layout.flow.alproto)));
     return true;
 }
 

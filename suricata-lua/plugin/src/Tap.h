@@ -52,8 +52,8 @@ public:
     void Packet(Worker& worker, const void* packet);
     void End(const void* flow);
 
-    // Label is what a record of a flow says of its label, if it has one by now. In a
-    // capture the record of a flow that is over waits for it.
+    // Label is what a record of a flow says of its label, if it has one by now: all if the
+    // flow is over, which in a capture waits for it.
     bool Label(const void* flow, bool over, Object& object);
 
     uint64_t Sent() const { return sender ? sender->Sent() : 0; }

@@ -2,9 +2,6 @@
 
 #include "Texts.h"
 
-#include <algorithm>
-#include <cstring>
-
 namespace serveflow {
 
 namespace {
@@ -31,48 +28,53 @@ size_t Sequence(std::string_view s) {
     return 0;
 }
 
-// Quote writes a text as JSON does. False: it is no text of the protocol.
-bool Quote(std::string_view s, std::string& quoted) {
-    quoted = '"';
+// Quote adds a text as JSON writes it. False: it is no text of the protocol.
+bool Quote(std::string_view s, std::string& to) {
+    if ( s.size() > longest_text )
+        return false;
+    to += '"';
     while ( ! s.empty() ) {
         size_t n = Sequence(s);
         if ( n == 0 )
             return false;
         if ( s[0] == '"' || s[0] == '\\' )
-            quoted += '\\';
-        quoted.append(s, 0, n);
+            to += '\\';
+        to.append(s, 0, n);
         s.remove_prefix(n);
     }
-    quoted += '"';
+    to += '"';
     return true;
 }
 
 } // namespace
 
-size_t Texts::Hash(std::string_view text) {
-    uint64_t begin = 0;
-    if ( ! text.empty() )
-        std::memcpy(&begin, text.data(), std::min(text.size(), sizeof begin));
-    return (begin + text.size()) * 0x9e3779b97f4a7c15U >> 56;
+bool Class::Make(const Texts& texts) {
+    label = texts[0];
+    services = texts[1];
+    std::string unused;
+    begin = "\"serveflow\":{\"label\":";
+    if ( ! Quote(label, begin) || ! Quote(services, unused) )
+        return false;
+    begin += ",\"score\":";
+    return true;
 }
 
-Texts::Number Texts::Find(std::string_view text) {
-    auto& found = last[Hash(text)];
-    if ( Is(found, text) )
-        return found;
-    for ( size_t n = 0; n < known; n++ )
-        if ( Is(static_cast<Number>(n), text) )
-            return found = static_cast<Number>(n);
-    return Add(text);
-}
-
-Texts::Number Texts::Add(std::string_view text) {
-    Text t;
-    if ( known == most || text.size() > longest || ! Quote(text, t.quoted) )
-        return none;
-    t.plain = text;
-    texts[known] = std::make_unique<Text>(std::move(t));
-    return static_cast<Number>(known++);
+bool Provenance::Make(const Texts& texts) {
+    auto model = texts[1];
+    auto at = model.rfind('@');
+    auto version = at == std::string_view::npos ? std::string_view{} : model.substr(at + 1);
+    stage = ",\"stage\":";
+    if ( ! Quote(texts[0], stage) )
+        return false;
+    stage += ",\"packets\":";
+    rest = ",\"model\":";
+    if ( ! Quote(model.substr(0, at), rest) )
+        return false;
+    rest += ",\"version\":";
+    if ( ! Quote(version, rest) )
+        return false;
+    rest += ",\"reason\":";
+    return Quote(texts[2], rest);
 }
 
 } // namespace serveflow

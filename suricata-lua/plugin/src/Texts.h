@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //
-// The texts of LABELs, each once: labels, stages, bundles and reasons are few. Nothing
-// here knows of Suricata.
+// The texts of LABELs, each combination once, with what an object of EVE has of it:
+// the classes of flows are few, and so are the ways in which models come to them.
+// Nothing here knows of Suricata.
 
 #pragma once
 
@@ -11,41 +12,75 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace serveflow {
 
-class Texts {
+// Texts that come together. Which they are, Class and Provenance say.
+using Texts = std::array<std::string_view, 3>;
+
+constexpr size_t longest_text = 256; // of bytes that the protocol permits
+
+// Class is what a flow is said to be: its texts are the label and the protocols that go
+// together with it, which commas separate.
+struct Class {
+    std::string label;
+    std::string services;
+    std::string begin; // "serveflow":{"label":"web","score":
+
+    // Make is false if a text is none of the protocol, which permits UTF-8 without
+    // control characters.
+    bool Make(const Texts& texts);
+};
+
+// Provenance is where a label comes from: its texts are the stage, the bundle as
+// "name@version", and the reason.
+struct Provenance {
+    std::string stage; // ,"stage":"tree1","packets":
+    std::string rest;  // ,"model":"iot-device","version":"1.0.0","reason":"accepted"
+
+    bool Make(const Texts& texts);
+};
+
+template <typename T>
+class Numbered {
 public:
     using Number = uint16_t;
 
-    struct Text {
-        std::string plain;
-        std::string quoted; // as JSON writes it
-    };
-
-    static constexpr size_t most = 1024;
-    static constexpr size_t longest = 256; // of bytes that the protocol permits
+    static constexpr size_t most = size_t{1} << 14;
     static constexpr Number none = UINT16_MAX;
 
-    // Find is the number of a text. None: it is no text of the protocol, which permits
-    // UTF-8 without control characters, or there are too many. One thread alone calls it.
-    Number Find(std::string_view text);
+    // Find is the number of what is made of these texts. None: it cannot be made of them,
+    // or there are too many. One thread alone calls it.
+    Number Find(const Texts& texts) {
+        key.clear();
+        for ( auto text : texts ) {
+            auto size = static_cast<uint32_t>(text.size());
+            key.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+        }
+        auto found = numbers.find(key);
+        if ( found != numbers.end() )
+            return found->second;
+        auto made = std::make_unique<T>();
+        if ( numbers.size() == most || ! made->Make(texts) )
+            return none;
+        auto n = static_cast<Number>(numbers.size());
+        all[n] = std::move(made);
+        numbers.emplace(key, n);
+        return n;
+    }
 
     // Count is how many there are, for the thread that calls Find.
-    size_t Count() const { return known; }
+    size_t Count() const { return numbers.size(); }
 
     // At may be called by any thread that has the number from the one that calls Find,
     // in a way that orders the two.
-    const Text& At(Number n) const { return *texts[n]; }
+    const T& At(Number n) const { return *all[n]; }
 
 private:
-    static size_t Hash(std::string_view text);
-    bool Is(Number n, std::string_view text) const { return n < known && texts[n]->plain == text; }
-    Number Add(std::string_view text);
-
-    std::array<std::unique_ptr<Text>, most> texts;
-    size_t known = 0;
-    std::array<Number, 256> last{}; // found, by hash
+    std::array<std::unique_ptr<T>, most> all;
+    std::unordered_map<std::string, Number> numbers;
+    std::string key; // of the texts that are looked for
 };
 
 } // namespace serveflow

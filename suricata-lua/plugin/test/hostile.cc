@@ -2,8 +2,8 @@
 //
 // Takes bytes that nobody vouches for, for the fuzz test in test/suricata: from standard
 // input, each with its length in four bytes before it, and a byte that says whether it
-// is what a sidecar sends (s) or a packet (p). It answers each with a line, after one for
-// each label that it kept: the object that EVE would have.
+// is what a sidecar sends (s) or a packet (p). It answers each with a line, after two for
+// each label that it kept: the objects that EVE would have.
 
 #include <cstdio>
 #include <cstdlib>
@@ -37,12 +37,16 @@ void Hear(Labels& labels, std::string_view in) {
         Labels::Entry e;
         if ( labels.Kept() == kept )
             continue;
-        if ( ! labels.Find(m.label.number, e) || m.label.label != labels.Text(e.label).plain )
+        if ( ! labels.Find(m.label.number, e) || m.label.label != labels.ClassOf(e).label )
             std::abort(); // not what was said
         Object object;
-        object.Write(labels, e, "http");
+        object.Write(labels, e, true, "http");
         if ( std::strtof(std::strstr(object.Text(), "\"score\":") + 8, nullptr) != e.score ||
              std::strtof(std::strstr(object.Text(), "\"margin\":") + 9, nullptr) != e.margin )
+            std::abort();
+        std::printf("%s\n", object.Text());
+        object.Write(labels, e, false, "http");
+        if ( std::strtof(std::strstr(object.Text(), "\"score\":") + 8, nullptr) != e.score )
             std::abort();
         std::printf("%s\n", object.Text());
     }

@@ -30,7 +30,7 @@ type Fault struct {
 var Faults = []Fault{
 	{Name: "none"},
 	{Name: "absent at start", Absent: true, recover: (*Sidecar).Start},
-	{Name: "killed", Forgets: true, inject: (*Sidecar).kill, recover: (*Sidecar).Start},
+	{Name: "killed", Forgets: true, inject: (*Sidecar).Kill, recover: (*Sidecar).Start},
 	{Name: "stopped for 10 s", Stalls: true, inject: (*Sidecar).halt, recover: (*Sidecar).resume},
 	{Name: "restarted", inject: (*Sidecar).restart},
 }

@@ -81,7 +81,8 @@ func (s *Sidecar) Start(t *testing.T) {
 // Pid is the sidecar's process.
 func (s *Sidecar) Pid() int { return s.cmd.Process.Pid }
 
-func (s *Sidecar) kill(*testing.T) {
+// Kill ends the sidecar at once, with all that it has in memory.
+func (s *Sidecar) Kill(*testing.T) {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
 }

@@ -52,10 +52,7 @@ func TestLive8PluginAutofp(t *testing.T) {
 // live: whatever happens to the sidecar, Suricata loses no packet and no record
 // of its own, and labels come again when the sidecar does.
 func live(t *testing.T, e suricata) {
-	if os.Getenv("SERVEFLOW_LIVE") != "" {
-		e.found(t)
-	}
-	if !engine.OwnNetwork(t) {
+	if !e.ownNetwork(t) {
 		return
 	}
 	without := e
@@ -77,6 +74,15 @@ func live(t *testing.T, e suricata) {
 		}
 	}
 	t.Logf("live suricata %s, %d packets/s for %d s:\n%s", e.version, engine.PacketsPerSecond, engine.RunSeconds, table)
+}
+
+// ownNetwork says whether this is the run of a live test, with the engine there.
+func (e suricata) ownNetwork(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("SERVEFLOW_LIVE") != "" {
+		e.found(t)
+	}
+	return engine.OwnNetwork(t)
 }
 
 // recordWays says with which runs records go to the sidecar, too: not with the plugin,
@@ -174,6 +180,7 @@ func (e suricata) start(t *testing.T, dir, socket, sensor string, args ...string
 	args = append(args, append([]string{"-c", configFile(t), "-l", dir}, e.taps(t)...)...)
 	cmd := exec.Command(e.command, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "SERVEFLOW_SOCKET="+socket, "SERVEFLOW_SENSOR="+sensor)
+	cmd.Env = append(cmd.Env, e.env...)
 	return engine.StartProgram(t, cmd, dir, "Engine started")
 }
 

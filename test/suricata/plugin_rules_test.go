@@ -14,9 +14,7 @@ import (
 	"serveflow/test/engine"
 )
 
-func TestSuricata7PluginRules(t *testing.T) {
-	ruled(t, suricata{version: "7", command: "suricata", tap: "plugin", args: []string{"--set", "serveflow.labels=yes"}})
-}
+func TestSuricata7PluginRules(t *testing.T) { ruled(t, labelling7()) }
 
 func TestSuricata8PluginRules(t *testing.T) { ruled(t, suricata8(t).with("plugin")) }
 

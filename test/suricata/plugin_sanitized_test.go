@@ -9,24 +9,27 @@ import (
 	"serveflow/test/engine"
 )
 
-func TestSuricata7PluginSanitized(t *testing.T) {
-	sanitized(t, suricata{version: "7", command: "suricata", tap: "plugin", args: []string{"--set", "serveflow.labels=yes"}})
-}
+func TestSuricata7PluginSanitized(t *testing.T) { sanitized(t, labelling7()) }
 
 func TestSuricata8PluginSanitized(t *testing.T) { sanitized(t, suricata8(t).with("plugin")) }
+
+func TestLive7PluginSanitized(t *testing.T) { sanitizedLive(t, labelling7()) }
+
+func TestLive8PluginSanitized(t *testing.T) { sanitizedLive(t, suricata8(t).with("plugin")) }
+
+// sanitizedLive: the same in a live Suricata that takes other rules, beside a sidecar
+// that is killed.
+func sanitizedLive(t *testing.T, e suricata) {
+	if e.ownNetwork(t) {
+		reloaded(t, e.sanitize(t), true)
+	}
+}
 
 // sanitized: the plugin in the real Suricata under the address and the undefined
 // behaviour sanitizer, whose finding ends the process.
 func sanitized(t *testing.T, e suricata) {
 	e.need(t)
-	dir := t.TempDir()
-	build := exec.Command("make", "-C", filepath.Join(engine.Root(t), "suricata-lua/plugin"), "BUILD="+dir,
-		"CXXFLAGS=-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined", "LINKFLAGS=-shared -pthread")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	e.built = filepath.Join(dir, "serveflow.so")
-	e.env = []string{"LD_PRELOAD=" + library(t, "libasan.so") + " " + library(t, "libubsan.so"), "ASAN_OPTIONS=detect_leaks=0"}
+	e = e.sanitize(t)
 	t.Run("captures", func(t *testing.T) {
 		s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"), "")
 		for i, c := range engine.Committed(t) {
@@ -45,6 +48,20 @@ func sanitized(t *testing.T, e suricata) {
 			e.run(t, c, 2, filepath.Join(t.TempDir(), "nobody"), "")
 		}
 	})
+}
+
+// sanitize is the engine with the plugin built for the sanitizers.
+func (e suricata) sanitize(t *testing.T) suricata {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("make", "-C", filepath.Join(engine.Root(t), "suricata-lua/plugin"), "BUILD="+dir,
+		"CXXFLAGS=-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined", "LINKFLAGS=-shared -pthread")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	e.built = filepath.Join(dir, "serveflow.so")
+	e.env = []string{"LD_PRELOAD=" + library(t, "libasan.so") + " " + library(t, "libubsan.so"), "ASAN_OPTIONS=detect_leaks=0"}
+	return e
 }
 
 // library is where the compiler has a library of its own.

@@ -1,9 +1,11 @@
 package shard
 
+import "time"
+
 // Follow has a shadow, which was made for this pool, decide all flows again from now on;
 // nil: none. Each of the two bundles is given what a tap would send for it alone: taps
 // are asked for what either needs, also after a flow's LABEL, and each pool leaves out
-// the rest.
+// the rest. A shadow gets no flow that began before taps had time to learn of it.
 func (p *Pool) Follow(shadow *Pool) {
 	p.announcing.Lock()
 	defer p.announcing.Unlock()
@@ -12,7 +14,14 @@ func (p *Pool) Follow(shadow *Pool) {
 		needs := shadow.Needs()
 		shadow.limit.Store(&needs)
 	}
-	p.announceNow()
+	if p.announceNow() {
+		p.announcing.Unlock()
+		time.Sleep(announceTime)
+		p.announcing.Lock()
+		if p.shadow != shadow { // meanwhile it has failed
+			return
+		}
+	}
 	for i, one := range p.shards {
 		if shadow != nil {
 			one.setShadow(shadow.shards[i])

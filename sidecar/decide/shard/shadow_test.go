@@ -186,6 +186,38 @@ func TestShadowAgreement(t *testing.T) {
 	}
 }
 
+// TestShadowBegins: a shadow is given flows once taps know that it needs more of them, and
+// nobody who asks what is needed waits for that.
+func TestShadowBegins(t *testing.T) {
+	p := startPools(t, testBundle(t, false, false), testBundle(t, false, false))
+	p.leader.Follow(nil)
+	announced := make(chan bool, 1)
+	p.leader.Announce(func(w wire.Welcome) bool {
+		if w.AfterLabel {
+			announced <- true
+		}
+		return w.AfterLabel
+	})
+	done := make(chan bool)
+	go func() { p.leader.Follow(p.shadow); close(done) }()
+	<-announced
+	began := time.Now()
+	if !p.leader.Asked().AfterLabel {
+		t.Error("who connects meanwhile is not asked for more")
+	}
+	p.packet(false, 1, 1, 50)
+	await(t, "a decision", func() bool { return p.served.number() == 1 })
+	if took := time.Since(began); took > announceTime/2 {
+		t.Skipf("SKIPPED: a decision took %v", took)
+	}
+	<-done
+	p.packet(false, 2, 1, 50)
+	p.stop()
+	if a, b := p.served.number(), p.own.number(); a != 2 || b != 1 {
+		t.Errorf("%d decisions, %d of the shadow", a, b)
+	}
+}
+
 // TestShadowAsksForMore: taps are asked for what either bundle needs, and the bundle that
 // is served is given no more for it.
 func TestShadowAsksForMore(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *Server) SetNeeds(w wire.Welcome) bool {
 			p.out.welcome(w)
 		}
 	}
-	return w.Packets > before.Packets || w.RawBytes > before.RawBytes || w.PayloadBytes > before.PayloadBytes
+	return w.AfterLabel && !before.AfterLabel || w.Packets > before.Packets || w.RawBytes > before.RawBytes || w.PayloadBytes > before.PayloadBytes
 }
 
 // sendWelcome answers HELLO with WELCOME.

@@ -360,3 +360,22 @@ func TestLossesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Needs have grown if anything more is asked for.
+func TestNeedsGrow(t *testing.T) {
+	var s Server
+	for _, c := range []struct {
+		needs wire.Welcome
+		more  bool
+	}{
+		{wire.Welcome{Packets: 3, RawBytes: 192}, true},
+		{wire.Welcome{Packets: 3, RawBytes: 192}, false},
+		{wire.Welcome{Packets: 3, RawBytes: 192, AfterLabel: true}, true},
+		{wire.Welcome{Packets: 3, RawBytes: 704, PayloadBytes: 512, AfterLabel: true}, true},
+		{wire.Welcome{Packets: 3, RawBytes: 192}, false},
+	} {
+		if more := s.SetNeeds(c.needs); more != c.more {
+			t.Errorf("%+v: %v", c.needs, more)
+		}
+	}
+}

@@ -21,7 +21,7 @@ type benchCmd struct {
 	captureList
 	Bundle    string         `default:"${bundle}" placeholder:"NAME|DIR" help:"Bundle to measure (${default})."`
 	Mode      []bench.Mode   `default:"cascade,slow,fast" placeholder:"MODE" help:"Stages to use: cascade, slow (the last, for every flow), fast (the first). Measured in turn (${default})."`
-	Rate      flowRate       `default:"max" placeholder:"FLOWS" help:"New flows per second: a number, max, or a share of the maximum such as 50%, or 150% for more than it can do, which measures both (${default})."`
+	Rate      flowRate       `default:"max" placeholder:"FLOWS" help:"New flows per second: a number, max, or a share of the maximum such as 50%, which measures both (${default})."`
 	Duration  time.Duration  `default:"10s" help:"Duration of each measurement (${default})."`
 	Warmup    *time.Duration `help:"Duration of the warm-up before it (2s; at a rate 12s, after which flows end as often as they begin)."`
 	Repeat    int            `default:"3" placeholder:"N" help:"Measurements of each mode (${default})."`
@@ -68,7 +68,7 @@ func (r *flowRate) UnmarshalText(text []byte) error {
 	number, percent := strings.CutSuffix(word, "%")
 	f, err := strconv.ParseFloat(number, 64)
 	switch {
-	case err != nil || !(f > 0 && f <= 1e9):
+	case err != nil || !(f > 0 && f <= 1e9) || percent && f > 100:
 		return fmt.Errorf("%q: use max, flows per second, or a share such as 50%%", word)
 	case percent:
 		r.share = f / 100

@@ -85,10 +85,11 @@ type Ratio struct {
 	Ratio Spread `json:"ratio"`
 }
 
-// Base is another program in a mode: its flows per CPU second, and this program's over
+// Base is another program in a mode, flat out or at a rate: its flows per CPU second, and this program's over
 // those, each pair of passes that stood next to each other.
 type Base struct {
 	Mode        Mode   `json:"mode"`
+	AtRate      bool   `json:"at_rate"` // else flat out
 	FlowsPerCPU Spread `json:"flows_per_cpu_s"`
 	Ratio       Spread `json:"ratio"`
 }
@@ -272,7 +273,7 @@ func (r *Report) sum() {
 		if slices.ContainsFunc(r.Modes, func(s Summary) bool { return s.Mode == p.Mode }) {
 			continue
 		}
-		open, passes := r.of(p.Mode, true), r.main(p.Mode, false)
+		open, passes := r.of(p.Mode, true), r.main(p.Mode)
 		s := Summary{
 			Mode:            p.Mode,
 			FlowsPerCPU:     spread(passes, func(p *Pass) float64 { return p.FlowsPerCPU }),
@@ -295,15 +296,18 @@ func (r *Report) sum() {
 			}
 		}
 		r.Modes = append(r.Modes, s)
-		if base := r.main(p.Mode, true); len(base) > 0 {
-			r.Base = append(r.Base, Base{
-				Mode: p.Mode, FlowsPerCPU: spread(base, func(p *Pass) float64 { return p.FlowsPerCPU }), Ratio: ratios(passes, base),
-			})
+		for _, atRate := range []bool{false, true} {
+			if base := r.passes(p.Mode, atRate, true); len(base) > 0 {
+				r.Base = append(r.Base, Base{
+					Mode: p.Mode, AtRate: atRate, FlowsPerCPU: spread(base, func(p *Pass) float64 { return p.FlowsPerCPU }),
+					Ratio: ratios(r.of(p.Mode, atRate), base),
+				})
+			}
 		}
 	}
 	for i := 1; i < len(r.Modes); i++ {
 		a, b := r.Modes[0].Mode, r.Modes[i].Mode
-		r.Ratios = append(r.Ratios, Ratio{a, b, ratios(r.main(a, false), r.main(b, false))})
+		r.Ratios = append(r.Ratios, Ratio{a, b, ratios(r.main(a), r.main(b))})
 		if open := r.of(a, true); len(open) > 0 {
 			r.Open = append(r.Open, Ratio{a, b, ratios(open, r.of(b, true))})
 		}
@@ -311,11 +315,11 @@ func (r *Report) sum() {
 }
 
 // main is the passes of a mode by which it is judged: flat out, or at the given rate.
-func (r *Report) main(m Mode, base bool) []*Pass {
-	if passes := r.passes(m, false, base); len(passes) > 0 {
+func (r *Report) main(m Mode) []*Pass {
+	if passes := r.of(m, false); len(passes) > 0 {
 		return passes
 	}
-	return r.passes(m, true, base)
+	return r.of(m, true)
 }
 
 // ratios are those of flows per CPU second, of passes that stood next to each other.

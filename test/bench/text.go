@@ -41,7 +41,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s: %.2f times (%.2f, %.2f) the base, which does %.0f (%.0f, %.0f)\n", b.Mode,
+		name := string(b.Mode)
+		if b.AtRate {
+			name += " at a rate"
+		}
+		fmt.Fprintf(w, "%s: %.2f times (%.2f, %.2f) the base, which does %.0f (%.0f, %.0f)\n", name,
 			b.Ratio.Median, b.Ratio.Min, b.Ratio.Max, b.FlowsPerCPU.Median, b.FlowsPerCPU.Min, b.FlowsPerCPU.Max)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", r.headline())
@@ -112,7 +116,7 @@ func (m Mode) title() string {
 
 // typical is the last pass of a mode flat out, or at a rate if there is none.
 func (r *Report) typical(m Mode) *Pass {
-	passes := r.main(m, false)
+	passes := r.main(m)
 	return passes[len(passes)-1]
 }
 

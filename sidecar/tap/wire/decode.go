@@ -54,6 +54,9 @@ func (d *Decoder) Next(m *Message) error {
 			return err
 		}
 		d.messages++
+		if d.quick(m) {
+			return nil
+		}
 		start := d.in.offset()
 		known := d.message(m)
 		if d.err != nil {

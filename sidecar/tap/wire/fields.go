@@ -319,15 +319,20 @@ func (d *Decoder) bytes(field string, limit int, m *Message) []byte {
 	if !ok {
 		return nil
 	}
-	if cap(m.buf) < n || m.buf == nil {
-		m.buf = make([]byte, max(n, 256))
-	}
-	b := m.buf[:n]
+	b := m.room(n)[:n]
 	if err := d.in.readFull(b); err != nil {
 		d.fail(err)
 		return nil
 	}
 	return b
+}
+
+// room is m's memory for n bytes of raw or payload, empty.
+func (m *Message) room(n int) []byte {
+	if cap(m.buf) < n || m.buf == nil {
+		m.buf = make([]byte, max(n, 256))
+	}
+	return m.buf[:0]
 }
 
 func (d *Decoder) flow() FlowID {

@@ -2,16 +2,35 @@
 
 #include "Labels.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <new>
 
 namespace serveflow {
 
-Labels::Labels() : table(new Place[places]), entries(new Entry[places * ways]) {
+namespace {
+
+constexpr size_t huge_page = size_t{1} << 21;
+
+void* HugePages(size_t bytes) {
+    bytes = (bytes + huge_page - 1) / huge_page * huge_page;
+    void* memory = std::aligned_alloc(huge_page, bytes);
+    if ( ! memory )
+        throw std::bad_alloc();
+    madvise(memory, bytes, MADV_HUGEPAGE); // or it is in small ones
+    return memory;
+}
+
+} // namespace
+
+Labels::Labels() : table(new (HugePages(sizeof(Table))) Table, std::free) {
     static_assert(sizeof(Entry) == 32);
     constexpr uint64_t each_its_own = 0x3000'2000'1000'0000;
-    for ( size_t n = 0; n < places; n++ )
-        table[n].store(each_its_own, std::memory_order_relaxed);
+    for ( auto& marks : table->marks )
+        marks.store(each_its_own, std::memory_order_relaxed);
 }
 
 // Possible is whether one of the marks may be that of the flow.
@@ -49,7 +68,7 @@ void Labels::Keep(const Label& l) {
     kept.fetch_add(1, std::memory_order_relaxed);
     Where where(e.flow);
     std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
-    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto marks = table->marks[where.place].load(std::memory_order_relaxed);
     auto gives = Way(where, marks, e.flow);
     for ( auto way = ways; way-- > 0 && gives == ways; )
         if ( (Mark(marks, way) & used) == 0 || (Mark(marks, way) & over) != 0 )
@@ -60,15 +79,15 @@ void Labels::Keep(const Label& l) {
     // The newest comes first, before those that were before the one that gives way.
     uint64_t before = marks & ((uint64_t{1} << 16 * gives) - 1);
     uint64_t after = marks & ~(((uint64_t{1} << 16 * gives) - 1) | uint64_t{0xffff} << 16 * gives);
-    table[where.place].store(after | before << 16 | (mark & 0x3000) | where.tag, std::memory_order_release);
+    table->marks[where.place].store(after | before << 16 | (mark & 0x3000) | where.tag, std::memory_order_release);
 }
 
 bool Labels::Find(uint64_t flow, Entry& entry) {
     Where where(flow);
-    if ( ! Possible(where, table[where.place].load(std::memory_order_acquire)) )
+    if ( ! Possible(where, table->marks[where.place].load(std::memory_order_acquire)) )
         return false;
     std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
-    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto marks = table->marks[where.place].load(std::memory_order_relaxed);
     auto way = Way(where, marks, flow);
     if ( way == ways )
         return false;
@@ -78,14 +97,14 @@ bool Labels::Find(uint64_t flow, Entry& entry) {
 
 bool Labels::Over(uint64_t flow) {
     Where where(flow);
-    if ( ! Possible(where, table[where.place].load(std::memory_order_acquire)) )
+    if ( ! Possible(where, table->marks[where.place].load(std::memory_order_acquire)) )
         return false;
     std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
-    auto marks = table[where.place].load(std::memory_order_relaxed);
+    auto marks = table->marks[where.place].load(std::memory_order_relaxed);
     auto way = Way(where, marks, flow);
     if ( way == ways )
         return false;
-    table[where.place].store(marks | over << 16 * way, std::memory_order_relaxed);
+    table->marks[where.place].store(marks | over << 16 * way, std::memory_order_relaxed);
     return true;
 }
 

@@ -42,6 +42,9 @@ public:
     // has none.
     bool Find(uint64_t flow, Entry& entry);
 
+    // Expect has the processor fetch what Find will look at, while there is other work.
+    void Expect(uint64_t flow) const { __builtin_prefetch(&table->marks[Where(flow).place]); }
+
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
     bool Over(uint64_t flow);
@@ -86,12 +89,18 @@ private:
     };
 
     static uint64_t Mark(uint64_t marks, size_t way) { return marks >> 16 * way & 0xffff; }
-    Entry& At(size_t place, uint64_t mark) { return entries[place * ways + (mark >> 12 & 3)]; }
+    Entry& At(size_t place, uint64_t mark) { return table->entries[place * ways + (mark >> 12 & 3)]; }
     size_t Way(const Where& where, uint64_t marks, uint64_t flow);
     static bool Possible(const Where& where, uint64_t marks);
 
-    std::unique_ptr<Place[]> table;
-    std::unique_ptr<Entry[]> entries;
+    // In huge pages, where the system has them: with others, every look at it would have
+    // to find out first where the page is.
+    struct Table {
+        std::array<Place, places> marks;
+        std::array<Entry, places * ways> entries;
+    };
+
+    std::unique_ptr<Table, void (*)(void*)> table;
     std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
     Numbered<Class> classes;
     Numbered<Provenance> provenances;

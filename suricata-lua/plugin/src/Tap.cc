@@ -111,8 +111,10 @@ void Tap::Packet(Worker& worker, const void* packet) {
     auto* flow = Read<void*>(packet, layout.packet.flow);
     if ( ruled.load(std::memory_order_relaxed) )
         SetBit(flow, worker);
-    if ( ! Sends(flow) || HasLabel(flow, worker) )
+    if ( ! Sends(flow) )
         return;
+    if ( labels )
+        labels->Expect(FlowID(layout, flow));
     uint32_t size = 0;
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
@@ -123,7 +125,7 @@ void Tap::Packet(Worker& worker, const void* packet) {
             trial.Fail("the packet's IP header");
         return SayFailed();
     }
-    if ( ! Look(ip, size, frame) || frame.icmp_error )
+    if ( ! Look(ip, size, frame) || frame.icmp_error || HasLabel(flow, worker) )
         return;
     Mark(flow, worker, 0);
     auto raw = std::min({frame.size + Need().payload_bytes.load(std::memory_order_relaxed),

@@ -69,6 +69,16 @@ fuzz: ## run each fuzz target for FUZZTIME, one per processor at a time
 evaluation: ## evaluate the shipped bundles on networks unseen in training (SERVEFLOW_DATA)
 	go test -count=1 -v -run '^TestForeign$$' ./test -foreign
 
+# Go's compiler optimizes by the profile default.pgo of the main package it builds.
+.PHONY: pgo
+pgo: ## renew cmd/serveflow/default.pgo from a sidecar under load, few and many flows at once (SERVEFLOW_DATA)
+	@dir=$$(mktemp -d) && trap 'rm -r "$$dir"' EXIT && go build -trimpath -o "$$dir/serveflow" ./cmd/serveflow && \
+	set -- bench --bundle models/iot-device --manifest $${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv --label class_family --split test \
+		--mode cascade,slow --cores 1 --repeat 1 && \
+	"$$dir/serveflow" "$$@" --profile "$$dir/few" >/dev/null && \
+	"$$dir/serveflow" "$$@" --profile "$$dir/many" --rate 150000 --duration 5s >/dev/null && \
+	go tool pprof -proto "$$dir"/few.* "$$dir"/many.* >cmd/serveflow/default.pgo
+
 .PHONY: bench
 bench: build ## measure capacity and latency of a sidecar; BENCH: further flags of serveflow bench, BENCH_BASE: a revision to compare with
 	@mkdir -p build; $(if $(BENCH_BASE),test/bench/base.sh $(BENCH_BASE) build/bench-base &&) manifest=$${SERVEFLOW_DATA:-../shared/data}/iot-device/manifest.csv; \

@@ -76,6 +76,8 @@ func main() {
 		var stop context.CancelFunc
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		// What the first signal does not end, another one does: not its copy from timeout(1).
+		context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {

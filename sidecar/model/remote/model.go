@@ -3,22 +3,20 @@ package remote
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
+	transport "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"serveflow/sidecar/model"
 	"serveflow/sidecar/model/remote/oip"
+	"serveflow/sidecar/operate/credentials"
 )
 
 // Options say where and how servers are asked.
@@ -123,22 +121,15 @@ func Load(data []byte, o Options) (*Model, error) {
 	return m, nil
 }
 
-func (o *Options) credentials() (credentials.TransportCredentials, error) {
+func (o *Options) credentials() (transport.TransportCredentials, error) {
 	if !o.TLS {
 		return insecure.NewCredentials(), nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CA != "" {
-		text, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("inference.ca: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("inference.ca: %s holds no certificate in PEM", o.CA)
-		}
+	config, err := credentials.Client(o.CA)
+	if err != nil {
+		return nil, fmt.Errorf("inference.ca: %w", err)
 	}
-	return credentials.NewTLS(config), nil
+	return transport.NewTLS(config), nil
 }
 
 // Columns implements model.Model.

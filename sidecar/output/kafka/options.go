@@ -2,10 +2,8 @@ package kafka
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -13,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"serveflow/sidecar/operate/credentials"
 )
 
 // Options are what a Stream is made of.
@@ -91,19 +91,12 @@ func (s *Server) options() ([]kgo.Opt, error) {
 }
 
 func (s *Server) tls() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CA != "" {
-		text, err := os.ReadFile(s.CA)
-		if err != nil {
-			return nil, fmt.Errorf("kafka.ca: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("kafka.ca: %s holds no certificate in PEM", s.CA)
-		}
+	config, err := credentials.Client(s.CA)
+	if err != nil {
+		return nil, fmt.Errorf("kafka.ca: %w", err)
 	}
 	if s.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(s.Cert, s.Key)
+		pair, err := credentials.Pair(s.Cert, s.Key)
 		if err != nil {
 			return nil, fmt.Errorf("kafka.cert: %w", err)
 		}
@@ -113,14 +106,7 @@ func (s *Server) tls() (*tls.Config, error) {
 }
 
 func readPassword(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("kafka.password_file: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxPassword {
-		return "", fmt.Errorf("kafka.password_file: %s is no file of at most %d bytes", path, maxPassword)
-	}
-	text, err := os.ReadFile(path)
+	text, err := credentials.Read(path, maxPassword)
 	if err != nil {
 		return "", fmt.Errorf("kafka.password_file: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,11 +143,11 @@ func readReport(path string) (*bench.Report, error) {
 }
 
 func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
+	var text bytes.Buffer
+	if err := write(&text); err != nil {
 		return err
 	}
-	return errors.Join(write(f), f.Close())
+	return os.WriteFile(path, text.Bytes(), 0o666)
 }
 
 // benchSidecarCmd is the sidecar that benchCmd measures.

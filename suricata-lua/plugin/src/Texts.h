@@ -9,6 +9,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,12 +55,17 @@ public:
     // Find is the number of what is made of these texts. None: it cannot be made of them,
     // or there are too many. One thread alone calls it.
     Number Find(const Texts& texts) {
-        key.clear();
+        std::array<char, 3 * (sizeof(uint16_t) + longest_text)> key; // of their lengths and bytes
+        size_t size = 0;
         for ( auto text : texts ) {
-            auto size = static_cast<uint32_t>(text.size());
-            key.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+            if ( text.size() > longest_text )
+                return none;
+            auto length = static_cast<uint16_t>(text.size());
+            std::memcpy(key.data() + size, &length, sizeof length);
+            size += sizeof length;
+            size += text.copy(key.data() + size, length);
         }
-        auto found = numbers.find(key);
+        auto found = numbers.find({key.data(), size});
         if ( found != numbers.end() )
             return found->second;
         auto made = std::make_unique<T>();
@@ -66,7 +73,7 @@ public:
             return none;
         auto n = static_cast<Number>(numbers.size());
         all[n] = std::move(made);
-        numbers.emplace(key, n);
+        numbers.emplace(keys.emplace_back(key.data(), size), n);
         return n;
     }
 
@@ -79,8 +86,8 @@ public:
 
 private:
     std::array<std::unique_ptr<T>, most> all;
-    std::unordered_map<std::string, Number> numbers;
-    std::string key; // of the texts that are looked for
+    std::deque<std::string> keys; // which stay where they are
+    std::unordered_map<std::string_view, Number> numbers;
 };
 
 } // namespace serveflow

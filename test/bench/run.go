@@ -73,6 +73,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	if o.Rate == 0 && o.Share > 0 {
+		for _, m := range o.Modes {
+			if r.sustained(m) == 0 {
+				return nil, fmt.Errorf("%s: no flow was decided in %v: measure for longer", m, o.Duration)
+			}
+		}
 		if err := round(func(m Mode) float64 { return o.Share * r.sustained(m) }); err != nil {
 			return nil, err
 		}

@@ -209,9 +209,9 @@ void Tap::Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* 
         worker.Closing(p.flow.number, p.ts_us);
 }
 
-// End tells of the end of a flow that has no label yet, or of which more is wanted
-// after it. It may have had all packets that
-// are wanted by Suricata's count: ICMP errors that tell about it are in that.
+// End tells of the end of a flow that has no label yet, or of which more is wanted after
+// its label. It may have had all packets that are wanted by Suricata's count: ICMP errors
+// that tell about it are in that.
 void Tap::End(const void* flow) {
     if ( trial.State() == Trial::Failed || ! sender )
         return;

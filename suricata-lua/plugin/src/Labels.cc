@@ -82,7 +82,10 @@ void Labels::Keep(const Label& l) {
     table->marks[where.place].store(after | before << 16 | (mark & 0x3000) | where.tag, std::memory_order_release);
 }
 
-bool Labels::Find(uint64_t flow, Entry& entry) {
+// WithMark has the action done, under the lock, with the marks of the flow's place and which
+// of them is the flow's. False: the flow has no label.
+template <typename Action>
+bool Labels::WithMark(uint64_t flow, Action action) {
     Where where(flow);
     if ( ! Possible(where, table->marks[where.place].load(std::memory_order_acquire)) )
         return false;
@@ -91,21 +94,18 @@ bool Labels::Find(uint64_t flow, Entry& entry) {
     auto way = Way(where, marks, flow);
     if ( way == ways )
         return false;
-    entry = At(where.place, Mark(marks, way));
+    action(where.place, marks, way);
     return true;
 }
 
+bool Labels::Find(uint64_t flow, Entry& entry) {
+    return WithMark(flow, [&](size_t place, uint64_t marks, size_t way) { entry = At(place, Mark(marks, way)); });
+}
+
 bool Labels::Over(uint64_t flow) {
-    Where where(flow);
-    if ( ! Possible(where, table->marks[where.place].load(std::memory_order_acquire)) )
-        return false;
-    std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
-    auto marks = table->marks[where.place].load(std::memory_order_relaxed);
-    auto way = Way(where, marks, flow);
-    if ( way == ways )
-        return false;
-    table->marks[where.place].store(marks | over << 16 * way, std::memory_order_relaxed);
-    return true;
+    return WithMark(flow, [&](size_t place, uint64_t marks, size_t way) {
+        table->marks[place].store(marks | over << 16 * way, std::memory_order_relaxed);
+    });
 }
 
 } // namespace serveflow

@@ -92,6 +92,8 @@ private:
     Entry& At(size_t place, uint64_t mark) { return table->entries[place * ways + (mark >> 12 & 3)]; }
     size_t Way(const Where& where, uint64_t marks, uint64_t flow);
     static bool Possible(const Where& where, uint64_t marks);
+    template <typename Action>
+    bool WithMark(uint64_t flow, Action action);
 
     // In huge pages, where the system has them: with others, every look at it would have
     // to find out first where the page is.

@@ -4,8 +4,8 @@
 // A flow is identified by its sensor and by the id that the IDS gave it. The table
 // belongs to one goroutine and takes no locks. Records and packets are stored in
 // slabs, so that a million flows are few objects to the garbage collector. Memory is
-// bounded: a full table evicts a decided flow, else one with a single packet, else the
-// least recently seen.
+// bounded: a full table evicts a decided flow, first one that has ended, else one with a
+// single packet, else the least recently seen.
 //
 // The table keeps the hashes of removed flows, about as many as it has room
 // for flows, so that a late packet of a removed flow does not open a new flow.

@@ -333,9 +333,9 @@ func (t *Table) Packets(r Ref) []packet.Packet {
 }
 
 // EvictionCandidate is the flow to remove when the table is full: the least
-// recently seen of the decided flows, else of those with one packet, else of the
-// rest; None if every flow is in Scoring. Where there are too many undecided flows, a
-// decided one is no help.
+// recently seen of the decided flows that have ended, else of the other decided ones,
+// else of those with one packet, else of the rest; None if every flow is in Scoring.
+// Where there are too many undecided flows, a decided one is no help.
 func (t *Table) EvictionCandidate() Ref {
 	for q := range numQueues {
 		if q <= queueDecided && t.fullOfOpen() {

@@ -26,7 +26,9 @@ void* HugePages(size_t bytes) {
 
 } // namespace
 
-Labels::Labels() : table(new (HugePages(sizeof(Table))) Table, std::free) {
+// The whole table is written at the start: the system clears huge pages at their first
+// use, which takes milliseconds, and is no time to lose with the first labels.
+Labels::Labels() : table(new (HugePages(sizeof(Table))) Table(), std::free) {
     static_assert(sizeof(Entry) == 32);
     constexpr uint64_t each_its_own = 0x3000'2000'1000'0000;
     for ( auto& marks : table->marks )
@@ -52,6 +54,8 @@ size_t Labels::Way(const Where& where, uint64_t marks, uint64_t flow) {
 }
 
 void Labels::Keep(const Label& l) {
+    Where where(l.number);
+    Fetch<true>(where);
     Entry e;
     e.flow = l.number;
     e.latency_us = l.latency_us;
@@ -66,7 +70,6 @@ void Labels::Keep(const Label& l) {
         return;
     }
     kept.fetch_add(1, std::memory_order_relaxed);
-    Where where(e.flow);
     std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
     auto marks = table->marks[where.place].load(std::memory_order_relaxed);
     auto gives = Way(where, marks, e.flow);
@@ -103,6 +106,7 @@ bool Labels::Find(uint64_t flow, Entry& entry) {
 }
 
 bool Labels::Over(uint64_t flow) {
+    Fetch<false>(Where(flow));
     return WithMark(flow, [&](size_t place, uint64_t marks, size_t way) {
         table->marks[place].store(marks | over << 16 * way, std::memory_order_relaxed);
     });

@@ -19,8 +19,7 @@ namespace serveflow {
 
 class Labels {
 public:
-    // What is kept of a LABEL, without initial values, so that no memory is touched
-    // before there is a label.
+    // What is kept of a LABEL.
     struct Entry {
         uint64_t flow;
         int64_t latency_us;
@@ -90,6 +89,16 @@ private:
 
     static uint64_t Mark(uint64_t marks, size_t way) { return marks >> 16 * way & 0xffff; }
     Entry& At(size_t place, uint64_t mark) { return table->entries[place * ways + (mark >> 12 & 3)]; }
+
+    // Fetch has the processor fetch the entries of a place at once with the marks that say
+    // which of them is looked at.
+    template <bool writes>
+    void Fetch(const Where& where) const {
+        __builtin_prefetch(&table->marks[where.place], writes);
+        for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
+            __builtin_prefetch(&table->entries[where.place * ways + way], writes);
+    }
+
     size_t Way(const Where& where, uint64_t marks, uint64_t flow);
     static bool Possible(const Where& where, uint64_t marks);
     template <typename Action>

@@ -48,7 +48,7 @@ Worker* Tap::Start() {
             s.link.hello.run = capture ? RunName() : "";
             s.link.hello.reply = settings.labels;
             s.link.buffer_bytes = settings.buffer_bytes;
-            s.link.batch_bytes = std::min<size_t>(1 << 16, settings.buffer_bytes / 2);
+            s.link.batch_bytes = std::min<size_t>(1 << 17, settings.buffer_bytes / 2);
             s.link.patience = capture_patience;
             s.report = [](const std::string& text) { Say(Level::Notice, text); };
             if ( engine.find_variable && engine.set_flow_bit )

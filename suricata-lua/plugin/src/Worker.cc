@@ -67,15 +67,19 @@ void Worker::Closing(uint64_t flow, int64_t ts_us) {
 
 // CloseDue ends the flows whose moment is over. The lock is held.
 void Worker::CloseDue() {
-    auto now = closing.empty() ? Clock::time_point{} : Clock::now();
-    for ( ; ! closing.empty() && closing.front().at <= now; closing.pop_front() ) {
+    if ( closing.empty() )
+        return;
+    auto now = Clock::now();
+    auto due = closing.begin();
+    for ( ; due != closing.end() && due->at <= now; ++due ) {
         if ( messages.Size() + largest > sender.Options().link.buffer_bytes ) {
             dropped++;
             continue;
         }
-        PackEnd(messages, closing.front().flow, closing.front().ts_us);
+        PackEnd(messages, due->flow, due->ts_us);
         count++;
     }
+    closing.erase(closing.begin(), due);
 }
 
 void Worker::AwaitAnswer(Deadline deadline) {

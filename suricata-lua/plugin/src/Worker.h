@@ -12,9 +12,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "Link.h"
 
@@ -68,7 +68,7 @@ private:
         int64_t ts_us;
         Clock::time_point at;
     };
-    std::deque<Ending> closing;
+    std::vector<Ending> closing;
     int64_t newest = 0;      // packets' clock
     uint64_t asked = 0;      // SYNCs,
     Deadline until;          // when the last one is of no use any more,

@@ -41,6 +41,11 @@ public:
     // has none.
     bool Find(uint64_t flow, Entry& entry);
 
+    // Round is the number of the round in which the last labels came, modulo 2^16: until it
+    // is another, whoever found no label will find none.
+    uint64_t Round() const { return round.load(std::memory_order_acquire) & 0xffff; }
+    void NewRound() { round.fetch_add(1, std::memory_order_release); }
+
     // Expect has the processor fetch what Find will look at, while there is other work.
     void Expect(uint64_t flow) const { __builtin_prefetch(&table->marks[Where(flow).place]); }
 
@@ -115,6 +120,7 @@ private:
     std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
     Numbered<Class> classes;
     Numbered<Provenance> provenances;
+    std::atomic<uint64_t> round{0};
     std::atomic<uint64_t> kept{0};
     std::atomic<uint64_t> refused{0};
 };

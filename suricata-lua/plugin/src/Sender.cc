@@ -118,6 +118,7 @@ void Sender::Run() {
 void Sender::Turn(Line& line) {
     Worker& w = line.worker;
     Link& link = line.link;
+    auto kept = labels ? labels->Kept() : 0;
     const serveflow::Need& need = link.Wanted(); // connects
     if ( link.Welcomed() ) {
         wanted.packets.store(static_cast<uint32_t>(std::min<uint64_t>(need.packets, 1024)), std::memory_order_relaxed);
@@ -125,7 +126,9 @@ void Sender::Turn(Line& line) {
                                std::memory_order_relaxed);
         wanted.payload_bytes.store(static_cast<uint32_t>(std::min<uint64_t>(need.payload_bytes, max_raw)),
                                    std::memory_order_relaxed);
-        wanted.after_label.store(need.after_label, std::memory_order_relaxed);
+        // No label was looked for while packets were wanted also after it.
+        if ( wanted.after_label.exchange(need.after_label, std::memory_order_relaxed) != need.after_label && labels )
+            labels->NewRound();
     }
     bool final = false;
     uint64_t asked = 0;
@@ -156,6 +159,8 @@ void Sender::Turn(Line& line) {
     else
         link.Flush();
     link.Read();
+    if ( labels && labels->Kept() != kept )
+        labels->NewRound();
 }
 
 // Look lets the owner look at what labels there are, when there are others, and once a

@@ -109,15 +109,33 @@ void Tap::Packet(Worker& worker, const void* packet) {
     if ( (Read<uint32_t>(packet, layout.packet.flags) & pseudo) != 0 )
         return;
     auto* flow = Read<void*>(packet, layout.packet.flow);
-    if ( ruled.load(std::memory_order_relaxed) )
-        SetBit(flow, worker);
-    if ( ! Sends(flow) )
-        return;
-    if ( labels )
-        labels->Expect(FlowID(layout, flow));
+    auto id = FlowID(layout, flow);
+    auto before = State(flow);
+    auto state = before;
+    auto round = Round();
+    bool looks = (state & rounds) != round;
+    if ( looks )
+        labels->Expect(id);
+    if ( looks && ruled.load(std::memory_order_relaxed) )
+        SetBit(flow, id, state);
+    if ( Sends(flow) && (state & labelled) == 0 )
+        Send(worker, packet, flow, id, state, looks);
+    state = (state & ~rounds) | round;
+    if ( state != before )
+        engine.set_storage(flow, storage, reinterpret_cast<void*>(state));
+}
+
+// Send sends the packet of a flow that had no label in the rounds before. It looks for
+// the label if that may have come since.
+void Tap::Send(Worker& worker, const void* packet, const void* flow, uint64_t id, uintptr_t& state, bool looks) {
     uint32_t size = 0;
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
+    bool known = ip && Look(ip, size, frame);
+    if ( looks && HasLabel(flow, id) ) {
+        state |= labelled;
+        return;
+    }
     if ( ! ip ) {
         // A packet that has a flow has such a header; of which version, only time tells.
         auto proto = Read<uint8_t>(packet, layout.packet.proto);
@@ -125,13 +143,13 @@ void Tap::Packet(Worker& worker, const void* packet) {
             trial.Fail("the packet's IP header");
         return SayFailed();
     }
-    if ( ! Look(ip, size, frame) || frame.icmp_error || HasLabel(flow, worker) )
+    if ( ! known || frame.icmp_error )
         return;
-    Mark(flow, worker, 0);
+    state = reinterpret_cast<uintptr_t>(&worker) | (state & (marks | rounds));
     auto raw = std::min({frame.size + Need().payload_bytes.load(std::memory_order_relaxed),
                          Need().raw_bytes.load(std::memory_order_relaxed), size});
     PacketInfo p;
-    p.flow = FlowID(layout, flow);
+    p.flow = id;
     p.ts_us = Micros(Read<uint64_t>(packet, layout.packet.ts));
     p.orig_pkts = Read<uint32_t>(flow, layout.flow.to_server);
     p.resp_pkts = Read<uint32_t>(flow, layout.flow.to_client);
@@ -139,28 +157,14 @@ void Tap::Packet(Worker& worker, const void* packet) {
     p.raw = {reinterpret_cast<const char*>(ip), raw};
     worker.Packet(p);
     if ( closes && frame.protocol == IPPROTO_TCP && frame.transport > 0 && frame.transport + 14 <= size )
-        Close(worker, flow, p, ip + frame.transport);
+        Close(worker, flow, p, ip + frame.transport, state);
 }
 
-// Mark keeps in the flow which worker its packets come to, and adds marks to those it
-// has.
-uintptr_t Tap::Mark(void* flow, Worker& worker, uintptr_t more) {
-    auto before = State(flow);
-    auto after = reinterpret_cast<uintptr_t>(&worker) | (before & marks) | more;
-    if ( after != before )
-        engine.set_storage(flow, storage, reinterpret_cast<void*>(after));
-    return after & marks;
-}
-
-// HasLabel looks for the label of a flow of which more is to be sent, and marks the flow
-// if it came, unless packets are wanted also after it.
-bool Tap::HasLabel(void* flow, Worker& worker) {
+// HasLabel looks for the label after which nothing more of a flow is sent.
+bool Tap::HasLabel(const void* flow, uint64_t id) {
     Labels::Entry entry;
-    if ( ! labels || Need().after_label.load(std::memory_order_relaxed) || FlowPackets(layout, flow) < 2 ||
-         ! labels->Find(FlowID(layout, flow), entry) )
-        return false;
-    Mark(flow, worker, labelled);
-    return true;
+    return ! Need().after_label.load(std::memory_order_relaxed) && FlowPackets(layout, flow) > 1 &&
+           labels->Find(id, entry);
 }
 
 // A Bit is the name of the flow bit of a label.
@@ -176,14 +180,14 @@ struct Bit {
 // rules see it from the flow's next packet on. Suricata, which runs this for a packet of
 // the flow, has locked it. Rules may be others each time, so that nothing is remembered
 // of them.
-void Tap::SetBit(void* flow, Worker& worker) {
+void Tap::SetBit(void* flow, uint64_t id, uintptr_t& state) {
     Labels::Entry entry;
-    if ( (State(flow) & bit_set) != 0 || ! labels->Find(FlowID(layout, flow), entry) )
+    if ( (state & bit_set) != 0 || ! labels->Find(id, entry) )
         return;
     Bit bit(labels->ClassOf(entry).label);
     if ( auto n = engine.find_variable(bit.name, flow_bit) )
         engine.set_flow_bit(flow, n);
-    Mark(flow, worker, bit_set);
+    state |= bit_set;
 }
 
 // LookForRules says whether any rule names one of the labels that came so far.
@@ -193,19 +197,21 @@ void Tap::LookForRules() {
         Bit bit(labels->NthClass(n).label);
         named = engine.find_variable(bit.name, flow_bit) != 0;
     }
-    ruled.store(named, std::memory_order_relaxed);
+    if ( ruled.exchange(named, std::memory_order_relaxed) != named )
+        labels->NewRound(); // those that came before are looked for, too
 }
 
 // Close sees a connection that ends before all packets that are wanted came: its label
 // is to be there when Suricata writes the record of the flow, which live does not wait.
-void Tap::Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* tcp) {
+void Tap::Close(Worker& worker, const void* flow, const PacketInfo& p, const uint8_t* tcp, uintptr_t& state) {
     constexpr uint8_t fin = 0x01;
     constexpr uint8_t rst = 0x04;
     if ( (tcp[13] & (fin | rst)) == 0 )
         return;
     uint16_t from = static_cast<uint16_t>(tcp[0] << 8 | tcp[1]);
     uintptr_t side = from == Read<uint16_t>(flow, layout.flow.sp) ? 1 : 2;
-    if ( (Mark(flow, worker, (tcp[13] & rst) != 0 ? both_sides : side) & both_sides) == both_sides )
+    state |= (tcp[13] & rst) != 0 ? both_sides : side;
+    if ( (state & both_sides) == both_sides )
         worker.Closing(p.flow.number, p.ts_us);
 }
 
@@ -225,7 +231,7 @@ void Tap::End(const void* flow) {
 }
 
 bool Tap::Label(const void* flow, bool over, Object& object) {
-    if ( trial.State() == Trial::Failed )
+    if ( trial.State() == Trial::Failed || (! over && HasNone(State(flow))) )
         return false;
     auto id = FlowID(layout, flow);
     Labels::Entry entry;

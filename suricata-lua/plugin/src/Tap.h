@@ -39,14 +39,14 @@ public:
     Worker* Start();
     void Finish(Worker& worker);
 
-    // Wanted says whether a packet is to be sent, which costs a look at the two counters
-    // of its flow past the first packets, or whether rules ask for the label that its
-    // flow may have.
+    // Wanted says whether a packet may have to be sent, which costs a look at the two
+    // counters of its flow past the first packets, or whether rules ask for the label that
+    // its flow may have got.
     bool Wanted(const void* packet) {
         if ( trial.State() != Trial::Passed && ! Try(packet) )
             return false;
         const auto* flow = Read<const void*>(packet, layout.packet.flow);
-        return flow && (Sends(flow) || (ruled.load(std::memory_order_relaxed) && (State(flow) & bit_set) == 0));
+        return flow && (Sends(flow) || (ruled.load(std::memory_order_relaxed) && LacksBit(flow)));
     }
 
     void Packet(Worker& worker, const void* packet);
@@ -62,28 +62,40 @@ public:
 
 private:
     // What is kept in the flow, beside its worker, in the bits of the pointer that are
-    // always 0: the sides by which it was closed, whether its bit was set, and whether
-    // its label came, after which nothing more of it is sent.
+    // always 0. In the lowest: the sides by which it was closed, whether its bit was set,
+    // and whether its label came, after which nothing more of it is sent. In the highest,
+    // which are 0 as long as a program does not ask for other addresses: the round of
+    // labels in which its label was looked for last.
     static constexpr uintptr_t both_sides = 3;
     static constexpr uintptr_t bit_set = 4;
     static constexpr uintptr_t labelled = 8;
     static constexpr uintptr_t marks = both_sides | bit_set | labelled;
-    static_assert(alignof(Worker) > marks);
+    static constexpr uintptr_t rounds = uintptr_t{0xffff} << 48;
+    static_assert(alignof(Worker) > marks && sizeof(uintptr_t) == 8);
 
     const serveflow::Wanted& Need() const { return sender->Need(); }
     [[gnu::noinline]] bool Try(const void* packet); // not in the way of all packets after them
     void SayFailed();
     bool Sends(const void* flow) const {
-        return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed) &&
-               (State(flow) & labelled) == 0;
+        return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed);
     }
-    bool HasLabel(void* flow, Worker& worker);
+    void Send(Worker& worker, const void* packet, const void* flow, uint64_t id, uintptr_t& state, bool looks);
+    bool HasLabel(const void* flow, uint64_t id);
     uintptr_t State(const void* flow) const { return reinterpret_cast<uintptr_t>(engine.storage(flow, storage)); }
-    Worker* WorkerOf(const void* flow) const { return reinterpret_cast<Worker*>(State(flow) & ~marks); }
-    uintptr_t Mark(void* flow, Worker& worker, uintptr_t marks);
-    void SetBit(void* flow, Worker& worker);
+    Worker* WorkerOf(const void* flow) const { return reinterpret_cast<Worker*>(State(flow) & ~(marks | rounds)); }
+    uintptr_t Round() const { return labels ? labels->Round() << 48 : 0; }
+    bool LacksBit(const void* flow) const {
+        auto state = State(flow);
+        return (state & bit_set) == 0 && (state & rounds) != Round();
+    }
+    // HasNone says that a flow has no label by what is kept in it.
+    bool HasNone(uintptr_t state) const {
+        return (state & (rounds | labelled | bit_set)) == Round() &&
+               ! Need().after_label.load(std::memory_order_relaxed);
+    }
+    void SetBit(void* flow, uint64_t id, uintptr_t& state);
     void LookForRules();
-    void Close(Worker& worker, void* flow, const PacketInfo& p, const uint8_t* tcp);
+    void Close(Worker& worker, const void* flow, const PacketInfo& p, const uint8_t* tcp, uintptr_t& state);
     Worker::Deadline Until();
 
     const Engine& engine;

@@ -2,7 +2,6 @@ package feature
 
 import (
 	"encoding/binary"
-	"math"
 
 	"serveflow/sidecar/features/packet"
 )
@@ -79,14 +78,6 @@ func encodeSeq(dst []float32, cells []cell, flow []packet.Packet, k int) {
 			}
 		}
 	}
-}
-
-// logSpan is log2(1+µs) from one time to another; 0 if it is negative.
-func logSpan(from, to int64) float32 {
-	if to <= from {
-		return 0
-	}
-	return float32(math.Log2(1 + float64(to) - float64(from)))
 }
 
 // totals are running counts of packets and bytes by direction.

@@ -5,9 +5,6 @@ import (
 	"io"
 	"math"
 	"net/netip"
-
-	"github.com/vmihailenco/msgpack/v5"
-	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
 // Encoder writes messages to a connection. It belongs to one goroutine.
@@ -18,28 +15,12 @@ import (
 type Encoder struct {
 	w   io.Writer
 	out buffer
-	mp  *msgpack.Encoder // writes to out
-	err error            // of the current message
-}
-
-// buffer collects one message.
-type buffer struct{ b []byte }
-
-func (o *buffer) Write(p []byte) (int, error) {
-	o.b = append(o.b, p...)
-	return len(p), nil
-}
-
-func (o *buffer) WriteByte(c byte) error {
-	o.b = append(o.b, c)
-	return nil
+	err error // of the current message
 }
 
 // NewEncoder returns an encoder that writes to w.
 func NewEncoder(w io.Writer) *Encoder {
-	e := &Encoder{w: w}
-	e.mp = msgpack.NewEncoder(&e.out)
-	return e
+	return &Encoder{w: w}
 }
 
 // Hello writes HELLO. Version 0 stands for the package's version.
@@ -47,9 +28,9 @@ func (e *Encoder) Hello(h *Hello) error {
 	e.begin(KindHello, 2)
 	e.version(h.Version)
 	if h.Run == "" {
-		e.mp.EncodeMapLen(7)
+		e.out.entries(7)
 	} else {
-		e.mp.EncodeMapLen(8)
+		e.out.entries(8)
 		e.key("run")
 		e.text("run", h.Run)
 	}
@@ -62,11 +43,11 @@ func (e *Encoder) Hello(h *Hello) error {
 	e.key("pid")
 	e.int("pid", int64(h.PID), math.MaxInt32)
 	e.key("mode")
-	e.mp.EncodeString(pick(h.Capture, "live", "capture"))
+	e.out.text(pick(h.Capture, "live", "capture"))
 	e.key("events")
-	e.mp.EncodeString(pick(h.Meta, "packet", "meta"))
+	e.out.text(pick(h.Meta, "packet", "meta"))
 	e.key("reply")
-	e.mp.EncodeBool(h.Reply)
+	e.out.bool(h.Reply)
 	return e.flush()
 }
 
@@ -74,8 +55,8 @@ func (e *Encoder) Hello(h *Hello) error {
 func (e *Encoder) Packet(m *Message) error {
 	e.begin(KindPacket, 8)
 	e.counters(m)
-	e.mp.EncodeUint(uint64(m.WireLen))
-	e.mp.EncodeUint(uint64(m.Link))
+	e.out.uint(uint64(m.WireLen))
+	e.out.uint(uint64(m.Link))
 	e.bytes("raw", m.Raw, MaxRaw)
 	return e.flush()
 }
@@ -92,12 +73,12 @@ func (e *Encoder) Meta(m *Message) error {
 	e.addr("dst", m.Dst)
 	e.uintOrNil(uint64(m.DstPort), m.DstPort == 0)
 	if m.PayloadLen == NoLength {
-		e.mp.EncodeNil()
+		e.out.nil()
 	} else {
 		e.int("payload_len", m.PayloadLen, math.MaxInt32)
 	}
 	if m.Payload == nil {
-		e.mp.EncodeNil()
+		e.out.nil()
 	} else {
 		e.bytes("payload", m.Payload, MaxPayload)
 	}
@@ -108,7 +89,7 @@ func (e *Encoder) Meta(m *Message) error {
 // the epoch.
 func (e *Encoder) End(flow FlowID, ts int64) error {
 	e.begin(KindEnd, 2)
-	e.flow(flow)
+	e.flow(&flow)
 	e.int("ts_us", ts, math.MaxInt64)
 	return e.flush()
 }
@@ -116,8 +97,8 @@ func (e *Encoder) End(flow FlowID, ts int64) error {
 // Sync writes SYNC.
 func (e *Encoder) Sync(token uint64, final bool) error {
 	e.begin(KindSync, 2)
-	e.mp.EncodeUint(token)
-	e.mp.EncodeBool(final)
+	e.out.uint(token)
+	e.out.bool(final)
 	return e.flush()
 }
 
@@ -136,18 +117,18 @@ func (e *Encoder) finite(field string, f float32) {
 	if !finite(f) {
 		e.refuse(field, whyScore)
 	}
-	e.mp.EncodeFloat32(f)
+	e.out.float32(f)
 }
 
 // Label writes LABEL.
 func (e *Encoder) Label(l *Label) error {
 	e.begin(KindLabel, 10)
-	e.flow(l.Flow)
+	e.flow(&l.Flow)
 	e.text("label", l.Label)
 	e.finite("score", l.Score)
 	e.text("stage", l.Stage)
 	e.int("packets", int64(l.Packets), math.MaxInt32)
-	e.mp.EncodeInt(l.LatencyUS)
+	e.out.int(l.LatencyUS)
 	e.text("model", l.Model)
 	e.text("reason", l.Reason)
 	e.text("services", l.Services)
@@ -163,7 +144,7 @@ func (e *Encoder) Welcome(w *Welcome) error {
 	if w.AfterLabel {
 		keys = 4
 	}
-	e.mp.EncodeMapLen(keys)
+	e.out.entries(keys)
 	e.key("packets")
 	e.int("packets", int64(w.Packets), MaxPackets)
 	e.key("raw_bytes")
@@ -172,7 +153,7 @@ func (e *Encoder) Welcome(w *Welcome) error {
 	e.int("payload_bytes", int64(w.PayloadBytes), MaxPayload)
 	if w.AfterLabel {
 		e.key("after_label")
-		e.mp.EncodeBool(true)
+		e.out.bool(true)
 	}
 	return e.flush()
 }
@@ -180,7 +161,7 @@ func (e *Encoder) Welcome(w *Welcome) error {
 // Synced writes SYNCED.
 func (e *Encoder) Synced(token uint64) error {
 	e.begin(KindSynced, 1)
-	e.mp.EncodeUint(token)
+	e.out.uint(token)
 	return e.flush()
 }
 
@@ -192,14 +173,13 @@ func (e *Encoder) Error(code ErrorCode, text string) error {
 	return e.flush()
 }
 
-// The methods below write one value. Writing to memory cannot fail, so that
-// what the msgpack package returns is of no interest.
+// The methods below write one value, and note what must not be written.
 
 func (e *Encoder) begin(k Kind, fields int) {
 	e.err = nil
 	e.out.b = e.out.b[:0]
-	e.mp.EncodeArrayLen(1 + fields)
-	e.mp.EncodeUint(uint64(k))
+	e.out.array(1 + fields)
+	e.out.uint(uint64(k))
 }
 
 func (e *Encoder) flush() error {
@@ -216,45 +196,40 @@ func (e *Encoder) refuse(field, why string) {
 	}
 }
 
-func (e *Encoder) key(k string) { e.mp.EncodeString(k) }
+func (e *Encoder) key(k string) { e.out.text(k) }
 
 func (e *Encoder) version(v int) {
 	if v != 0 && v != Version {
 		e.refuse("version", whyVersion)
 	}
-	e.mp.EncodeUint(Version)
+	e.out.uint(Version)
 }
 
 func (e *Encoder) counters(m *Message) {
 	if m.OrigPkts == 0 && m.RespPkts == 0 {
 		e.refuse("resp_pkts", whyNoPackets)
 	}
-	e.flow(m.Flow)
+	e.flow(&m.Flow)
 	e.int("ts_us", m.Time, math.MaxInt64)
 	e.uint("dir", uint64(m.Dir), 2)
 	e.uint("orig_pkts", m.OrigPkts, math.MaxInt64)
 	e.uint("resp_pkts", m.RespPkts, math.MaxInt64)
 }
 
-func (e *Encoder) flow(f FlowID) {
-	switch {
-	case f.n == 0:
-		e.mp.EncodeUint(f.Uint())
+func (e *Encoder) flow(f *FlowID) {
+	if f.n == 0 {
+		e.out.uint(f.Uint())
 		return
-	case f.n < 32: // fixstr; the msgpack package would want a string on the heap
-		e.out.WriteByte(msgpcode.FixedStrLow | f.n)
-	default:
-		e.out.WriteByte(msgpcode.Str8)
-		e.out.WriteByte(f.n)
 	}
-	e.out.Write(f.b[:f.n])
+	e.out.textLen(int(f.n))
+	e.out.b = append(e.out.b, f.b[:f.n]...)
 }
 
 func (e *Encoder) uint(field string, u, limit uint64) {
 	if u > limit {
 		e.refuse(field, fmt.Sprintf("%d is over %d", u, limit))
 	}
-	e.mp.EncodeUint(u)
+	e.out.uint(u)
 }
 
 func (e *Encoder) int(field string, i int64, limit uint64) {
@@ -266,7 +241,7 @@ func (e *Encoder) int(field string, i int64, limit uint64) {
 
 func (e *Encoder) count(field string, u uint64) {
 	if u == NoCount {
-		e.mp.EncodeNil()
+		e.out.nil()
 		return
 	}
 	e.uint(field, u, math.MaxInt64)
@@ -274,10 +249,10 @@ func (e *Encoder) count(field string, u uint64) {
 
 func (e *Encoder) uintOrNil(u uint64, missing bool) {
 	if missing {
-		e.mp.EncodeNil()
+		e.out.nil()
 		return
 	}
-	e.mp.EncodeUint(u)
+	e.out.uint(u)
 }
 
 func (e *Encoder) text(field, s string) {
@@ -286,7 +261,7 @@ func (e *Encoder) text(field, s string) {
 	} else if !printable(s) {
 		e.refuse(field, whyText)
 	}
-	e.mp.EncodeString(s)
+	e.out.text(s)
 }
 
 func (e *Encoder) bytes(field string, b []byte, limit int) {
@@ -294,14 +269,13 @@ func (e *Encoder) bytes(field string, b []byte, limit int) {
 		e.refuse(field, fmt.Sprintf("%d bytes, over %d", len(b), limit))
 		return
 	}
-	e.mp.EncodeBytesLen(len(b))
-	e.out.Write(b)
+	e.out.bytes(b)
 }
 
 func (e *Encoder) addr(field string, a netip.Addr) {
 	switch a = a.Unmap(); {
 	case !a.IsValid():
-		e.mp.EncodeNil()
+		e.out.nil()
 	case a.Zone() != "":
 		e.refuse(field, "an address with a zone")
 	case a.Is4():
@@ -313,7 +287,7 @@ func (e *Encoder) addr(field string, a netip.Addr) {
 	}
 }
 
-func pick(second bool, a, b string) string {
+func pick[T any](second bool, a, b T) T {
 	if second {
 		return b
 	}

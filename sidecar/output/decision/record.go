@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -95,16 +96,43 @@ func appendTuple(dst []byte, t *packet.Tuple) []byte {
 	}
 	if t.Version != 0 {
 		dst = append(dst, `,"src":"`...)
-		dst = t.SrcAddr().AppendTo(dst)
+		dst = appendAddr(dst, t.Version, &t.Src)
 		dst = append(dst, `","sport":`...)
 		dst = strconv.AppendUint(dst, uint64(t.SrcPort), 10)
 		dst = append(dst, `,"dst":"`...)
-		dst = t.DstAddr().AppendTo(dst)
+		dst = appendAddr(dst, t.Version, &t.Dst)
 		dst = append(dst, `","dport":`...)
 		dst = strconv.AppendUint(dst, uint64(t.DstPort), 10)
 	}
 	return dst
 }
+
+// appendAddr writes an address as netip.Addr does.
+func appendAddr(dst []byte, version uint8, a *[16]byte) []byte {
+	if version == 6 {
+		return netip.AddrFrom16(*a).AppendTo(dst)
+	}
+	for i, b := range a[:4] {
+		if i > 0 {
+			dst = append(dst, '.')
+		}
+		text := &decimals[b]
+		dst = append(dst, text.digits[:]...)
+		dst = dst[:len(dst)-len(text.digits)+int(text.n)]
+	}
+	return dst
+}
+
+// decimals has every byte as text.
+var decimals = func() (t [256]struct {
+	digits [3]byte
+	n      uint8
+}) {
+	for b := range t {
+		t[b].n = uint8(len(strconv.AppendUint(t[b].digits[:0], uint64(b), 10)))
+	}
+	return t
+}()
 
 func appendProto(dst []byte, proto uint8) []byte {
 	switch proto {
@@ -131,10 +159,10 @@ func AppendSeconds(dst []byte, us int64) []byte {
 		u = -u
 	}
 	dst = strconv.AppendUint(dst, u/1e6, 10)
-	// A leading 1 keeps the zeros of the fraction; the point takes its place.
-	at := len(dst)
-	dst = strconv.AppendUint(dst, 1e6+u%1e6, 10)
-	dst[at] = '.'
+	dst = append(dst, ".000000"...)
+	for rest, at := uint32(u%1e6), len(dst)-1; rest > 0; rest, at = rest/10, at-1 {
+		dst[at] = byte('0' + rest%10)
+	}
 	return dst
 }
 
@@ -146,15 +174,16 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	from := 0 // unescaped runs are copied whole
 	for i := 0; i < len(s); {
 		c := s[i]
+		if plain[c] {
+			i++
+			continue
+		}
 		size := 1
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(append(dst, s[from:i]...), '\\', c)
 		case c < ' ' || c == 0x7f:
 			dst = append(append(dst, s[from:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			i++
-			continue
 		default:
 			var r rune
 			r, size = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
@@ -169,6 +198,14 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	}
 	return append(append(dst, s[from:]...), '"')
 }
+
+// plain says which bytes stand for themselves in a JSON string.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
 
 // ProtoName is the name of an IP protocol in a line.
 func ProtoName(proto uint8) string { return string(appendProto(nil, proto)) }

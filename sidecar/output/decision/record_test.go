@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"net/netip"
 	"os"
@@ -72,6 +73,29 @@ func TestRecordGolden(t *testing.T) {
 	for line := range bytes.Lines(got) {
 		if !json.Valid(line) {
 			t.Errorf("not JSON: %s", line)
+		}
+	}
+}
+
+// Every byte of an address, and every digit of a time, is written as the standard
+// library does.
+func TestNumbersOfALine(t *testing.T) {
+	for b := range 256 {
+		a := netip.AddrFrom4([4]byte{byte(b), byte(b * 7), 0, byte(255 - b)})
+		b4 := a.As4()
+		var in [16]byte
+		copy(in[:], b4[:])
+		if got := string(appendAddr([]byte("x"), 4, &in)); got != "x"+a.String() {
+			t.Errorf("%s, want x%s", got, a)
+		}
+	}
+	for _, us := range []int64{0, 1, 9, 10, 99_999, 100_000, 999_999, 1_000_000, 1_000_001, 1_700_000_000_123_456, math.MaxInt64} {
+		want := fmt.Sprintf("%d.%06d", us/1e6, us%1e6)
+		if got := string(AppendSeconds(nil, us)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if got := string(AppendSeconds(nil, -us)); us > 0 && got != "-"+want {
+			t.Errorf("%s, want -%s", got, want)
 		}
 	}
 }

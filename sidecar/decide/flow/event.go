@@ -45,6 +45,7 @@ type Event struct {
 	Kind               Kind
 	Dir                packet.Dir
 	from, to           uint32 // the bytes' place in the batch
+	hash               uint32 // of the flow's key, in the index of the table that reads it ahead
 }
 
 // Index is the packet's place in its flow, from 1.

@@ -1,6 +1,10 @@
 package flow
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"serveflow/sidecar/tap/wire"
+)
 
 // index finds flows by their keys: open addressing with linear probing, and part of a
 // key's hash beside its flow, so that a probe reads no record but, as a rule, the right
@@ -25,17 +29,22 @@ func newIndex() index {
 }
 
 // hash is that of a key in this index; its upper bits are the place.
-func (x *index) hash(k *Key) uint32 {
-	return uint32((k.ID.SeededHash(x.seed) ^ uint64(k.Sensor)) * 0x9e3779b97f4a7c15 >> 32)
+func (x *index) hash(sensor uint32, id *wire.FlowID) uint32 {
+	return uint32((id.SeededHash(x.seed) ^ uint64(sensor)) * 0x9e3779b97f4a7c15 >> 32)
 }
 
 // find returns the flow with a key and its hash, or None.
-func (x *index) find(t *Table, k *Key, hash uint32) Ref {
+func (x *index) find(t *Table, sensor uint32, id *wire.FlowID, hash uint32) Ref {
 	last := len(x.slots) - 1
 	for i := int(hash >> x.shift); ; i = (i + 1) & last {
 		s := x.slots[i]
-		if s.flow == None || s.hash == hash && t.At(s.flow).Key == *k {
-			return s.flow
+		if s.flow == None {
+			return None
+		}
+		if s.hash == hash {
+			if k := &t.At(s.flow).Key; k.ID == *id && k.Sensor == sensor {
+				return s.flow
+			}
 		}
 	}
 }

@@ -9,23 +9,21 @@ const Ahead = 16
 // would only cost time.
 const cachedFlows = 1 << 13
 
-// ReadAhead reads what handling the next events reads of their flows: the slots, then
-// the records, then their neighbours in queues and the packets. A table is larger than
-// the processor's caches, and reads that do not depend on each other take hardly longer
-// than one of them. It changes nothing.
+// ReadAhead prepares the next events for FindOf, and reads what handling them reads of
+// their flows: the slots, then the records, then their neighbours in queues and the
+// packets. A table is larger than the processor's caches, and reads that do not depend on
+// each other take hardly longer than one of them. It changes nothing in the table.
 func (t *Table) ReadAhead(sensor uint32, events []Event) {
+	events = events[:min(len(events), Ahead)]
+	for i := range events {
+		events[i].hash = t.index.hash(sensor, &events[i].ID)
+	}
 	if t.used < cachedFlows {
 		return
 	}
-	var hashes [Ahead]uint32
 	var refs [Ahead]Ref
-	events = events[:min(len(events), Ahead)]
 	for i := range events {
-		k := Key{Sensor: sensor, ID: events[i].ID}
-		hashes[i] = t.index.hash(&k)
-	}
-	for i := range events {
-		refs[i] = t.index.guess(hashes[i])
+		refs[i] = t.index.guess(events[i].hash)
 	}
 	sum := uint64(0) // a read whose result nobody uses is left out
 	for _, r := range refs[:len(events)] {

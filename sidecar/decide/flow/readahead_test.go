@@ -11,9 +11,9 @@ import (
 	"serveflow/sidecar/tap/wire"
 )
 
-// TestReadAheadChangesNothing: for flows of every state, one with a removed neighbour,
-// and flows that are not there.
-func TestReadAheadChangesNothing(t *testing.T) {
+// TestReadAhead changes no record, for flows of every state, one with a removed
+// neighbour, and flows that are not there; the events then lead to their flows.
+func TestReadAhead(t *testing.T) {
 	table, clock := NewTable(2*cachedFlows, 10), live()
 	refs := make([]Ref, cachedFlows)
 	for i := range refs {
@@ -40,6 +40,14 @@ func TestReadAheadChangesNothing(t *testing.T) {
 	}
 	if table.read == 0 {
 		t.Error("nothing was read")
+	}
+	for i := range events {
+		for sensor := range uint32(3) {
+			table.ReadAhead(sensor, events[i:])
+			if got, want := table.FindOf(sensor, &events[i]), table.Find(Key{Sensor: sensor, ID: events[i].ID}); got != want {
+				t.Errorf("event %d of sensor %d leads to flow %d, want %d", i, sensor, got, want)
+			}
+		}
 	}
 }
 

@@ -157,7 +157,14 @@ func (t *Table) limitOpen() {
 }
 
 // Find returns the flow with that key, or None.
-func (t *Table) Find(k Key) Ref { return t.index.find(t, &k, t.index.hash(&k)) }
+func (t *Table) Find(k Key) Ref {
+	return t.index.find(t, k.Sensor, &k.ID, t.index.hash(k.Sensor, &k.ID))
+}
+
+// FindOf returns the flow of an event that ReadAhead was given, or None.
+func (t *Table) FindOf(sensor uint32, e *Event) Ref {
+	return t.index.find(t, sensor, &e.ID, e.hash)
+}
 
 // At is the record of a flow. It stays where it is until Remove.
 func (t *Table) At(r Ref) *Record { return &t.slab[r/chunkRecords][r%chunkRecords] }
@@ -179,7 +186,7 @@ func (t *Table) Open(k Key, c *SourceClock) Ref {
 	if c.Source.Reply != nil {
 		rec.ReplyTo = c.Source
 	}
-	t.index.add(t.index.hash(&k), r)
+	t.index.add(t.index.hash(k.Sensor, &k.ID), r)
 	t.join(c)
 	t.push(r, rec)
 	return r
@@ -195,7 +202,7 @@ func (t *Table) Remove(r Ref) {
 	}
 	t.leave(rec.clock)
 	rec.clock = nil
-	t.index.remove(t.index.hash(&rec.Key), r)
+	t.index.remove(t.index.hash(rec.Key.Sensor, &rec.Key.ID), r)
 	t.free = append(t.free, r)
 	hash := rec.Key.hash()
 	*t.removedSlot(hash) = hash

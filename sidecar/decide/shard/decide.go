@@ -293,7 +293,10 @@ func (s *Shard) decideBestSoFar(r flow.Ref, t trigger) {
 
 // decide gives a flow its decision, once: to the log and to the tap.
 func (s *Shard) decide(r flow.Ref, o outcome, t trigger) {
-	rec, now := s.table.At(r), time.Now()
+	rec, now := s.table.At(r), s.answered
+	if now.IsZero() {
+		now = time.Now()
+	}
 	if t.asked.IsZero() {
 		t.asked = now
 	} else {

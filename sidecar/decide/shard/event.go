@@ -38,8 +38,7 @@ func (s *Shard) handleEvent(clock *flow.SourceClock, b *flow.Batch, e *flow.Even
 // handlePacket takes a packet of a flow: its frame, whose headers h are nil if they
 // cannot be parsed, or the bytes of payload of a META.
 func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.Headers, bytes []byte, arrived time.Time) {
-	key := flow.Key{Sensor: clock.Source.SensorID, ID: e.ID}
-	r := s.table.Find(key)
+	r := s.table.FindOf(clock.Source.SensorID, e)
 	s.answerFirst(r, clock, e)
 	if r != flow.None && e.Index() == 1 && s.table.At(r).Ended && s.table.At(r).State == flow.Decided {
 		s.remove(r) // the IDS uses the id again
@@ -47,7 +46,7 @@ func (s *Shard) handlePacket(clock *flow.SourceClock, e *flow.Event, h *packet.H
 	}
 	opened := r == flow.None
 	if opened {
-		if r = s.openFlow(clock, key, e, h, arrived); r == flow.None {
+		if r = s.openFlow(clock, e, h, arrived); r == flow.None {
 			return
 		}
 	}
@@ -144,7 +143,8 @@ func (s *Shard) updateCounts(rec *flow.Record, e *flow.Event) {
 // openFlow adds a flow to the table. It returns None for a flow that is not
 // tracked: one that was decided and removed, or decided before the sidecar started, or
 // of a shadow one whose first packet it was not given.
-func (s *Shard) openFlow(clock *flow.SourceClock, key flow.Key, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
+func (s *Shard) openFlow(clock *flow.SourceClock, e *flow.Event, h *packet.Headers, arrived time.Time) flow.Ref {
+	key := flow.Key{Sensor: clock.Source.SensorID, ID: e.ID}
 	partial := e.Index() > 1
 	if partial && (s.options.Leader != nil || s.table.RecentlyRemoved(key) || s.options.RecentlyDecided != nil && s.options.RecentlyDecided.Has(clock.Source.Sensor, e.ID)) {
 		s.options.Metrics.Count(telemetry.DropLate, 1)
@@ -213,7 +213,7 @@ func direction(rec *flow.Record, t *packet.Tuple, e *flow.Event) packet.Dir {
 }
 
 func (s *Shard) handleEnd(clock *flow.SourceClock, e *flow.Event, arrived time.Time) {
-	r := s.table.Find(flow.Key{Sensor: clock.Source.SensorID, ID: e.ID})
+	r := s.table.FindOf(clock.Source.SensorID, e)
 	s.answerFirst(r, clock, e)
 	if r == flow.None {
 		return

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"time"
+
 	"serveflow/sidecar/decide/cascade"
 	"serveflow/sidecar/decide/flow"
 )
@@ -68,8 +70,11 @@ func (s *Shard) scoreStage(c *cascadeRun, stage int) {
 	c.gathered[stage] = c.gathered[stage][:0]
 	s.gathered.flows -= n
 	err := c.runner.ScoreGathered(stage, verdicts[:n])
+	answered := time.Now()
 	for i := range n {
+		s.answered = answered
 		s.handleGathered(flows[i], verdicts[i], err)
+		s.answered = time.Time{}
 	}
 }
 

@@ -73,6 +73,7 @@ type Shard struct {
 	newestBundle           uint8                    // the bundle that new flows begin with
 	slow                   slowQueue
 	gathered               gathered
+	answered               time.Time // when the answer came that is handled; zero: none is
 	waits                  waits
 	table                  *flow.Table
 	clocks                 map[*flow.Source]*flow.SourceClock

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"serveflow/models/dataset"
@@ -46,6 +47,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		if err := bindProcess(others); err != nil {
 			return nil, err
 		}
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(generatorGoroutines))
 	}
 	r := newReport(o)
 	schedules := &schedules{options: o, of: map[played]*schedule{}}
@@ -91,6 +93,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	return r, nil
 }
+
+// generatorGoroutines send, read labels and ask for samples. Were there one processor for
+// them, Go would let one run at a time, and labels would wait while packets are sent.
+const generatorGoroutines = 3
 
 // share divides the processors between the sidecar and the generator.
 func (o Options) share() (own, others []int, err error) {

@@ -120,9 +120,8 @@ private:
     std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
     Numbered<Class> classes;
     Numbered<Provenance> provenances;
-    // Every packet reads the one, every label writes the other.
-    alignas(64) std::atomic<uint64_t> round{0};
-    alignas(64) std::atomic<uint64_t> kept{0};
+    std::atomic<uint64_t> round{0};
+    std::atomic<uint64_t> kept{0};
     std::atomic<uint64_t> refused{0};
 };
 

@@ -113,7 +113,7 @@ void Tap::Packet(Worker& worker, const void* packet) {
     auto before = State(flow);
     auto state = before;
     auto round = Round();
-    bool looks = (state & rounds) != round;
+    bool looks = (state & rounds) != round && FlowPackets(layout, flow) > 1;
     if ( looks )
         labels->Expect(id);
     if ( looks && ruled.load(std::memory_order_relaxed) )
@@ -132,7 +132,7 @@ void Tap::Send(Worker& worker, const void* packet, const void* flow, uint64_t id
     const uint8_t* ip = PacketIP(layout, packet, size);
     Frame frame;
     bool known = ip && Look(ip, size, frame);
-    if ( looks && HasLabel(flow, id) ) {
+    if ( looks && HasLabel(id) ) {
         state |= labelled;
         return;
     }
@@ -161,10 +161,9 @@ void Tap::Send(Worker& worker, const void* packet, const void* flow, uint64_t id
 }
 
 // HasLabel looks for the label after which nothing more of a flow is sent.
-bool Tap::HasLabel(const void* flow, uint64_t id) {
+bool Tap::HasLabel(uint64_t id) {
     Labels::Entry entry;
-    return ! Need().after_label.load(std::memory_order_relaxed) && FlowPackets(layout, flow) > 1 &&
-           labels->Find(id, entry);
+    return ! Need().after_label.load(std::memory_order_relaxed) && labels->Find(id, entry);
 }
 
 // A Bit is the name of the flow bit of a label.

@@ -80,7 +80,7 @@ private:
         return FlowPackets(layout, flow) <= Need().packets.load(std::memory_order_relaxed);
     }
     void Send(Worker& worker, const void* packet, const void* flow, uint64_t id, uintptr_t& state, bool looks);
-    bool HasLabel(const void* flow, uint64_t id);
+    bool HasLabel(uint64_t id);
     uintptr_t State(const void* flow) const { return reinterpret_cast<uintptr_t>(engine.storage(flow, storage)); }
     Worker* WorkerOf(const void* flow) const { return reinterpret_cast<Worker*>(State(flow) & ~(marks | rounds)); }
     uintptr_t Round() const { return labels ? labels->Round() << 48 : 0; }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"serveflow/sidecar/operate/wholefile"
 	"serveflow/sidecar/replay"
 	"serveflow/test/bench"
 )
@@ -114,7 +113,7 @@ func (b benchCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if b.HTML != "" {
-		if err := writeFile(b.HTML, report.WriteHTML); err != nil {
+		if err := wholefile.Write(b.HTML, func(f *os.File) error { return report.WriteHTML(f) }); err != nil {
 			return err
 		}
 	}
@@ -140,14 +139,6 @@ func readReport(path string) (*bench.Report, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
-}
-
-func writeFile(path string, write func(io.Writer) error) error {
-	var text bytes.Buffer
-	if err := write(&text); err != nil {
-		return err
-	}
-	return os.WriteFile(path, text.Bytes(), 0o666)
 }
 
 // benchSidecarCmd is the sidecar that benchCmd measures.

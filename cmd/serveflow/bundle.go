@@ -17,7 +17,9 @@ import (
 
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/credentials"
 	"serveflow/sidecar/operate/terminal"
+	"serveflow/sidecar/operate/wholefile"
 )
 
 // bundleCmd are the commands on bundles as they are kept and moved.
@@ -38,7 +40,7 @@ func (p packCmd) Run() error {
 	if err != nil {
 		return configError{err}
 	}
-	return writeFile(p.Output, func(w io.Writer) error { return bundle.Pack(w, fsys) })
+	return wholefile.Write(p.Output, func(f *os.File) error { return bundle.Pack(f, fsys) })
 }
 
 type signCmd struct {
@@ -46,8 +48,11 @@ type signCmd struct {
 	Bundle string `arg:"" type:"existingdir" help:"Directory of the bundle, which gets a manifest.toml.minisig."`
 }
 
+// maxKey is the most bytes of a secret key, comments included.
+const maxKey = 16 << 10
+
 func (s signCmd) Run() error {
-	text, err := os.ReadFile(s.Key)
+	text, err := credentials.Read(s.Key, maxKey)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"serveflow/models/tune/search"
 	"serveflow/sidecar/bundle"
 	"serveflow/sidecar/operate/config"
+	"serveflow/sidecar/operate/wholefile"
 	"serveflow/sidecar/replay"
 )
 
@@ -104,11 +104,7 @@ func (c tuneCmd) Run(ctx context.Context) error {
 	if report == "" {
 		report = filepath.Clean(c.Output) + ".html"
 	}
-	f, err := os.Create(report)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(result.WriteReport(f), f.Close()); err != nil {
+	if err := wholefile.Write(report, func(f *os.File) error { return result.WriteReport(f) }); err != nil {
 		return err
 	}
 	if err := result.WriteText(os.Stdout); err != nil {

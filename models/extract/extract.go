@@ -28,13 +28,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 
 	"serveflow/models/dataset"
 	"serveflow/models/groundtruth"
 	"serveflow/sidecar/features/feature"
+	"serveflow/sidecar/operate/wholefile"
 	"serveflow/sidecar/replay"
 )
 
@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options) (Stats, error) {
 		return Stats{}, err
 	}
 	stats := Stats{Columns: len(columns)}
-	err = writeFile(o.Output, func(f *os.File) error {
+	err = wholefile.Write(o.Output, func(f *os.File) error {
 		t := newTable(f, o.Spec, columns)
 		if err := o.rows(ctx, plan, t, &stats); err != nil {
 			return err
@@ -155,25 +155,4 @@ func (o *Options) rows(ctx context.Context, plan *feature.Plan, t *table, stats 
 		}
 	}
 	return ctx.Err()
-}
-
-// writeFile has write fill a file beside path and then gives it that name.
-func writeFile(path string, write func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

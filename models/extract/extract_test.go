@@ -263,7 +263,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"no capture that can be read", "file,split,class\npcap/bad,train,x\n", nil, "no flow has a label"},
 		{"spec", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Spec.Packets = 0 }, "features: 0 packets"},
-		{"output", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Output = filepath.Join(o.Output, "none", "x") }, "output: "},
+		{"output", "file,split,class\npcap/good,train,x\n", func(o *Options) { o.Output = filepath.Join(o.Output, "none", "x") }, "create "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

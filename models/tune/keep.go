@@ -4,13 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/gob"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"serveflow/models/dataset"
+	"serveflow/sidecar/operate/wholefile"
 )
 
 // said is the version of what is kept; another one where flows are scored otherwise.
@@ -70,16 +70,9 @@ func (t *tuner) key(events string, c dataset.Capture) (string, error) {
 }
 
 // keep writes a file that is there whole or not at all.
-func keep(path string, a *answered) (err error) {
+func keep(path string, a *answered) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".*.part")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(gob.NewEncoder(f).Encode(a), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
+	return wholefile.Write(path, func(f *os.File) error { return gob.NewEncoder(f).Encode(a) })
 }

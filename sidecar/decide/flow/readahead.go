@@ -1,6 +1,10 @@
 package flow
 
-import "serveflow/sidecar/features/packet"
+import (
+	"math/bits"
+
+	"serveflow/sidecar/features/packet"
+)
 
 // Ahead is how many events ReadAhead looks at.
 const Ahead = 16
@@ -36,15 +40,25 @@ func (t *Table) ReadAhead(sensor uint32, events []Event) {
 		if r != None {
 			rec := t.At(r)
 			sum += t.At(rec.link.prev).change + t.At(rec.link.next).change
-			sum += readPackets(t.packets.block(rec), events[i].Index())
+			sum += t.readPackets(rec, &events[i])
 		}
 	}
 	t.read = sum
 }
 
-// readPackets reads the packets of a block up to an index, from 1.
-func readPackets(block []packet.Packet, index uint64) (sum uint64) {
-	for i := range block[:min(uint64(len(block)), index)] {
+// readPackets reads the place of an event's packet, and all packets held where they may
+// be scored or move to a larger block.
+func (t *Table) readPackets(rec *Record, e *Event) (sum uint64) {
+	block, index := t.packets.block(rec), int(min(e.Index(), MaxPackets))
+	switch {
+	case e.Kind == End || index > len(block) || index == int(rec.maxPackets):
+		block = block[:min(bits.Len64(rec.seen), len(block))]
+	case index > 0:
+		block = block[index-1 : index]
+	default:
+		block = nil
+	}
+	for i := range block {
 		p := &block[i] // three cache lines
 		sum += uint64(p.Time) + uint64(p.Header[packet.MaxHeader/2]) + uint64(p.Shape.Total)
 	}

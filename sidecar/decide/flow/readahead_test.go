@@ -28,6 +28,7 @@ func TestReadAhead(t *testing.T) {
 	for i := range 60 {
 		events = append(events, Event{ID: wire.UintID(uint64(cachedFlows + i))}) // not there
 		events = append(events, Event{ID: wire.UintID(uint64(i)), OrigPkts: uint64(i % 20), RespPkts: 1 << (i % 64)})
+		events = append(events, Event{ID: wire.UintID(uint64(i)), OrigPkts: uint64(i / 12 % 12)}, Event{ID: wire.UintID(uint64(i)), Kind: End})
 	}
 	before := slices.Clone(table.slab[0])
 	for i := 0; i < len(events); i += Ahead {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <new>
 #include <string>
 
 #include "Check.h"
@@ -114,7 +115,12 @@ void Start() {
     if ( ! field.empty() )
         return off(std::string("this Suricata ") + version + " does not keep " + field + " where it was expected");
     auto settings = Settings();
-    tap = new Tap(engine, *layout, settings);
+    try {
+        tap = new Tap(engine, *layout, settings);
+    }
+    catch ( const std::bad_alloc& ) {
+        return off("there is no memory for the table of labels");
+    }
     if ( ! tap->Register() )
         return off("Suricata gives no room in its flows");
     constexpr unsigned logger_user = 26; // of 8; 7 looks at none

@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		if err := bindProcess(others); err != nil {
 			return nil, err
 		}
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(generatorGoroutines))
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(len(others), generatorGoroutines)))
 	}
 	r := newReport(o)
 	schedules := &schedules{options: o, of: map[played]*schedule{}}

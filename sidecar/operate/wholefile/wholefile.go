@@ -15,7 +15,7 @@ import (
 var count atomic.Int64
 
 // Write has write fill a file beside path, which then takes the place of what has that name;
-// of a symbolic link, of its target. After an error, what was there is still there. What
+// of a symbolic link to a file, of that. After an error, what was there is still there. What
 // belongs to others, such as a FIFO or /dev/stdout, is written to as it is.
 func Write(path string, write func(*os.File) error) (err error) {
 	info, err := os.Stat(path)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,6 +87,68 @@ func tenants(t *testing.T, e suricata) {
 		t.Errorf("no record of the tenant:\n%s", eve)
 	}
 	e.decided(t, eve, s.Decisions(t))
+}
+
+func TestLive7PluginPinned(t *testing.T) {
+	pinned(t, plugin7(), "threading.cpu-affinity.0=worker-cpu-set", "threading.cpu-affinity.0.worker-cpu-set.cpu.0=1")
+}
+
+func TestLive8PluginPinned(t *testing.T) {
+	pinned(t, suricata8(t).with("plugin"), "threading.cpu-affinity.worker-cpu-set.cpu.0=1")
+}
+
+// pinned: where workers have processors for themselves alone, the plugin's thread is not
+// bound to theirs.
+func pinned(t *testing.T, e suricata, settings ...string) {
+	if !e.ownNetwork(t) {
+		return
+	}
+	if runtime.NumCPU() < 2 {
+		t.Skip("SKIPPED: one processor")
+	}
+	args := []string{"--af-packet=" + engine.Watched, "--set", "threading.set-cpu-affinity=yes"}
+	for _, setting := range settings {
+		args = append(args, "--set", setting)
+	}
+	dir := t.TempDir()
+	s := engine.Start(t, filepath.Join(engine.Root(t), "test/bundle/toy"), "")
+	program := e.start(t, dir, s.Socket, "pinned", args...)
+	places := map[string]string{}
+	for _, task := range processors(t, program.Process.Pid) {
+		places[strings.SplitN(task.name, "#", 2)[0]] = task.on
+	}
+	program.Process.Signal(syscall.SIGINT)
+	if err := program.Wait(); err != nil {
+		t.Errorf("suricata: %v\n%s", err, program.Text(t))
+	}
+	s.Stop(t)
+	if places["W"] != "1" || places["serveflow"] != places["Suricata-Main"] || places["serveflow"] == "1" {
+		t.Errorf("threads run on the processors %v", places)
+	}
+}
+
+// A task is a thread of a process and the processors that it may run on.
+type task struct{ name, on string }
+
+var allowed = regexp.MustCompile(`(?m)^Cpus_allowed_list:\s*(\S+)$`)
+
+func processors(t *testing.T, pid int) (all []task) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(string(text), "Name:\t"), "\n")
+		if m := allowed.FindSubmatch(text); m != nil {
+			all = append(all, task{name, string(m[1])})
+		}
+	}
+	return all
 }
 
 func TestLive7PluginInline(t *testing.T) { inline(t, plugin7()) }

@@ -2,6 +2,8 @@ package suricata
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"serveflow/sidecar/tap/wire"
@@ -33,7 +36,7 @@ func compile(t testing.TB, root, name string, flags ...string) (program string) 
 	plugin, shared := filepath.Join(root, "suricata-lua/plugin"), filepath.Join(root, "zeek-scripts/src")
 	args := append([]string{"-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread", "-I", filepath.Join(plugin, "src"), "-I", shared,
 		"-o", program, filepath.Join(plugin, "test", name+".cc")}, flags...)
-	for _, part := range []string{"Frame", "Labels", "Object", "Sender", "Texts", "Worker"} {
+	for _, part := range []string{"Frame", "Labels", "Object", "Texts", "Worker", "Workers"} {
 		args = append(args, filepath.Join(plugin, "src", part+".cc"))
 	}
 	for _, part := range []string{"Pack", "Unpack", "Link"} {
@@ -113,33 +116,100 @@ func (l *labeller) serve(conn net.Conn) {
 	}
 }
 
-// TestPluginThreads: many threads send through one that speaks to the sidecar, under the
-// thread sanitizer; every message arrives and every flow has its label.
+// sums are what the program many says.
+type sums struct {
+	sent, dropped, labels, refused, found, synced int
+	early, late                                   int // sent before and after a pause at the end
+}
+
+// many runs the program against a sidecar.
+func many(t *testing.T, program, socket, mode string, threads, flows, packets, pauseMS int) (n sums, said string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, socket, mode, fmt.Sprint(threads), fmt.Sprint(flows), fmt.Sprint(packets), fmt.Sprint(pauseMS))
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errors.String())
+	}
+	if _, err := fmt.Sscanf(string(out), "sent %d dropped %d labels %d refused %d found %d synced %d early %d late %d", &n.sent, &n.dropped, &n.labels, &n.refused, &n.found, &n.synced, &n.early, &n.late); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return n, string(out) + errors.String()
+}
+
+// TestPluginThreads: workers and the thread that tends them, under the thread sanitizer.
 func TestPluginThreads(t *testing.T) {
 	program := compile(t, engine.Root(t), "many", "-fsanitize=thread")
 	for _, mode := range []string{"capture", "live"} {
-		t.Run(mode, func(t *testing.T) {
-			const threads, flows, packets = 8, 500, 3
-			l := labeller{}
-			l.start(t)
-			cmd := exec.Command(program, l.socket, mode, fmt.Sprint(threads), fmt.Sprint(flows), fmt.Sprint(packets))
-			var said strings.Builder
-			cmd.Stderr = &said
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, said.String())
-			}
-			var sent, dropped, labels, refused, found, synced int
-			if _, err := fmt.Sscanf(string(out), "sent %d dropped %d labels %d refused %d found %d synced %d", &sent, &dropped, &labels, &refused, &found, &synced); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			if dropped != 0 || refused != 0 || labels != threads*flows || found < threads*flows || l.packets.Load() != threads*flows*packets {
-				t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets\n%s", out, l.packets.Load(), threads*flows, packets, said.String())
-			}
-			if want := threads * flows / 100; mode == "capture" && synced != want {
-				t.Errorf("%d of %d SYNCs answered", synced, want)
-			}
-		})
+		t.Run(mode, func(t *testing.T) { sendMany(t, program, mode) })
+	}
+	t.Run("pace", func(t *testing.T) { sendLittle(t, program) })
+	t.Run("flood", func(t *testing.T) { sendAgainstFlood(t, program) })
+}
+
+// sendMany: every message arrives and every flow has its label.
+func sendMany(t *testing.T, program, mode string) {
+	const threads, flows, packets = 8, 500, 3
+	l := labeller{}
+	l.start(t)
+	n, said := many(t, program, l.socket, mode, threads, flows, packets, 0)
+	if n.dropped != 0 || n.refused != 0 || n.labels != threads*flows || n.found < threads*flows || l.packets.Load() != threads*flows*packets {
+		t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets", said, l.packets.Load(), threads*flows, packets)
+	}
+	if want := threads * flows / 100; mode == "capture" && n.synced != want {
+		t.Errorf("%d of %d SYNCs answered", n.synced, want)
+	}
+}
+
+// sendLittle: a live worker with little to send sends each packet at once; what is left of
+// much is sent soon after the last packet.
+func sendLittle(t *testing.T, program string) {
+	for _, c := range []struct{ flows, packets, early int }{
+		{flows: 1, packets: 8, early: 8},
+		{flows: 50, packets: 100},
+	} {
+		l := labeller{}
+		l.start(t)
+		n, said := many(t, program, l.socket, "live", 1, c.flows, c.packets, 1000)
+		if all := c.flows * (c.packets + 1); n.dropped != 0 || n.early < c.early || n.late < all {
+			t.Errorf("%d flows of %d packets: %d messages were sent at once and %d after a second: %s", c.flows, c.packets, n.early, n.late, said)
+		}
+	}
+}
+
+// sendAgainstFlood: a sidecar that sends all the time holds nobody longer than until the time
+// limit.
+func sendAgainstFlood(t *testing.T, program string) {
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		go io.Copy(io.Discard, conn)
+		var b bytes.Buffer
+		e := wire.NewEncoder(&b)
+		e.Welcome(&wire.Welcome{Packets: 10, RawBytes: 192})
+		for id := range uint64(1 << 14) {
+			e.Label(&wire.Label{Flow: wire.UintID(id), Label: "web", Score: 0.5, Stage: "s", Packets: 3, Model: "m@1", Reason: "accepted"})
+		}
+		for err == nil {
+			_, err = conn.Write(b.Bytes())
+		}
+	}()
+	begun := time.Now()
+	n, said := many(t, program, socket, "live", 1, 100, 3, 0)
+	if took := time.Since(begun); took > 6*time.Second || n.sent < 300 {
+		t.Errorf("it took %v: %s", took, said)
 	}
 }
 

@@ -28,13 +28,6 @@ public:
     // Take extends the content to the end of what was written there.
     void Take(const char* end) { size = static_cast<size_t>(end - bytes.get()); }
 
-    void Add(const Buffer& other) {
-        if ( other.size == 0 )
-            return;
-        std::memcpy(Room(other.size), other.Data(), other.size);
-        size += other.size;
-    }
-
     void Swap(Buffer& other) {
         std::swap(bytes, other.bytes);
         std::swap(size, other.size);

@@ -17,6 +17,7 @@ constexpr double max_backoff = 5;          // seconds between attempts to connec
 constexpr double fault_backoff = 300;      // seconds after an error that a new connection does not solve
 constexpr double full_backoff = 0.01;      // seconds until a full socket is tried again
 constexpr size_t max_inbuf = 1 << 18;      // longer than any message
+constexpr size_t max_read = 1 << 18;       // at once; a sidecar may send all the time
 constexpr int64_t stats_every = 1'000'000; // microseconds
 constexpr size_t stats_room = 64;          // reserved for STATS, which report a full buffer
 
@@ -67,28 +68,6 @@ bool Link::End(const FlowName& flow, int64_t ts_us) {
         return false;
     PackEnd(batch, flow, ts_us);
     Queued(1, ts_us);
-    return true;
-}
-
-bool Link::Adopt(Buffer& messages, uint64_t count, int64_t ts_us) {
-    if ( stopped ) {
-        counters.dropped += count;
-        messages.Clear();
-        return true;
-    }
-    if ( Buffered() + messages.Size() + stats_room > settings.buffer_bytes ) {
-        if ( fd >= 0 )
-            return false;
-        counters.dropped += batch_messages; // the newest are kept
-        batch.Clear();
-        batch_messages = 0;
-    }
-    if ( batch.Empty() )
-        batch.Swap(messages);
-    else
-        batch.Add(messages);
-    messages.Clear();
-    Queued(count, ts_us);
     return true;
 }
 
@@ -259,9 +238,9 @@ void Link::Read() {
         Receive();
 }
 
-// Receive handles all messages received, and returns false if the connection was closed.
+// Receive handles the messages received, and returns false if the connection was closed.
 bool Link::Receive() {
-    for ( ;; ) {
+    for ( size_t got = 0; got < max_read; ) {
         char chunk[16384];
         auto n = recv(fd, chunk, sizeof chunk, 0);
         if ( n < 0 && errno == EINTR )
@@ -273,6 +252,7 @@ bool Link::Receive() {
             return false;
         }
         inbuf.append(chunk, static_cast<size_t>(n));
+        got += static_cast<size_t>(n);
         bool more = static_cast<size_t>(n) == sizeof chunk;
 
         std::string_view left = inbuf;
@@ -292,6 +272,7 @@ bool Link::Receive() {
         if ( ! more )
             return true;
     }
+    return true;
 }
 
 // Handle handles one message, and returns false if the connection was closed.

@@ -93,13 +93,6 @@ public:
     bool Packet(const PacketInfo& p);
     bool End(const FlowName& flow, int64_t ts_us);
 
-    // Adopt takes over count packed messages and clears the buffer, or returns false if
-    // they do not fit now.
-    bool Adopt(Buffer& messages, uint64_t count, int64_t ts_us);
-
-    // Lost counts messages that the caller dropped.
-    void Lost(uint64_t count) { counters.dropped += count; }
-
     // Socket returns the file descriptor, or -1.
     int Socket() const { return fd; }
 
@@ -116,7 +109,8 @@ public:
     // that is due.
     void Flush();
 
-    // Read handles the messages received so far, without waiting.
+    // Read handles the messages received so far, without waiting, and some hundred KiB at
+    // most.
     void Read();
 
     // Sync waits until all labels due from the messages so far have arrived, for at most

@@ -62,8 +62,11 @@ void Labels::Keep(const Label& l) {
     e.score = static_cast<float>(l.score);
     e.margin = static_cast<float>(l.margin);
     e.packets = static_cast<uint32_t>(std::min<uint64_t>(l.packets, UINT32_MAX));
-    e.name = classes.Find({l.label, l.services});
-    e.provenance = provenances.Find({l.stage, l.model, l.reason});
+    {
+        std::lock_guard<std::mutex> hold(naming);
+        e.name = classes.Find({l.label, l.services});
+        e.provenance = provenances.Find({l.stage, l.model, l.reason});
+    }
     if ( ! l.flow.empty() || e.name == classes.none || e.provenance == provenances.none || ! std::isfinite(e.score) ||
          ! std::isfinite(e.margin) ) {
         refused.fetch_add(1, std::memory_order_relaxed);

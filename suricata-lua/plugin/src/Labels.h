@@ -34,11 +34,8 @@ public:
     Labels(const Labels&) = delete;
     Labels& operator=(const Labels&) = delete;
 
-    // Keep is called by one thread alone.
+    // All may be called by any thread. Find gives the label of a flow; false: it has none.
     void Keep(const Label& label);
-
-    // The others may be called by any thread. Find gives the label of a flow; false: it
-    // has none.
     bool Find(uint64_t flow, Entry& entry);
 
     // Round is the number of the round in which the last labels came, modulo 2^16: until it
@@ -57,8 +54,7 @@ public:
     const Class& ClassOf(const Entry& e) const { return classes.At(e.name); }
     const Provenance& ProvenanceOf(const Entry& e) const { return provenances.At(e.provenance); }
 
-    // Classes is how many came so far, and NthClass one of them, for the thread that
-    // calls Keep.
+    // Classes is how many came so far, and NthClass one of them.
     size_t Classes() const { return classes.Count(); }
     const Class& NthClass(size_t n) const { return classes.At(static_cast<Numbered<Class>::Number>(n)); }
 
@@ -118,6 +114,7 @@ private:
 
     std::unique_ptr<Table, void (*)(void*)> table;
     std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
+    std::mutex naming;                     // of those who number texts
     Numbered<Class> classes;
     Numbered<Provenance> provenances;
     std::atomic<uint64_t> round{0};

@@ -34,11 +34,11 @@ Worker* Tap::Start() {
     Worker* worker = nullptr;
     {
         std::lock_guard<std::mutex> hold(lock);
-        if ( ! sender ) {
+        if ( ! workers ) {
             // Known no sooner than that threads begin.
             capture = settings.waits && ! engine.time_is_live();
             closes = labels && ! capture;
-            Sender::Settings s;
+            Workers::Settings s;
             s.link.socket = settings.socket;
             s.link.hello.engine = "suricata";
             s.link.hello.engine_version = settings.version;
@@ -48,14 +48,14 @@ Worker* Tap::Start() {
             s.link.hello.run = capture ? RunName() : "";
             s.link.hello.reply = settings.labels;
             s.link.buffer_bytes = settings.buffer_bytes;
-            s.link.batch_bytes = std::min<size_t>(1 << 17, settings.buffer_bytes / 2);
+            s.link.batch_bytes = std::min<size_t>(1 << 16, settings.buffer_bytes / 2);
             s.link.patience = capture_patience;
             s.report = [](const std::string& text) { Say(Level::Notice, text); };
             if ( engine.find_variable && engine.set_flow_bit )
                 s.look = [this] { LookForRules(); };
-            sender = std::make_unique<Sender>(std::move(s), labels.get());
+            workers = std::make_unique<Workers>(std::move(s), labels.get());
         }
-        worker = sender->Add();
+        worker = workers->Add();
         if ( worker )
             working++;
     }
@@ -64,8 +64,7 @@ Worker* Tap::Start() {
         return nullptr;
     }
     // What is wanted has to be known before the first packet of a capture is cut.
-    if ( capture )
-        worker->AwaitAnswer(Until());
+    worker->Connect();
     return worker;
 }
 
@@ -87,9 +86,9 @@ void Tap::Finish(Worker& worker) {
     std::lock_guard<std::mutex> hold(lock);
     if ( --working > 0 )
         return;
-    sender->Stop();
-    if ( auto lost = sender->Dropped() )
-        Say(Level::Notice, std::to_string(lost) + " of " + std::to_string(lost + sender->Sent()) +
+    workers->Stop();
+    if ( auto lost = workers->Dropped() )
+        Say(Level::Notice, std::to_string(lost) + " of " + std::to_string(lost + workers->Sent()) +
                                " messages did not reach the sidecar");
 }
 
@@ -218,7 +217,7 @@ void Tap::Close(Worker& worker, const void* flow, const PacketInfo& p, const uin
 // its label. It may have had all packets that are wanted by Suricata's count: ICMP errors
 // that tell about it are in that.
 void Tap::End(const void* flow) {
-    if ( trial.State() == Trial::Failed || ! sender )
+    if ( trial.State() == Trial::Failed || ! workers )
         return;
     Worker* worker = WorkerOf(flow);
     if ( ! worker )

@@ -14,7 +14,7 @@
 #include "Labels.h"
 #include "Layout.h"
 #include "Object.h"
-#include "Sender.h"
+#include "Workers.h"
 
 namespace serveflow {
 
@@ -56,8 +56,8 @@ public:
     // flow is over, which in a capture waits for it.
     bool Label(const void* flow, bool over, Object& object);
 
-    uint64_t Sent() const { return sender ? sender->Sent() : 0; }
-    uint64_t Dropped() const { return sender ? sender->Dropped() : 0; }
+    uint64_t Sent() const { return workers ? workers->Sent() : 0; }
+    uint64_t Dropped() const { return workers ? workers->Dropped() : 0; }
     uint64_t Labelled() const { return labels ? labels->Kept() : 0; }
 
 private:
@@ -73,7 +73,7 @@ private:
     static constexpr uintptr_t rounds = uintptr_t{0xffff} << 48;
     static_assert(alignof(Worker) > marks && sizeof(uintptr_t) == 8);
 
-    const serveflow::Wanted& Need() const { return sender->Need(); }
+    const serveflow::Wanted& Need() const { return workers->Need(); }
     [[gnu::noinline]] bool Try(const void* packet); // not in the way of all packets after them
     void SayFailed();
     bool Sends(const void* flow) const {
@@ -105,8 +105,8 @@ private:
     std::atomic<bool> failed{false}; // and this was said
     std::mutex lock;                 // of what follows
     std::unique_ptr<Labels> labels;
-    std::unique_ptr<Sender> sender; // made with the first worker
-    std::atomic<bool> ruled{false}; // a rule names a label
+    std::unique_ptr<Workers> workers; // made with the first worker
+    std::atomic<bool> ruled{false};   // a rule names a label
     bool capture = false;
     bool closes = false;       // tells of the end of connections before Suricata does
     int working = 0;           // workers

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -53,7 +54,7 @@ public:
     static constexpr Number none = UINT16_MAX;
 
     // Find is the number of what is made of these texts. None: it cannot be made of them,
-    // or there are too many. One thread alone calls it.
+    // or there are too many. One thread at a time calls it.
     Number Find(const Texts& texts) {
         std::array<char, 3 * (sizeof(uint16_t) + longest_text)> key; // of their lengths and bytes
         size_t size = 0;
@@ -74,20 +75,22 @@ public:
         auto n = static_cast<Number>(numbers.size());
         all[n] = std::move(made);
         numbers.emplace(keys.emplace_back(key.data(), size), n);
+        count.store(numbers.size(), std::memory_order_release);
         return n;
     }
 
-    // Count is how many there are, for the thread that calls Find.
-    size_t Count() const { return numbers.size(); }
+    // Count is how many there are, for any thread.
+    size_t Count() const { return count.load(std::memory_order_acquire); }
 
-    // At may be called by any thread that has the number from the one that calls Find,
-    // in a way that orders the two.
+    // At may be called by any thread whose number is below Count, or that has it from the
+    // one that called Find in a way that orders the two.
     const T& At(Number n) const { return *all[n]; }
 
 private:
     std::array<std::unique_ptr<T>, most> all;
     std::deque<std::string> keys; // which stay where they are
     std::unordered_map<std::string_view, Number> numbers;
+    std::atomic<size_t> count{0};
 };
 
 } // namespace serveflow

@@ -2,67 +2,99 @@
 
 #include "Worker.h"
 
-#include "Sender.h"
+#include <algorithm>
+
+#include "Workers.h"
 
 namespace serveflow {
 
 namespace {
 
-constexpr size_t largest = max_flow + 96; // of a message, without what it has of the packet
+// A turn costs as much as some hundred packets, so that they are few where there is much
+// traffic. Ten more may come at once: where there is little, no packet has to wait.
+constexpr std::chrono::milliseconds between_turns{50};
+constexpr auto ahead = 10 * between_turns;
+constexpr std::chrono::milliseconds idle{75}; // without a turn
 constexpr std::chrono::milliseconds moment{100};
 constexpr size_t most_closing = 1 << 16;
 
 } // namespace
 
-// Room says whether so many bytes fit; else the message is counted as dropped.
-bool Worker::Room(std::unique_lock<std::mutex>& hold, size_t bytes) {
-    if ( closed )
-        return false;
-    const auto& o = sender.Options();
-    if ( messages.Size() + bytes <= o.link.buffer_bytes )
-        return true;
-    if ( o.link.hello.capture && ! impatient ) {
-        auto deadline = std::chrono::steady_clock::now() + o.Patience();
-        auto fits = [&] { return closed || messages.Size() + bytes <= o.link.buffer_bytes; };
-        sender.Kick();
-        impatient = ! changed.wait_until(hold, deadline, fits);
-        if ( ! impatient && ! closed )
-            return true;
-    }
-    dropped++;
-    return false;
-}
+Worker::Worker(Workers& workers) : workers(workers), link(*this) { link.Configure(workers.Options().link); }
 
-void Worker::Added(size_t before) {
-    count++;
-    auto full = sender.Options().link.batch_bytes;
-    if ( before < full && messages.Size() >= full )
-        sender.Kick();
+void Worker::OnLabel(const Label& label) { workers.Keep(label); }
+
+void Worker::OnReport(const std::string& text) { workers.Report(text); }
+
+void Worker::Connect() {
+    std::lock_guard<std::mutex> hold(lock);
+    Turn();
 }
 
 void Worker::Packet(const PacketInfo& p) {
-    std::unique_lock<std::mutex> hold(lock);
-    newest = p.ts_us;
-    if ( ! Room(hold, p.raw.size() + largest) )
+    std::lock_guard<std::mutex> hold(lock);
+    if ( closed )
         return;
-    auto before = messages.Size();
-    PackPacket(messages, p);
-    Added(before);
+    auto written = link.Count().sent;
+    link.Packet(p);
+    auto now = Clock::now();
+    if ( next - now > ahead && link.Count().sent == written )
+        return;
+    next = std::min(std::max(next, now), now + ahead) + between_turns;
+    Turn();
 }
 
 void Worker::End(uint64_t flow, int64_t ts_us) {
-    std::unique_lock<std::mutex> hold(lock);
-    if ( ! Room(hold, largest) )
-        return;
-    auto before = messages.Size();
-    PackEnd(messages, flow, ts_us);
-    Added(before);
+    std::lock_guard<std::mutex> hold(lock);
+    if ( ! closed )
+        link.End(flow, ts_us);
 }
 
 void Worker::Closing(uint64_t flow, int64_t ts_us) {
-    std::unique_lock<std::mutex> hold(lock);
+    std::lock_guard<std::mutex> hold(lock);
     if ( closing.size() < most_closing ) // the others end with their record
         closing.push_back({flow, ts_us, Clock::now() + moment});
+}
+
+// Tend leaves a live worker alone that has turns of its own: whoever holds its lock and
+// loses the processor would make it wait.
+void Worker::Tend() {
+    bool capture = workers.Options().link.hello.capture;
+    if ( ! capture && Clock::now() - turned.load(std::memory_order_relaxed) < idle )
+        return;
+    std::lock_guard<std::mutex> hold(lock);
+    if ( ! closed )
+        Turn();
+}
+
+// Turn writes what the socket takes, and reads. The lock is held.
+void Worker::Turn() {
+    turned.store(Clock::now(), std::memory_order_relaxed);
+    auto labels = link.Count().labels;
+    link.Wanted(); // connects
+    CloseDue();
+    link.Flush();
+    link.Read();
+    Heard(labels);
+}
+
+// Answered sends SYNC and waits for what it asks for. The lock is held.
+bool Worker::Answered(bool final, Deadline deadline) {
+    std::chrono::duration<double> left = deadline - std::chrono::steady_clock::now();
+    auto labels = link.Count().labels;
+    bool synced = link.Sync(final, std::max(left.count(), 0.0));
+    Heard(labels);
+    return synced;
+}
+
+// Heard tells the others what was read since there were so many labels.
+void Worker::Heard(uint64_t labels) {
+    if ( link.Welcomed() )
+        workers.Want(link.Wanted());
+    if ( link.Count().labels != labels )
+        workers.NewLabels();
+    sent.store(link.Count().sent, std::memory_order_relaxed);
+    dropped.store(link.Count().dropped, std::memory_order_relaxed);
 }
 
 // CloseDue ends the flows whose moment is over. The lock is held.
@@ -71,41 +103,29 @@ void Worker::CloseDue() {
         return;
     auto now = Clock::now();
     auto due = closing.begin();
-    for ( ; due != closing.end() && due->at <= now; ++due ) {
-        if ( messages.Size() + largest > sender.Options().link.buffer_bytes ) {
-            dropped++;
-            continue;
-        }
-        PackEnd(messages, due->flow, due->ts_us);
-        count++;
-    }
+    for ( ; due != closing.end() && due->at <= now; ++due )
+        link.End(due->flow, due->ts_us);
     closing.erase(closing.begin(), due);
 }
 
-void Worker::AwaitAnswer(Deadline deadline) {
-    sender.Kick();
-    std::unique_lock<std::mutex> hold(lock);
-    changed.wait_until(hold, deadline, [this] { return introduced; });
-}
-
-bool Worker::Ask(std::unique_lock<std::mutex>& hold, Deadline deadline) {
-    auto mine = ++asked;
-    until = deadline;
-    sender.Kick();
-    return changed.wait_until(hold, deadline, [&] { return answered >= mine; }) && synced;
-}
-
 bool Worker::Sync(Deadline deadline) {
-    std::unique_lock<std::mutex> hold(lock);
-    return ! closed && Ask(hold, deadline);
+    std::lock_guard<std::mutex> hold(lock);
+    return ! closed && Answered(false, deadline);
 }
 
 void Worker::Finish(Deadline deadline) {
-    std::unique_lock<std::mutex> hold(lock);
-    final = true;
-    Ask(hold, deadline);
+    std::lock_guard<std::mutex> hold(lock);
+    if ( ! closed )
+        Answered(true, deadline);
     closed = true;
-    changed.notify_all();
+}
+
+void Worker::Close() {
+    std::lock_guard<std::mutex> hold(lock);
+    closed = true;
+    auto labels = link.Count().labels;
+    link.Close();
+    Heard(labels);
 }
 
 } // namespace serveflow

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //
-// One thread of the engine that sees packets, as the thread that sends sees it: a
-// buffer under a lock that is held for one message at a time. Live it never waits;
-// whoever reads a capture waits for room, and for answers, with a time limit.
+// One thread of the engine that sees packets, and its connection to the sidecar. The
+// thread itself writes and reads when it has a packet to send, twenty times a second on
+// average or when a batch is full: it is awake, and to wake up another one would cost
+// more. Live it never waits; whoever reads a capture waits for the sidecar, with a time
+// limit.
 // Nothing here knows of Suricata.
 
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -20,26 +21,31 @@
 
 namespace serveflow {
 
-class Sender;
+class Workers;
 
 // Aligned so that a pointer to it leaves bits for a flow's marks.
-class alignas(16) Worker {
+class alignas(16) Worker final : Link::Owner {
 public:
     using Deadline = std::chrono::steady_clock::time_point;
 
-    explicit Worker(Sender& sender) : sender(sender) {}
+    explicit Worker(Workers& workers);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    // A message for the sidecar, from any thread; it is sent or counted as dropped.
+    // Connect begins the connection. A capture waits until the sidecar has said what it
+    // wants.
+    void Connect();
+
+    // A message for the sidecar; it is sent or counted as dropped. Packet is called by
+    // the worker's thread, the others by any.
     void Packet(const PacketInfo& p);
     void End(uint64_t flow, int64_t ts_us);
 
     // Closing sends END in a moment, after the packets that may still come.
     void Closing(uint64_t flow, int64_t ts_us);
 
-    // AwaitAnswer waits until the sidecar has said what it wants or is not there.
-    void AwaitAnswer(Deadline deadline);
+    // Tend writes and reads for a thread that has had no packet to send for a while.
+    void Tend();
 
     // Sync waits for the labels due from all that was added. False: they did not
     // come.
@@ -48,36 +54,38 @@ public:
     // Finish ends all flows, waits for their labels, and takes nothing more.
     void Finish(Deadline deadline);
 
+    // Close takes nothing more and ends the connection; what waits is lost.
+    void Close();
+
+    // What was counted until the last turn.
+    uint64_t Sent() const { return sent.load(std::memory_order_relaxed); }
+    uint64_t Dropped() const { return dropped.load(std::memory_order_relaxed); }
+
 private:
-    friend class Sender;
+    void OnLabel(const Label& label) override;
+    void OnSocket(int) override {}
+    void OnReport(const std::string& text) override;
 
+    void Turn();
+    bool Answered(bool final, Deadline deadline);
+    void Heard(uint64_t labels);
     void CloseDue();
-    bool Room(std::unique_lock<std::mutex>& hold, size_t bytes);
-    void Added(size_t before);
-    bool Ask(std::unique_lock<std::mutex>& hold, Deadline deadline);
 
-    Sender& sender;
+    Workers& workers;
+    std::atomic<Clock::time_point> turned{Clock::time_point{}}; // the last turn
+    std::atomic<uint64_t> sent{0};
+    std::atomic<uint64_t> dropped{0};
 
     std::mutex lock; // of what follows
-    std::condition_variable changed;
-    Buffer messages;
-    uint64_t count = 0;
-    uint64_t dropped = 0;
+    Link link;
     struct Ending {
         uint64_t flow;
         int64_t ts_us;
         Clock::time_point at;
     };
     std::vector<Ending> closing;
-    int64_t newest = 0;      // packets' clock
-    uint64_t asked = 0;      // SYNCs,
-    Deadline until;          // when the last one is of no use any more,
-    uint64_t answered = 0;   // how many of them are done,
-    bool synced = false;     // and whether the last one brought the labels
-    bool final = false;      // the next one ends all flows
-    bool closed = false;     // nothing more is taken
-    bool introduced = false; // the sidecar was looked for
-    bool impatient = false;  // room was waited for in vain, once
+    Clock::time_point next; // of the turns, if they were evenly spaced
+    bool closed = false;    // nothing more is taken
 };
 
 } // namespace serveflow

@@ -93,7 +93,7 @@ Tap::Settings Settings() {
     // In 7 for rules alone.
     s.labels = Yes(Setting("serveflow.labels", nullptr, engine.major >= 8 ? "yes" : "no"));
     s.waits = Yes(Setting("serveflow.wait", nullptr, "yes"));
-    auto text = Setting("serveflow.buffer", nullptr, "1048576");
+    auto text = Setting("serveflow.buffer", nullptr, "2097152");
     char* end = nullptr;
     auto bytes = std::strtoull(text.c_str(), &end, 10);
     if ( *end != '\0' || bytes < 4096 || bytes > (1ULL << 30) )

@@ -24,7 +24,7 @@ public:
         std::string socket;
         std::string sensor;
         std::string version; // Suricata's
-        size_t buffer_bytes = 1 << 20;
+        size_t buffer_bytes = 1 << 21;
         bool labels = false; // asks for them
         bool waits = true;   // for the sidecar, when a capture is read
     };

@@ -56,6 +56,7 @@ type labeller struct {
 	afterLabel bool // asks for packets also after a label
 	packets    atomic.Int64
 	ends       atomic.Int64
+	stats      atomic.Int64
 }
 
 func (l *labeller) start(t *testing.T) {
@@ -104,6 +105,8 @@ func (l *labeller) serve(conn net.Conn) {
 		case wire.KindEnd:
 			l.ends.Add(1)
 			say(m.Flow)
+		case wire.KindStats:
+			l.stats.Add(1)
 		case wire.KindSync:
 			if m.Final {
 				for id := range open {
@@ -158,6 +161,9 @@ func sendMany(t *testing.T, program, mode string) {
 	n, said := many(t, program, l.socket, mode, threads, flows, packets, 0)
 	if n.dropped != 0 || n.refused != 0 || n.labels != threads*flows || n.found < threads*flows || l.packets.Load() != threads*flows*packets {
 		t.Errorf("%s%d packets arrived; wanted a label for each of %d flows of %d packets", said, l.packets.Load(), threads*flows, packets)
+	}
+	if n := l.stats.Load(); n != threads {
+		t.Errorf("%d STATS over %d connections in less than a second of the packets' time", n, threads)
 	}
 	if want := threads * flows / 100; mode == "capture" && n.synced != want {
 		t.Errorf("%d of %d SYNCs answered", n.synced, want)

@@ -17,7 +17,7 @@ constexpr double max_backoff = 5;          // seconds between attempts to connec
 constexpr double fault_backoff = 300;      // seconds after an error that a new connection does not solve
 constexpr double full_backoff = 0.01;      // seconds until a full socket is tried again
 constexpr size_t max_inbuf = 1 << 18;      // longer than any message
-constexpr size_t max_read = 1 << 18;       // at once; a sidecar may send all the time
+constexpr size_t max_read = 1 << 16;       // at once; a sidecar may send all the time
 constexpr int64_t stats_every = 1'000'000; // microseconds
 constexpr size_t stats_room = 64;          // reserved for STATS, which report a full buffer
 
@@ -44,12 +44,12 @@ bool Link::Reserve(size_t bytes) {
     Flush();
     if ( Buffered() + bytes <= settings.buffer_bytes && ! stopped )
         return true;
-    if ( fd < 0 ) {
+    if ( fd < 0 && ! stopped && bytes <= settings.buffer_bytes ) {
         // Without a connection the newest messages are kept.
         counters.dropped += batch_messages;
         batch.Clear();
         batch_messages = 0;
-        return bytes <= settings.buffer_bytes && ! stopped;
+        return true;
     }
     counters.dropped++;
     return false;
@@ -59,7 +59,8 @@ bool Link::Packet(const PacketInfo& p) {
     if ( ! Reserve(p.raw.size() + max_flow + stats_room) )
         return false;
     PackPacket(batch, p);
-    Queued(1, p.ts_us);
+    newest = p.ts_us;
+    Queued(1, newest);
     return true;
 }
 
@@ -67,7 +68,7 @@ bool Link::End(const FlowName& flow, int64_t ts_us) {
     if ( ! Reserve(max_flow + stats_room) )
         return false;
     PackEnd(batch, flow, ts_us);
-    Queued(1, ts_us);
+    Queued(1, std::max(ts_us, newest));
     return true;
 }
 
@@ -233,13 +234,11 @@ bool Link::Await(const std::function<bool()>& done, Clock::time_point deadline) 
     return true;
 }
 
-void Link::Read() {
-    if ( fd >= 0 )
-        Receive();
-}
+bool Link::Read() { return fd >= 0 && Receive() && unread; }
 
 // Receive handles the messages received, and returns false if the connection was closed.
 bool Link::Receive() {
+    unread = false;
     for ( size_t got = 0; got < max_read; ) {
         char chunk[16384];
         auto n = recv(fd, chunk, sizeof chunk, 0);
@@ -272,6 +271,7 @@ bool Link::Receive() {
         if ( ! more )
             return true;
     }
+    unread = true;
     return true;
 }
 

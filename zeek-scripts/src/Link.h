@@ -88,8 +88,8 @@ public:
 
     const Counters& Count() const { return counters; }
 
-    // Packet and End buffer a message; ts_us is packet time. They return false if the
-    // message was dropped.
+    // Packet and End buffer a message; ts_us is packet time, that of an END may be earlier
+    // than that of the packets before. They return false if the message was dropped.
     bool Packet(const PacketInfo& p);
     bool End(const FlowName& flow, int64_t ts_us);
 
@@ -109,9 +109,9 @@ public:
     // that is due.
     void Flush();
 
-    // Read handles the messages received so far, without waiting, and some hundred KiB at
-    // most.
-    void Read();
+    // Read handles the messages received so far, without waiting, in 64 KiB at most. It
+    // says whether there may be more.
+    bool Read();
 
     // Sync waits until all labels due from the messages so far have arrived, for at most
     // the given seconds; it returns false if they have not. A final one ends all flows.
@@ -151,6 +151,8 @@ private:
     size_t written = 0;            // bytes of outbuf written so far
     uint64_t outbuf_messages = 0;  // messages in outbuf
     std::string inbuf;             // received bytes of an incomplete message
+    bool unread = false;           // more may have come than was read last
+    int64_t newest = 0;            // time of the last packet
     int64_t stats_due = 0;         // packet time of the next STATS
     uint64_t token = 0;            // of the last SYNC sent
     uint64_t synced = 0;           // of the last SYNCED received

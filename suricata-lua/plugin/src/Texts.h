@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 namespace serveflow {
 
@@ -88,8 +88,8 @@ public:
 
 private:
     std::array<std::unique_ptr<T>, most> all;
-    std::deque<std::string> keys; // which stay where they are
-    std::unordered_map<std::string_view, Number> numbers;
+    std::deque<std::string> keys;               // which stay where they are
+    std::map<std::string_view, Number> numbers; // no texts make it slow
     std::atomic<size_t> count{0};
 };
 

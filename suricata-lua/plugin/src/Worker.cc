@@ -46,8 +46,11 @@ void Worker::Packet(const PacketInfo& p) {
 
 void Worker::End(uint64_t flow, int64_t ts_us) {
     std::lock_guard<std::mutex> hold(lock);
-    if ( ! closed )
-        link.End(flow, ts_us);
+    if ( closed )
+        return;
+    link.End(flow, ts_us);
+    if ( link.Count().labels != heard )
+        Heard();
 }
 
 void Worker::Closing(uint64_t flow, int64_t ts_us) {
@@ -58,41 +61,41 @@ void Worker::Closing(uint64_t flow, int64_t ts_us) {
 
 // Tend leaves a live worker alone that has turns of its own: whoever holds its lock and
 // loses the processor would make it wait.
-void Worker::Tend() {
+bool Worker::Tend() {
     bool capture = workers.Options().link.hello.capture;
     if ( ! capture && Clock::now() - turned.load(std::memory_order_relaxed) < idle )
-        return;
+        return false;
     std::lock_guard<std::mutex> hold(lock);
-    if ( ! closed )
-        Turn();
+    return ! closed && Turn();
 }
 
-// Turn writes what the socket takes, and reads. The lock is held.
-void Worker::Turn() {
+// Turn writes what the socket takes, and reads; there may be more to read. The lock is held.
+bool Worker::Turn() {
     turned.store(Clock::now(), std::memory_order_relaxed);
-    auto labels = link.Count().labels;
     link.Wanted(); // connects
     CloseDue();
     link.Flush();
-    link.Read();
-    Heard(labels);
+    bool more = link.Read();
+    Heard();
+    return more;
 }
 
 // Answered sends SYNC and waits for what it asks for. The lock is held.
 bool Worker::Answered(bool final, Deadline deadline) {
+    link.Wanted(); // connects, which takes its time where the sidecar is slow to answer
     std::chrono::duration<double> left = deadline - std::chrono::steady_clock::now();
-    auto labels = link.Count().labels;
     bool synced = link.Sync(final, std::max(left.count(), 0.0));
-    Heard(labels);
+    Heard();
     return synced;
 }
 
-// Heard tells the others what was read since there were so many labels.
-void Worker::Heard(uint64_t labels) {
+// Heard tells the others what was read.
+void Worker::Heard() {
     if ( link.Welcomed() )
         workers.Want(link.Wanted());
-    if ( link.Count().labels != labels )
+    if ( link.Count().labels != heard )
         workers.NewLabels();
+    heard = link.Count().labels;
     sent.store(link.Count().sent, std::memory_order_relaxed);
     dropped.store(link.Count().dropped, std::memory_order_relaxed);
 }
@@ -123,9 +126,8 @@ void Worker::Finish(Deadline deadline) {
 void Worker::Close() {
     std::lock_guard<std::mutex> hold(lock);
     closed = true;
-    auto labels = link.Count().labels;
     link.Close();
-    Heard(labels);
+    Heard();
 }
 
 } // namespace serveflow

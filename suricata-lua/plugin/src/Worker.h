@@ -3,8 +3,7 @@
 // One thread of the engine that sees packets, and its connection to the sidecar. The
 // thread itself writes and reads when it has a packet to send, twenty times a second on
 // average or when a batch is full: it is awake, and to wake up another one would cost
-// more. Live it never waits; whoever reads a capture waits for the sidecar, with a time
-// limit.
+// more. Live nobody waits for the sidecar; whoever reads a capture does, with a time limit.
 // Nothing here knows of Suricata.
 
 #pragma once
@@ -44,8 +43,9 @@ public:
     // Closing sends END in a moment, after the packets that may still come.
     void Closing(uint64_t flow, int64_t ts_us);
 
-    // Tend writes and reads for a thread that has had no packet to send for a while.
-    void Tend();
+    // Tend writes and reads for a thread that has had no packet to send for a while, and
+    // says whether there may be more to read.
+    bool Tend();
 
     // Sync waits for the labels due from all that was added. False: they did not
     // come.
@@ -66,9 +66,9 @@ private:
     void OnSocket(int) override {}
     void OnReport(const std::string& text) override;
 
-    void Turn();
+    bool Turn();
     bool Answered(bool final, Deadline deadline);
-    void Heard(uint64_t labels);
+    void Heard();
     void CloseDue();
 
     Workers& workers;
@@ -84,6 +84,7 @@ private:
         Clock::time_point at;
     };
     std::vector<Ending> closing;
+    uint64_t heard = 0;     // labels that the others know of
     Clock::time_point next; // of the turns, if they were evenly spaced
     bool closed = false;    // nothing more is taken
 };

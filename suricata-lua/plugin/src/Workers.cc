@@ -16,7 +16,7 @@ namespace {
 
 // A thread that wakes up costs some 40 us of processor time on a virtual machine.
 constexpr std::chrono::milliseconds live_rest{100};
-constexpr std::chrono::milliseconds capture_rest{10};
+constexpr std::chrono::milliseconds short_rest{10}; // in captures, or where more is to be read
 
 // OnAnyProcessor has the calling thread run wherever the process may. It began where the
 // worker that started it runs, which may have a processor for itself alone.
@@ -76,11 +76,12 @@ void Workers::Run() {
         for ( size_t i = all.size(); i < workers.size(); i++ )
             all.push_back(workers[i].get());
         hold.unlock();
+        bool more = settings.link.hello.capture;
         for ( Worker* worker : all )
-            worker->Tend();
+            more |= worker->Tend();
         Look();
         hold.lock();
-        stop.wait_for(hold, settings.link.hello.capture ? capture_rest : live_rest, [this] { return stopping; });
+        stop.wait_for(hold, more ? short_rest : live_rest, [this] { return stopping; });
     }
 }
 
@@ -100,10 +101,8 @@ void Workers::Keep(const Label& label) {
 }
 
 void Workers::NewLabels() {
-    if ( ! labels )
-        return;
-    labels->NewRound();
-    Look();
+    if ( labels )
+        labels->NewRound();
 }
 
 // Report says nothing twice in a row: workers lose and find the sidecar together.
@@ -123,14 +122,11 @@ void Workers::Report(const std::string& text) {
 void Workers::Look() {
     if ( ! labels || ! settings.look )
         return;
-    {
-        std::lock_guard<std::mutex> hold(telling);
-        auto now = Clock::now();
-        if ( labels->Classes() == known && now - looked < std::chrono::seconds(1) )
-            return;
-        known = labels->Classes();
-        looked = now;
-    }
+    auto now = Clock::now();
+    if ( labels->Classes() == known && now - looked < std::chrono::seconds(1) )
+        return;
+    known = labels->Classes();
+    looked = now;
     settings.look();
 }
 

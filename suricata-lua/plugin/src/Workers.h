@@ -35,7 +35,7 @@ public:
     struct Settings {
         serveflow::Settings link;
         std::function<void(const std::string&)> report; // what a person should know
-        std::function<void()> look;                     // when there are other labels than before, and once a second
+        std::function<void()> look;                     // by the thread, where labels are new, and once a second
     };
 
     // Labels go to the table, which may be null.
@@ -44,7 +44,7 @@ public:
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    // Add makes a worker, which lives as long as the sender. The first one starts
+    // Add makes a worker, which lives as long as they all. The first one starts
     // the thread. Null: the system does not let it.
     Worker* Add();
 
@@ -54,7 +54,7 @@ public:
     const Settings& Options() const { return settings; }
     const Wanted& Need() const { return wanted; }
 
-    // Sums over all workers, some milliseconds late.
+    // Sums over all workers, some tenths of a second late.
     uint64_t Sent() const;
     uint64_t Dropped() const;
 
@@ -78,10 +78,10 @@ private:
     std::thread thread;
     bool stopping = false;
     std::condition_variable stop;
-    std::mutex telling;        // lock of what follows
+    std::mutex telling;        // lock of the next two
     std::string said;          // the last report,
     Clock::time_point said_at; // and when
-    size_t known = 0;          // classes, when it looked last,
+    size_t known = 0;          // classes, when the thread looked last,
     Clock::time_point looked;  // and when
 };
 

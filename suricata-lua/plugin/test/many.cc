@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
                     worker->Packet(p);
                 }
                 if ( f % 2 == 0 )
-                    worker->End(id, ts);
+                    worker->End(id, ts - 60'000'000); // a flow ends long after its last packet
                 else
                     worker->Closing(id, ts);
                 if ( capture && f % 100 == 0 )

@@ -6,11 +6,11 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
@@ -56,25 +56,18 @@ public:
     // Find is the number of what is made of these texts. None: it cannot be made of them,
     // or there are too many. One thread at a time calls it.
     Number Find(const Texts& texts) {
-        std::array<char, 3 * (sizeof(uint16_t) + longest_text)> key; // of their lengths and bytes
-        size_t size = 0;
-        for ( auto text : texts ) {
-            if ( text.size() > longest_text )
-                return none;
-            auto length = static_cast<uint16_t>(text.size());
-            std::memcpy(key.data() + size, &length, sizeof length);
-            size += sizeof length;
-            size += text.copy(key.data() + size, length);
-        }
-        auto found = numbers.find({key.data(), size});
+        auto found = numbers.find(texts);
         if ( found != numbers.end() )
             return found->second;
         auto made = std::make_unique<T>();
-        if ( numbers.size() == most || ! made->Make(texts) )
+        auto too_long = [](auto text) { return text.size() > longest_text; };
+        if ( numbers.size() == most || std::any_of(texts.begin(), texts.end(), too_long) || ! made->Make(texts) )
             return none;
         auto n = static_cast<Number>(numbers.size());
         all[n] = std::move(made);
-        numbers.emplace(keys.emplace_back(key.data(), size), n);
+        auto& key = keys.emplace_back();
+        std::copy(texts.begin(), texts.end(), key.begin());
+        numbers.emplace(Texts{key[0], key[1], key[2]}, n);
         count.store(numbers.size(), std::memory_order_release);
         return n;
     }
@@ -87,9 +80,18 @@ public:
     const T& At(Number n) const { return *all[n]; }
 
 private:
+    struct Before {
+        bool operator()(const Texts& a, const Texts& b) const {
+            for ( size_t i = 0; i < a.size(); i++ )
+                if ( int order = a[i].compare(b[i]); order != 0 )
+                    return order < 0;
+            return false;
+        }
+    };
+
     std::array<std::unique_ptr<T>, most> all;
-    std::deque<std::string> keys;               // which stay where they are
-    std::map<std::string_view, Number> numbers; // no texts make it slow
+    std::deque<std::array<std::string, 3>> keys; // which stay where they are
+    std::map<Texts, Number, Before> numbers;     // no texts make it slow
     std::atomic<size_t> count{0};
 };
 

@@ -219,8 +219,9 @@ if newproxy then
     assert(match({ packet = RAW }) == 0)
     show { orig = 50, s = 1700000001, us = 10 }
     assert(match({ packet = RAW }) == 0) -- something waits
-    -- As closing the state does with what is in it.
+    -- As closing the state does with what is in it, compiled code too.
     init, match = nil, nil
+    jit.flush()
     collectgarbage()
     collectgarbage()
     assert(sent(world) == "HELLO PACKET STATS PACKET PACKET PACKET STATS" and world.open == 0, sent(world))

@@ -56,9 +56,10 @@ public:
     // Find is the number of what is made of these texts. None: it cannot be made of them,
     // or there are too many. One thread at a time calls it.
     Number Find(const Texts& texts) {
-        auto found = numbers.find(texts);
-        if ( found != numbers.end() )
-            return found->second;
+        if ( latest == numbers.end() || latest->first != texts ) // the next are often the same
+            latest = numbers.find(texts);
+        if ( latest != numbers.end() )
+            return latest->second;
         auto made = std::make_unique<T>();
         auto too_long = [](auto text) { return text.size() > longest_text; };
         if ( numbers.size() == most || std::any_of(texts.begin(), texts.end(), too_long) || ! made->Make(texts) )
@@ -92,6 +93,7 @@ private:
     std::array<std::unique_ptr<T>, most> all;
     std::deque<std::array<std::string, 3>> keys; // which stay where they are
     std::map<Texts, Number, Before> numbers;     // no texts make it slow
+    decltype(numbers.begin()) latest = numbers.end();
     std::atomic<size_t> count{0};
 };
 

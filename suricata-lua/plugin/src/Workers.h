@@ -44,7 +44,7 @@ public:
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    // Add makes a worker, which lives as long as they all. The first one starts
+    // Add makes a worker, which lives as long as Workers. The first one starts
     // the thread. Null: the system does not let it.
     Worker* Add();
 

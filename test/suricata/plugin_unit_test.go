@@ -85,7 +85,7 @@ func (l *labeller) serve(conn net.Conn) {
 	open := map[wire.FlowID]bool{}
 	say := func(id wire.FlowID) {
 		if open[id] {
-			e.Label(&wire.Label{Flow: id, Label: "web", Score: 0.5, Stage: "s", Packets: 3, Model: "m@1", Reason: "flow_end"})
+			e.Label(&wire.Label{Flow: id, Label: "web", Score: 0.5, Stage: "s", Packets: 3, LatencyUS: int64(id.Uint()), Model: "m@1", Reason: "flow_end"})
 		}
 		open[id] = false
 	}

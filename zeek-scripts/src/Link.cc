@@ -13,13 +13,12 @@ namespace serveflow {
 
 namespace {
 
-constexpr double max_backoff = 5;          // seconds between attempts to connect
-constexpr double fault_backoff = 300;      // seconds after an error that a new connection does not solve
-constexpr double full_backoff = 0.01;      // seconds until a full socket is tried again
-constexpr size_t max_inbuf = 1 << 18;      // longer than any message
-constexpr size_t max_read = 1 << 16;       // at once; a sidecar may send all the time
-constexpr int64_t stats_every = 1'000'000; // microseconds
-constexpr size_t stats_room = 64;          // reserved for STATS, which report a full buffer
+constexpr double max_backoff = 5;     // seconds between attempts to connect
+constexpr double fault_backoff = 300; // seconds after an error that a new connection does not solve
+constexpr double full_backoff = 0.01; // seconds until a full socket is tried again
+constexpr size_t max_inbuf = 1 << 18; // longer than any message
+constexpr size_t max_read = 1 << 16;  // at once; a sidecar may send all the time
+constexpr size_t stats_room = 64;     // reserved for STATS, which report a full buffer
 
 Clock::duration Seconds(double s) {
     return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
@@ -34,14 +33,10 @@ Link::~Link() {
         close(fd);
 }
 
-bool Link::Reserve(size_t bytes) {
-    if ( stopped ) {
-        counters.dropped++;
-        return false;
-    }
-    if ( Buffered() + bytes <= settings.buffer_bytes )
-        return true;
-    Flush();
+// MakeRoom writes, or drops what came first where there is no sidecar.
+bool Link::MakeRoom(size_t bytes) {
+    if ( ! stopped )
+        Flush();
     if ( Buffered() + bytes <= settings.buffer_bytes && ! stopped )
         return true;
     if ( fd < 0 && ! stopped && bytes <= settings.buffer_bytes ) {
@@ -60,7 +55,7 @@ bool Link::Packet(const PacketInfo& p) {
         return false;
     PackPacket(batch, p);
     newest = p.ts_us;
-    Queued(1, newest);
+    Queued(newest);
     return true;
 }
 
@@ -68,17 +63,17 @@ bool Link::End(const FlowName& flow, int64_t ts_us) {
     if ( ! Reserve(max_flow + stats_room) )
         return false;
     PackEnd(batch, flow, ts_us);
-    Queued(1, std::max(ts_us, newest));
+    Queued(std::max(ts_us, newest));
     return true;
 }
 
-// Queued counts the messages just added, and writes the batch if it is full.
-void Link::Queued(uint64_t count, int64_t ts_us) {
-    if ( batch_messages == 0 )
+// Rarely is what few messages need: it begins a batch, adds STATS, or writes a batch
+// that is full.
+void Link::Rarely(int64_t ts_us, bool due) {
+    if ( batch_messages == 1 )
         batch_start = Clock::now();
-    batch_messages += count;
-    if ( ts_us >= stats_due || ts_us < stats_due - 2 * stats_every ) {
-        stats_due = ts_us + stats_every;
+    if ( due ) {
+        stats_due = ts_us + static_cast<int64_t>(stats_every);
         PackStats(batch, ts_us, counters.sent + batch_messages, counters.dropped);
         batch_messages++;
     }
@@ -203,6 +198,7 @@ bool Link::Write(Clock::time_point deadline) {
             return false;
     }
     outbuf.Clear();
+    outbuf.Swap(batch); // whose next messages go where the caches of the processor are warm
     written = 0;
     outbuf_messages = 0;
     return true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <utility>
 
 namespace serveflow {
 
@@ -21,17 +22,17 @@ public:
 
     void Byte(uint8_t b) { *at++ = static_cast<char>(b); }
 
-    void Uint(uint64_t n) {
+    [[gnu::always_inline]] void Uint(uint64_t n) {
         if ( n < 0x80 )
             Byte(static_cast<uint8_t>(n));
-        else if ( n <= 0xff )
-            Number<1>(0xcc, n);
-        else if ( n <= 0xffff )
-            Number<2>(0xcd, n);
-        else if ( n <= 0xffffffff )
-            Number<4>(0xce, n);
-        else
+        else if ( n > 0xffffffff ) // as times and flow ids are
             Number<8>(0xcf, n);
+        else if ( n > 0xffff )
+            Number<4>(0xce, n);
+        else if ( n > 0xff )
+            Number<2>(0xcd, n);
+        else
+            Number<1>(0xcc, n);
     }
 
     void Text(std::string_view s) {
@@ -72,8 +73,20 @@ private:
     }
 
     void Raw(std::string_view s) {
-        std::memcpy(at, s.data(), s.size());
-        at += s.size();
+        const char* from = s.data();
+        size_t n = s.size();
+        char* to = std::exchange(at, at + n);
+        if ( n < 16 || n > 64 ) {
+            std::memcpy(to, from, n);
+            return;
+        }
+        // Most are the headers of a packet: moves of 16 bytes that overlap.
+        std::memcpy(to, from, 16);
+        if ( n > 32 ) {
+            std::memcpy(to + 16, from + 16, 16);
+            std::memcpy(to + n - 32, from + n - 32, 16);
+        }
+        std::memcpy(to + n - 16, from + n - 16, 16);
     }
 
     char* at;

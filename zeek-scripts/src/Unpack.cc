@@ -187,12 +187,20 @@ private:
 
     // Big reads a big-endian number of the given bytes.
     bool Big(size_t bytes, uint64_t& n) {
-        std::string_view s;
-        if ( ! Take(bytes, s) )
+        auto here = in.size() - at;
+        if ( here < bytes ) {
+            outcome = Outcome::Cut;
             return false;
+        }
         n = 0;
-        for ( char c : s )
-            n = n << 8 | static_cast<uint8_t>(c);
+        if ( here >= sizeof n ) { // all at once
+            std::memcpy(&n, in.data() + at, sizeof n);
+            n = __builtin_bswap64(n) >> 8 * (sizeof n - bytes);
+        }
+        else
+            for ( char c : in.substr(at, bytes) )
+                n = n << 8 | static_cast<uint8_t>(c);
+        at += bytes;
         return true;
     }
 

@@ -42,11 +42,12 @@ void Extensions(const uint8_t* ip, uint32_t n, Frame& f) {
 bool Look(const uint8_t* ip, uint32_t n, Frame& f) {
     f = {};
     bool later = false;
-    if ( n >= 20 && ip[0] >> 4 == 4 ) {
+    if ( ip[0] >> 4 == 4 ) {
+        auto offset = ip[6] << 8 | ip[7];
         f.size = uint32_t{4} * (ip[0] & 15);
         f.protocol = ip[9];
-        f.fragment = ((ip[6] & 0x3f) << 8 | ip[7]) != 0;
-        later = ((ip[6] & 0x1f) << 8 | ip[7]) != 0;
+        f.fragment = (offset & 0x3fff) != 0;
+        later = (offset & 0x1fff) != 0;
         if ( f.size < 20 )
             return false;
     }
@@ -63,15 +64,15 @@ bool Look(const uint8_t* ip, uint32_t n, Frame& f) {
         return true;
     if ( f.size < n )
         f.transport = f.size;
-    f.icmp_error = f.size < n && IsError(f.protocol, ip[f.size]);
-    switch ( f.protocol ) {
-        case IPPROTO_TCP: f.size += f.size + 12 < n ? uint32_t{4} * (ip[f.size + 12] >> 4) : 20; break;
-        case IPPROTO_UDP:
-        case IPPROTO_ICMP:
-        case IPPROTO_ICMPV6: f.size += 8; break;
-        case IPPROTO_SCTP: f.size += 12; break;
-        default: break;
+    if ( f.protocol == IPPROTO_TCP ) {
+        f.size += f.size + 12 < n ? uint32_t{4} * (ip[f.size + 12] >> 4) : 20;
+        return true;
     }
+    f.icmp_error = f.size < n && IsError(f.protocol, ip[f.size]);
+    if ( f.protocol == IPPROTO_UDP || f.protocol == IPPROTO_ICMP || f.protocol == IPPROTO_ICMPV6 )
+        f.size += 8;
+    else if ( f.protocol == IPPROTO_SCTP )
+        f.size += 12;
     return true;
 }
 

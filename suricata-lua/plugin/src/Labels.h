@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 
+#include "Slot.h"
 #include "Texts.h"
 #include "Unpack.h"
 
@@ -19,16 +20,7 @@ namespace serveflow {
 
 class Labels {
 public:
-    // What is kept of a LABEL.
-    struct Entry {
-        uint64_t flow;
-        int64_t latency_us;
-        float score;
-        float margin;
-        uint32_t packets;
-        Numbered<Class>::Number name;
-        Numbered<Provenance>::Number provenance;
-    };
+    using Entry = LabelEntry;
 
     Labels();
     Labels(const Labels&) = delete;
@@ -36,15 +28,18 @@ public:
 
     // All may be called by any thread. Find gives the label of a flow; false: it has none.
     void Keep(const Label& label);
-    bool Find(uint64_t flow, Entry& entry);
+    bool Find(uint64_t flow, Entry& entry) const;
+    bool Has(uint64_t flow) const;
 
     // Round is the number of the round in which the last labels came, modulo 2^16: until it
     // is another, whoever found no label will find none.
     uint64_t Round() const { return round.load(std::memory_order_acquire) & 0xffff; }
     void NewRound() { round.fetch_add(1, std::memory_order_release); }
 
-    // Expect has the processor fetch what Find will look at, while there is other work.
+    // Expect has the processor fetch what Has will look at where there is no label, while
+    // there is other work. ExpectSlots has it fetch all of a label.
     void Expect(uint64_t flow) const { __builtin_prefetch(&table->marks[Where(flow).place]); }
+    void ExpectSlots(uint64_t flow) const { Fetch(Where(flow)); }
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
@@ -68,9 +63,9 @@ private:
     static constexpr size_t places = size_t{1} << 16;
     static constexpr size_t stripes = 64;
 
-    // A place is the marks of its entries in one word, that of the newest lowest. A mark
+    // A place is the marks of its slots in one word, that of the newest lowest. A mark
     // is, from the highest bit on: it is used, its flow is over, two bits for which of
-    // the entries it is of, and twelve of the flow's hash. So most flows that have no
+    // the slots it is of, and twelve of the flow's hash. So most flows that have no
     // label are known by one look at a table of half a MiB, without a lock.
     using Place = std::atomic<uint64_t>;
     static constexpr uint64_t used = 1 << 15;
@@ -89,31 +84,27 @@ private:
     };
 
     static uint64_t Mark(uint64_t marks, size_t way) { return marks >> 16 * way & 0xffff; }
-    Entry& At(size_t place, uint64_t mark) { return table->entries[place * ways + (mark >> 12 & 3)]; }
+    static size_t At(size_t place, uint64_t mark) { return place * ways + (mark >> 12 & 3); }
 
-    // Fetch has the processor fetch the entries of a place at once with the marks that say
+    // Fetch has the processor fetch the slots of a place at once with the marks that say
     // which of them is looked at.
-    template <bool writes>
     void Fetch(const Where& where) const {
-        __builtin_prefetch(&table->marks[where.place], writes);
+        __builtin_prefetch(&table->marks[where.place], 1);
         for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
-            __builtin_prefetch(&table->entries[where.place * ways + way], writes);
+            __builtin_prefetch(&table->slots[where.place * ways + way], 1);
     }
 
-    size_t Way(const Where& where, uint64_t marks, uint64_t flow);
-    static bool Possible(const Where& where, uint64_t marks);
-    template <typename Action>
-    bool WithMark(uint64_t flow, Action action);
+    size_t Way(const Where& where, uint64_t marks, uint64_t flow) const;
 
     // In huge pages, where the system has them: with others, every look at it would have
     // to find out first where the page is.
     struct Table {
         std::array<Place, places> marks;
-        std::array<Entry, places * ways> entries;
+        std::array<Slot, places * ways> slots;
     };
 
     std::unique_ptr<Table, void (*)(void*)> table;
-    std::array<std::mutex, stripes> locks; // of the entries, and of who changes a place
+    std::array<std::mutex, stripes> locks; // of who writes slots
     std::mutex naming;                     // of those who number texts
     Numbered<Class> classes;
     Numbered<Provenance> provenances;

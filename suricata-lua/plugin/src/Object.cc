@@ -47,8 +47,12 @@ void Object::AddShare(float share) {
     if ( n == 0 )
         return;
     *at++ = '.';
-    for ( uint32_t digit = whole / 10; n > 0; n %= digit, digit /= 10 )
-        *at++ = static_cast<char>('0' + n / digit);
+    int digits = 8;
+    for ( ; n % 10 == 0; n /= 10 )
+        digits--;
+    for ( int i = digits; i-- > 0; n /= 10 )
+        at[i] = static_cast<char>('0' + n % 10);
+    at += digits;
 }
 
 void Object::Write(const Labels& labels, const Labels::Entry& e, bool all, const char* protocol) {

@@ -160,10 +160,7 @@ void Tap::Send(Worker& worker, const void* packet, const void* flow, uint64_t id
 }
 
 // HasLabel looks for the label after which nothing more of a flow is sent.
-bool Tap::HasLabel(uint64_t id) {
-    Labels::Entry entry;
-    return ! Need().after_label.load(std::memory_order_relaxed) && labels->Find(id, entry);
-}
+bool Tap::HasLabel(uint64_t id) { return ! Need().after_label.load(std::memory_order_relaxed) && labels->Has(id); }
 
 // A Bit is the name of the flow bit of a label.
 struct Bit {
@@ -213,19 +210,15 @@ void Tap::Close(Worker& worker, const void* flow, const PacketInfo& p, const uin
         worker.Closing(p.flow.number, p.ts_us);
 }
 
-// End tells of the end of a flow that has no label yet, or of which more is wanted after
-// its label. It may have had all packets that are wanted by Suricata's count: ICMP errors
-// that tell about it are in that.
+// End tells of the end of a flow of which packets were sent. It may have had all packets that are wanted by Suricata's
+// count: ICMP errors that tell about it are in that.
 void Tap::End(const void* flow) {
     if ( trial.State() == Trial::Failed || ! workers )
         return;
     Worker* worker = WorkerOf(flow);
     if ( ! worker )
         return; // nothing was sent of it
-    auto id = FlowID(layout, flow);
-    if ( labels && labels->Over(id) && ! Need().after_label.load(std::memory_order_relaxed) )
-        return;
-    worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
+    worker->End(FlowID(layout, flow), Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 
 bool Tap::Label(const void* flow, bool over, Object& object) {

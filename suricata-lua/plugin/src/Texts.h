@@ -56,10 +56,13 @@ public:
     // Find is the number of what is made of these texts. None: it cannot be made of them,
     // or there are too many. One thread at a time calls it.
     Number Find(const Texts& texts) {
-        if ( latest == numbers.end() || latest->first != texts ) // the next are often the same
-            latest = numbers.find(texts);
-        if ( latest != numbers.end() )
-            return latest->second;
+        auto& last = lately[Place(texts)];
+        if ( last && last->first == texts )
+            return last->second;
+        if ( auto found = numbers.find(texts); found != numbers.end() ) {
+            last = &*found;
+            return found->second;
+        }
         auto made = std::make_unique<T>();
         auto too_long = [](auto text) { return text.size() > longest_text; };
         if ( numbers.size() == most || std::any_of(texts.begin(), texts.end(), too_long) || ! made->Make(texts) )
@@ -90,10 +93,21 @@ private:
         }
     };
 
+    // Place is where texts are remembered that came lately, or others in their place.
+    static size_t Place(const Texts& texts) {
+        size_t place = 0;
+        for ( auto s : texts )
+            if ( ! s.empty() )
+                place = 31 * place + 7 * s.size() + static_cast<uint8_t>(s.front()) + static_cast<uint8_t>(s.back());
+        return place % places;
+    }
+
+    static constexpr size_t places = 256;
+
     std::array<std::unique_ptr<T>, most> all;
     std::deque<std::array<std::string, 3>> keys; // which stay where they are
     std::map<Texts, Number, Before> numbers;     // no texts make it slow
-    decltype(numbers.begin()) latest = numbers.end();
+    std::array<const std::pair<const Texts, Number>*, places> lately{};
     std::atomic<size_t> count{0};
 };
 

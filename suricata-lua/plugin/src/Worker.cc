@@ -10,13 +10,15 @@ namespace serveflow {
 
 namespace {
 
-// A turn costs as much as some hundred packets, so that they are few where there is much
-// traffic. Ten more may come at once: where there is little, no packet has to wait.
-constexpr std::chrono::milliseconds between_turns{50};
-constexpr auto ahead = 10 * between_turns;
 constexpr std::chrono::milliseconds idle{75}; // without a turn
+
+// A thread that wakes up costs some 40 us of processor time on a virtual machine.
+constexpr std::chrono::milliseconds rest{100};
+constexpr std::chrono::milliseconds short_rest{10}; // in captures, or where more is to be read
+constexpr std::chrono::milliseconds long_rest{400}; // where workers need nobody, or nothing happens
+
 constexpr std::chrono::milliseconds moment{100};
-constexpr size_t most_closing = 1 << 16;
+constexpr size_t most_ends = 1 << 16;
 
 } // namespace
 
@@ -33,47 +35,46 @@ void Worker::Connect() {
 
 void Worker::Packet(const PacketInfo& p) {
     std::lock_guard<std::mutex> hold(lock);
-    if ( closed )
+    if ( closed.load(std::memory_order_relaxed) )
         return;
     auto written = link.Count().sent;
     link.Packet(p);
-    auto now = Clock::now();
-    if ( next - now > ahead && link.Count().sent == written )
-        return;
-    next = std::min(std::max(next, now), now + ahead) + between_turns;
-    Turn();
+    if ( pace.Due(link.Count().sent != written) )
+        Turn();
 }
 
-void Worker::End(uint64_t flow, int64_t ts_us) {
-    std::lock_guard<std::mutex> hold(lock);
-    if ( closed )
+void Worker::Ends(Last last) {
+    if ( closed.load(std::memory_order_relaxed) )
         return;
-    link.End(flow, ts_us);
-    if ( link.Count().labels != heard )
-        Heard();
-}
-
-void Worker::Closing(uint64_t flow, int64_t ts_us) {
-    std::lock_guard<std::mutex> hold(lock);
-    if ( closing.size() < most_closing ) // the others end with their record
-        closing.push_back({flow, ts_us, Clock::now() + moment});
+    last.at = Clock::now() + moment;
+    std::lock_guard<std::mutex> hold(ending);
+    if ( ends.size() < most_ends )
+        ends.push_back(last);
+    else
+        forgotten.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Tend leaves a live worker alone that has turns of its own: whoever holds its lock and
 // loses the processor would make it wait.
-bool Worker::Tend() {
+std::chrono::milliseconds Worker::Tend() {
     bool capture = workers.Options().link.hello.capture;
     if ( ! capture && Clock::now() - turned.load(std::memory_order_relaxed) < idle )
-        return false;
+        return pace.Busy() ? long_rest : rest;
     std::lock_guard<std::mutex> hold(lock);
-    return ! closed && Turn();
+    pace.Idle();
+    auto before = link.Count();
+    bool more = ! closed.load(std::memory_order_relaxed) && Turn();
+    if ( more || capture )
+        return short_rest;
+    bool quiet = link.Count().sent == before.sent && link.Count().labels == before.labels;
+    return quiet && ! ends_left ? long_rest : rest;
 }
 
 // Turn writes what the socket takes, and reads; there may be more to read. The lock is held.
 bool Worker::Turn() {
     turned.store(Clock::now(), std::memory_order_relaxed);
     link.Wanted(); // connects
-    CloseDue();
+    SendEnds(false);
     link.Flush();
     bool more = link.Read();
     Heard();
@@ -82,6 +83,7 @@ bool Worker::Turn() {
 
 // Answered sends SYNC and waits for what it asks for. The lock is held.
 bool Worker::Answered(bool final, Deadline deadline) {
+    SendEnds(true);
     link.Wanted(); // connects, which takes its time where the sidecar is slow to answer
     std::chrono::duration<double> left = deadline - std::chrono::steady_clock::now();
     bool synced = link.Sync(final, std::max(left.count(), 0.0));
@@ -100,32 +102,40 @@ void Worker::Heard() {
     dropped.store(link.Count().dropped, std::memory_order_relaxed);
 }
 
-// CloseDue ends the flows whose moment is over. The lock is held.
-void Worker::CloseDue() {
-    if ( closing.empty() )
-        return;
-    auto now = Clock::now();
-    auto due = closing.begin();
-    for ( ; due != closing.end() && due->at <= now; ++due )
-        link.End(due->flow, due->ts_us);
-    closing.erase(closing.begin(), due);
+// SendEnds tells of the flows that ended, all or those whose moment is over. The lock is
+// held.
+void Worker::SendEnds(bool all) {
+    {
+        std::lock_guard<std::mutex> hold(ending);
+        auto end = ends.begin();
+        for ( auto now = Clock::now(); end != ends.end() && (all || end->at <= now); )
+            ++end;
+        due.assign(ends.begin(), end);
+        ends.erase(ends.begin(), end);
+        ends_left = ! ends.empty();
+    }
+    for ( const auto& last : due )
+        workers.Expect(last.flow);
+    for ( const auto& last : due )
+        if ( ! workers.Ended(last.flow, last.over) )
+            link.End(last.flow, last.ts_us);
 }
 
 bool Worker::Sync(Deadline deadline) {
     std::lock_guard<std::mutex> hold(lock);
-    return ! closed && Answered(false, deadline);
+    return ! closed.load(std::memory_order_relaxed) && Answered(false, deadline);
 }
 
 void Worker::Finish(Deadline deadline) {
     std::lock_guard<std::mutex> hold(lock);
-    if ( ! closed )
+    if ( ! closed.load(std::memory_order_relaxed) )
         Answered(true, deadline);
-    closed = true;
+    closed.store(true, std::memory_order_relaxed);
 }
 
 void Worker::Close() {
     std::lock_guard<std::mutex> hold(lock);
-    closed = true;
+    closed.store(true, std::memory_order_relaxed);
     link.Close();
     Heard();
 }

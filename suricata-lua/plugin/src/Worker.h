@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "Link.h"
+#include "Pace.h"
 
 namespace serveflow {
 
@@ -35,17 +36,18 @@ public:
     // wants.
     void Connect();
 
-    // A message for the sidecar; it is sent or counted as dropped. Packet is called by
-    // the worker's thread, the others by any.
+    // Packet is called by the worker's thread. The packet is sent or counted as dropped.
     void Packet(const PacketInfo& p);
-    void End(uint64_t flow, int64_t ts_us);
 
-    // Closing sends END in a moment, after the packets that may still come.
-    void Closing(uint64_t flow, int64_t ts_us);
+    // End and Closing may be called by any thread, when a flow has ended or when it will. The
+    // sidecar is told in a moment, after packets that may still come, unless there is a label
+    // by then and nothing more of the flow is wanted.
+    void End(uint64_t flow, int64_t ts_us) { Ends({flow, ts_us, true, {}}); }
+    void Closing(uint64_t flow, int64_t ts_us) { Ends({flow, ts_us, false, {}}); }
 
     // Tend writes and reads for a thread that has had no packet to send for a while, and
-    // says whether there may be more to read.
-    bool Tend();
+    // says after what time it wants to be called again.
+    std::chrono::milliseconds Tend();
 
     // Sync waits for the labels due from all that was added. False: they did not
     // come.
@@ -59,34 +61,46 @@ public:
 
     // What was counted until the last turn.
     uint64_t Sent() const { return sent.load(std::memory_order_relaxed); }
-    uint64_t Dropped() const { return dropped.load(std::memory_order_relaxed); }
+    uint64_t Dropped() const {
+        return dropped.load(std::memory_order_relaxed) + forgotten.load(std::memory_order_relaxed);
+    }
 
 private:
     void OnLabel(const Label& label) override;
     void OnSocket(int) override {}
     void OnReport(const std::string& text) override;
 
+    // The last that is told of a flow.
+    struct Last {
+        uint64_t flow;
+        int64_t ts_us;
+        bool over; // or only closing
+        Clock::time_point at;
+    };
+
+    void Ends(Last last);
     bool Turn();
     bool Answered(bool final, Deadline deadline);
     void Heard();
-    void CloseDue();
+    void SendEnds(bool all);
 
     Workers& workers;
     std::atomic<Clock::time_point> turned{Clock::time_point{}}; // the last turn
     std::atomic<uint64_t> sent{0};
     std::atomic<uint64_t> dropped{0};
 
+    std::atomic<uint64_t> forgotten{0}; // ends, for want of room
+    std::atomic<bool> closed{false};    // nothing more is taken
+
+    std::mutex ending;      // lock of the next one, which the thread of packets takes rarely
+    std::vector<Last> ends; // in the order in which they are due
+
     std::mutex lock; // of what follows
     Link link;
-    struct Ending {
-        uint64_t flow;
-        int64_t ts_us;
-        Clock::time_point at;
-    };
-    std::vector<Ending> closing;
+    Pace pace;
+    std::vector<Last> due;  // ends, while they are sent
+    bool ends_left = false; // which are not yet due
     uint64_t heard = 0;     // labels that the others know of
-    Clock::time_point next; // of the turns, if they were evenly spaced
-    bool closed = false;    // nothing more is taken
 };
 
 } // namespace serveflow

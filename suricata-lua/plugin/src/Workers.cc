@@ -14,10 +14,6 @@ namespace serveflow {
 
 namespace {
 
-// A thread that wakes up costs some 40 us of processor time on a virtual machine.
-constexpr std::chrono::milliseconds live_rest{100};
-constexpr std::chrono::milliseconds short_rest{10}; // in captures, or where more is to be read
-
 // OnAnyProcessor has the calling thread run wherever the process may. It began where the
 // worker that started it runs, which may have a processor for itself alone.
 void OnAnyProcessor() {
@@ -76,12 +72,12 @@ void Workers::Run() {
         for ( size_t i = all.size(); i < workers.size(); i++ )
             all.push_back(workers[i].get());
         hold.unlock();
-        bool more = settings.link.hello.capture;
+        std::chrono::milliseconds rest{1000};
         for ( Worker* worker : all )
-            more |= worker->Tend();
+            rest = std::min(rest, worker->Tend());
         Look();
         hold.lock();
-        stop.wait_for(hold, more ? short_rest : live_rest, [this] { return stopping; });
+        stop.wait_for(hold, rest, [this] { return stopping; });
     }
 }
 
@@ -103,6 +99,19 @@ void Workers::Keep(const Label& label) {
 void Workers::NewLabels() {
     if ( labels )
         labels->NewRound();
+}
+
+// Expect is said some time before Ended.
+void Workers::Expect(uint64_t flow) const {
+    if ( labels )
+        labels->ExpectSlots(flow);
+}
+
+// Ended says whether the sidecar need not be told of the end of a flow: it has its label, and
+// nothing more of it is wanted.
+bool Workers::Ended(uint64_t flow, bool over) {
+    return labels && (over ? labels->Over(flow) : labels->Has(flow)) &&
+           ! wanted.after_label.load(std::memory_order_relaxed);
 }
 
 // Report says nothing twice in a row: workers lose and find the sidecar together.

@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
             worker->Finish(until());
             Labels::Entry last;
             for ( uint64_t f = 1; f <= flows; f++ )
-                found += labels.Find(t << 32 | f, last) && last.flow == (t << 32 | f) ? 1 : 0;
+                found += labels.Find(t << 32 | f, last) && last.latency_us == static_cast<int64_t>(t << 32 | f) ? 1 : 0;
         });
     for ( auto& thread : all )
         thread.join();

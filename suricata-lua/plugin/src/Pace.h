@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//
+// When a worker that sees packets takes its next turn at the socket (the generic cell rate
+// algorithm, ITU-T I.371): twenty a second on average, since one costs as much as some
+// hundred packets, and ten more at once, so that no packet waits where there are few.
+
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "Link.h"
+
+namespace serveflow {
+
+class Pace {
+public:
+    // Due is asked at each packet, and says whether it is time for a turn, which it always
+    // is where a batch was full. It reads the clock eight times from one turn to the next.
+    bool Due(bool full) {
+        packets++;
+        if ( packets < look && ! full )
+            return false;
+        auto now = Clock::now();
+        if ( next - now > ahead && ! full ) {
+            look = packets + step;
+            return false;
+        }
+        next = std::min(std::max(next, now), now + ahead) + between;
+        busy.store(next - now > ahead, std::memory_order_relaxed);
+        step = look = packets / 8;
+        packets = 0;
+        return true;
+    }
+
+    // Idle is said when no packet came for a while.
+    void Idle() { packets = look = 0; }
+
+    // Busy is whether turns were as many as they may be, for any thread.
+    bool Busy() const { return busy.load(std::memory_order_relaxed); }
+
+private:
+    static constexpr std::chrono::milliseconds between{50};
+    static constexpr auto ahead = 10 * between;
+
+    Clock::time_point next; // turn, if they were evenly spaced
+    uint64_t packets = 0;   // since the last turn
+    uint64_t look = 0;      // at the clock, when there are so many
+    uint64_t step = 0;      // packets from look to look
+    std::atomic<bool> busy{false};
+};
+
+} // namespace serveflow

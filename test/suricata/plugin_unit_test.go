@@ -22,9 +22,16 @@ import (
 	"serveflow/test/engine"
 )
 
-// compile makes a program out of a file in suricata-lua/plugin/test and the parts of the
-// plugin that know nothing of Suricata, with sanitizers.
-func compile(t testing.TB, root, name string, flags ...string) (program string) {
+// parts are those of the plugin that know nothing of Suricata.
+var parts = []string{
+	"suricata-lua/plugin/src/Frame.cc", "suricata-lua/plugin/src/Labels.cc", "suricata-lua/plugin/src/Object.cc",
+	"suricata-lua/plugin/src/Texts.cc", "suricata-lua/plugin/src/Worker.cc", "suricata-lua/plugin/src/Workers.cc",
+	"zeek-scripts/src/Pack.cc", "zeek-scripts/src/Unpack.cc", "zeek-scripts/src/Link.cc",
+}
+
+// compile makes a program out of a file in suricata-lua/plugin/test and parts of the plugin,
+// with sanitizers.
+func compile(t testing.TB, root, name string, parts []string, flags ...string) (program string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: compiles with sanitizers")
@@ -36,11 +43,8 @@ func compile(t testing.TB, root, name string, flags ...string) (program string) 
 	plugin, shared := filepath.Join(root, "suricata-lua/plugin"), filepath.Join(root, "zeek-scripts/src")
 	args := append([]string{"-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread", "-I", filepath.Join(plugin, "src"), "-I", shared,
 		"-o", program, filepath.Join(plugin, "test", name+".cc")}, flags...)
-	for _, part := range []string{"Frame", "Labels", "Object", "Texts", "Worker", "Workers"} {
-		args = append(args, filepath.Join(plugin, "src", part+".cc"))
-	}
-	for _, part := range []string{"Pack", "Unpack", "Link"} {
-		args = append(args, filepath.Join(shared, part+".cc"))
+	for _, part := range parts {
+		args = append(args, filepath.Join(root, part))
 	}
 	if out, err := exec.Command("g++", args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -145,7 +149,7 @@ func many(t *testing.T, program, socket, mode string, threads, flows, packets, p
 
 // TestPluginThreads: workers and the thread that tends them, under the thread sanitizer.
 func TestPluginThreads(t *testing.T) {
-	program := compile(t, engine.Root(t), "many", "-fsanitize=thread")
+	program := compile(t, engine.Root(t), "many", parts, "-fsanitize=thread")
 	for _, mode := range []string{"capture", "live"} {
 		t.Run(mode, func(t *testing.T) { sendMany(t, program, mode) })
 	}
@@ -221,16 +225,33 @@ func sendAgainstFlood(t *testing.T, program string) {
 
 // TestPluginPlaces: which label gives way where flows share a place of the table.
 func TestPluginPlaces(t *testing.T) {
-	program := compile(t, engine.Root(t), "places", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+	program := compile(t, engine.Root(t), "places", parts, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 	if out, err := exec.Command(program).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestPluginPace: how often a worker takes turns.
+func TestPluginPace(t *testing.T) {
+	if out, err := exec.Command(compile(t, engine.Root(t), "pace", nil, "-O2")).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestPluginSlots: no label is read of which another thread has written half, and the thread
+// sanitizer finds nothing.
+func TestPluginSlots(t *testing.T) {
+	for _, flag := range []string{"-O2", "-fsanitize=thread"} {
+		if out, err := exec.Command(compile(t, engine.Root(t), "slots", nil, flag)).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", flag, err, out)
+		}
 	}
 }
 
 // FuzzPlugin gives the plugin's code what a sidecar or a network may send, under the
 // address sanitizer.
 func FuzzPlugin(f *testing.F) {
-	program := compile(f, "../..", "hostile", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+	program := compile(f, "../..", "hostile", parts, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 	cmd := exec.Command(program)
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -46,12 +46,19 @@ void Worker::Packet(const PacketInfo& p) {
 void Worker::Ends(Last last) {
     if ( closed.load(std::memory_order_relaxed) )
         return;
-    last.at = Clock::now() + moment;
-    std::lock_guard<std::mutex> hold(ending);
-    if ( ends.size() < most_ends )
-        ends.push_back(last);
-    else
-        forgotten.fetch_add(1, std::memory_order_relaxed);
+    {
+        std::lock_guard<std::mutex> hold(ending);
+        last.at = Clock::now() + moment;
+        if ( ends.size() < most_ends )
+            ends.push_back(last);
+        else
+            forgotten.fetch_add(1, std::memory_order_relaxed);
+    }
+    if ( workers.Options().link.hello.capture ) { // whose clock is that of its messages
+        std::lock_guard<std::mutex> hold(lock);
+        if ( ! closed.load(std::memory_order_relaxed) )
+            SendEnds(true);
+    }
 }
 
 // Tend leaves a live worker alone that has turns of its own: whoever holds its lock and

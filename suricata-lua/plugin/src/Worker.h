@@ -23,8 +23,9 @@ namespace serveflow {
 
 class Workers;
 
-// Aligned so that a pointer to it leaves bits for a flow's marks.
-class alignas(16) Worker final : Link::Owner {
+// Aligned so that it shares no cache line, and that a pointer to it leaves bits for a flow's
+// marks.
+class alignas(64) Worker final : Link::Owner {
 public:
     using Deadline = std::chrono::steady_clock::time_point;
 
@@ -92,15 +93,15 @@ private:
     std::atomic<uint64_t> forgotten{0}; // ends, for want of room
     std::atomic<bool> closed{false};    // nothing more is taken
 
-    std::mutex ending;      // lock of the next one, which the thread of packets takes rarely
-    std::vector<Last> ends; // in the order in which they are due
-
-    std::mutex lock; // of what follows
+    alignas(64) std::mutex lock; // of what follows
     Link link;
     Pace pace;
     std::vector<Last> due;  // ends, while they are sent
     bool ends_left = false; // which are not yet due
     uint64_t heard = 0;     // labels that the others know of
+
+    alignas(64) std::mutex ending; // lock of the next one, apart: flows end in other threads
+    std::vector<Last> ends;        // in the order in which they are due
 };
 
 } // namespace serveflow

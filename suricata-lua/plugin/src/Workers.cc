@@ -139,19 +139,11 @@ void Workers::Look() {
     settings.look();
 }
 
-uint64_t Workers::Sent() const {
+uint64_t Workers::Sum(uint64_t (Worker::*count)() const) const {
     std::lock_guard<std::mutex> hold(lock);
     uint64_t sum = 0;
     for ( const auto& worker : workers )
-        sum += worker->Sent();
-    return sum;
-}
-
-uint64_t Workers::Dropped() const {
-    std::lock_guard<std::mutex> hold(lock);
-    uint64_t sum = 0;
-    for ( const auto& worker : workers )
-        sum += worker->Dropped();
+        sum += ((*worker).*count)();
     return sum;
 }
 

@@ -55,8 +55,8 @@ public:
     const Wanted& Need() const { return wanted; }
 
     // Sums over all workers, some tenths of a second late.
-    uint64_t Sent() const;
-    uint64_t Dropped() const;
+    uint64_t Sent() const { return Sum(&Worker::Sent); }
+    uint64_t Dropped() const { return Sum(&Worker::Dropped); }
 
 private:
     friend class Worker;
@@ -71,6 +71,7 @@ private:
 
     void Run();
     void Look();
+    uint64_t Sum(uint64_t (Worker::*count)() const) const;
 
     Settings settings;
     Labels* labels;

@@ -74,17 +74,18 @@ std::chrono::milliseconds Worker::Tend() {
     if ( more || capture )
         return short_rest;
     bool quiet = link.Count().sent == before.sent && link.Count().labels == before.labels;
-    return quiet && ! ends_left ? long_rest : rest;
+    return quiet && ! ends_left && link.Due() < 0 ? long_rest : rest;
 }
 
-// Turn writes what the socket takes, and reads; there may be more to read. The lock is held.
+// Turn writes what the socket takes, and reads; there may be more to read. Ends come last, when
+// more labels are known, and go with the next packets. The lock is held.
 bool Worker::Turn() {
     turned.store(Clock::now(), std::memory_order_relaxed);
     link.Wanted(); // connects
-    SendEnds(false);
     link.Flush();
     bool more = link.Read();
     Heard();
+    SendEnds(false);
     return more;
 }
 

@@ -76,12 +76,16 @@ func TestPack(t *testing.T) {
 	add("hello 8.0.10 dmz-1 4711 1 0123abc", func(e *wire.Encoder) error {
 		return e.Hello(&wire.Hello{Engine: "zeek", EngineVersion: "8.0.10", Sensor: "dmz-1", PID: 4711, Capture: true, Run: "0123abc", Reply: true})
 	})
-	// Lengths on both sides of every change of format.
-	flows := []string{"C", "CHhAvVGS1DHFjwGM9", strings.Repeat("C", 31), strings.Repeat("C", 32)}
-	for i, n := range []int{0, 1, 40, 127, 128, 255, 256, 1500, 2048} {
+	// Lengths on both sides of every change of format, and of how bytes are copied.
+	flows := []string{"C", "CHhAvVGS1DHFjwGM9", "CAbcdefghijklmn", "CAbcdefghijklmno", "CAbcdefghijklmnopqrstuvwxyz0123", "CAbcdefghijklmnopqrstuvwxyz01234"}
+	for i, n := range []int{0, 1, 15, 16, 17, 31, 32, 33, 40, 47, 48, 49, 63, 64, 65, 127, 128, 255, 256, 1500, 2048} {
+		raw := make([]byte, n)
+		for k := range raw {
+			raw[k] = byte(i + k + k>>8)
+		}
 		m := wire.Message{
 			Flow: id(t, flows[i%len(flows)]), Time: 1_700_000_000_000_000 + int64(i), Dir: uint8(i % 3),
-			OrigPkts: uint64(n + 1), RespPkts: uint64(i), WireLen: uint32(n * n), Link: 101, Raw: bytes.Repeat([]byte{byte(i)}, n),
+			OrigPkts: uint64(n + 1), RespPkts: uint64(i), WireLen: uint32(n * n), Link: 101, Raw: raw,
 		}
 		add(fmt.Sprintf("packet %v %d %d %d %d %d %s", m.Flow, m.Time, m.Dir, m.OrigPkts, m.RespPkts, m.WireLen, dash(m.Raw)),
 			func(e *wire.Encoder) error { return e.Packet(&m) })

@@ -67,9 +67,9 @@ bool Link::End(const FlowName& flow, int64_t ts_us) {
     return true;
 }
 
-// Rarely is what few messages need: it begins a batch, adds STATS, or writes a batch
-// that is full.
-void Link::Rarely(int64_t ts_us, bool due) {
+// Tidy does what few messages need: it notes when a batch begins, adds STATS where they are
+// due, and writes a batch that is full.
+void Link::Tidy(int64_t ts_us, bool due) {
     if ( batch_messages == 1 )
         batch_start = Clock::now();
     if ( due ) {
@@ -198,7 +198,7 @@ bool Link::Write(Clock::time_point deadline) {
             return false;
     }
     outbuf.Clear();
-    outbuf.Swap(batch); // whose next messages go where the caches of the processor are warm
+    outbuf.Swap(batch); // the next messages use the same memory, which is in the caches
     written = 0;
     outbuf_messages = 0;
     return true;

@@ -129,13 +129,13 @@ private:
         // Time may go back, then it is due, too.
         bool due = static_cast<uint64_t>(stats_due) - 1 - static_cast<uint64_t>(ts_us) >= 2 * stats_every;
         if ( batch_messages++ == 0 || due || batch.Size() >= settings.batch_bytes )
-            Rarely(ts_us, due);
+            Tidy(ts_us, due);
     }
 
     static constexpr uint64_t stats_every = 1'000'000; // microseconds
 
     bool MakeRoom(size_t bytes);
-    void Rarely(int64_t ts_us, bool due);
+    void Tidy(int64_t ts_us, bool due);
     bool Connect();
     void Disconnect(const std::string& why, double backoff = 0);
     bool Write(Clock::time_point deadline);

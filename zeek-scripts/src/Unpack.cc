@@ -193,6 +193,7 @@ private:
             return false;
         }
         n = 0;
+        static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
         if ( here >= sizeof n ) { // all at once
             std::memcpy(&n, in.data() + at, sizeof n);
             n = __builtin_bswap64(n) >> 8 * (sizeof n - bytes);

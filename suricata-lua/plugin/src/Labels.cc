@@ -47,7 +47,7 @@ size_t Labels::Way(const Where& where, uint64_t marks, uint64_t flow) const {
 
 void Labels::Keep(const Label& l) {
     Where where(l.number);
-    Fetch(where);
+    Fetch<true>(where);
     Entry e;
     e.latency_us = l.latency_us;
     e.score = static_cast<float>(l.score);

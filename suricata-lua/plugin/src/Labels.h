@@ -37,9 +37,9 @@ public:
     void NewRound() { round.fetch_add(1, std::memory_order_release); }
 
     // Expect has the processor fetch what Has will look at where there is no label, while
-    // there is other work. ExpectSlots has it fetch all of a label.
+    // there is other work. ExpectOver has it fetch all that Over will look at.
     void Expect(uint64_t flow) const { __builtin_prefetch(&table->marks[Where(flow).place]); }
-    void ExpectSlots(uint64_t flow) const { Fetch(Where(flow)); }
+    void ExpectOver(uint64_t flow) const { Fetch<false>(Where(flow)); }
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
@@ -87,11 +87,12 @@ private:
     static size_t At(size_t place, uint64_t mark) { return place * ways + (mark >> 12 & 3); }
 
     // Fetch has the processor fetch the slots of a place at once with the marks that say
-    // which of them is looked at.
+    // which of them is looked at. The slots may be to be written to.
+    template <bool writes>
     void Fetch(const Where& where) const {
         __builtin_prefetch(&table->marks[where.place], 1);
         for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
-            __builtin_prefetch(&table->slots[where.place * ways + way], 1);
+            __builtin_prefetch(&table->slots[where.place * ways + way], writes);
     }
 
     size_t Way(const Where& where, uint64_t marks, uint64_t flow) const;
@@ -104,7 +105,7 @@ private:
     };
 
     std::unique_ptr<Table, void (*)(void*)> table;
-    std::array<std::mutex, stripes> locks; // of who writes slots
+    std::array<std::mutex, stripes> locks; // held to write slots
     std::mutex naming;                     // of those who number texts
     Numbered<Class> classes;
     Numbered<Provenance> provenances;

@@ -2,7 +2,7 @@
 //
 // When a worker that sees packets takes its next turn at the socket (the generic cell rate
 // algorithm, ITU-T I.371): twenty a second on average, since one costs as much as some
-// hundred packets, and ten more at once, so that no packet waits where there are few.
+// hundred packets, and ten more at once, so that packets do not wait where they are few.
 
 #pragma once
 
@@ -18,25 +18,28 @@ namespace serveflow {
 class Pace {
 public:
     // Due is asked at each packet, and says whether it is time for a turn, which it always
-    // is where a batch was full. It reads the clock eight times from one turn to the next.
-    bool Due(bool full) {
+    // is where a batch was full. Where packets are many, the clock is not read for each.
+    bool Due(bool full, Clock::time_point (*clock)() = Clock::now) {
         packets++;
         if ( packets < look && ! full )
             return false;
-        auto now = Clock::now();
+        auto now = clock();
         if ( next - now > ahead && ! full ) {
             look = packets + step;
             return false;
         }
         next = std::min(std::max(next, now), now + ahead) + between;
         busy.store(next - now > ahead, std::memory_order_relaxed);
-        step = look = packets / 8;
+        step = look = std::min<uint64_t>(packets / 8, 64);
         packets = 0;
         return true;
     }
 
-    // Idle is said when no packet came for a while.
-    void Idle() { packets = look = 0; }
+    // Idle is said when there was no turn for a while, as after the last packet of many.
+    void Idle() {
+        packets = look = 0;
+        busy.store(false, std::memory_order_relaxed);
+    }
 
     // Busy is whether turns were as many as they may be, for any thread.
     bool Busy() const { return busy.load(std::memory_order_relaxed); }

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 
 namespace serveflow {
 
@@ -41,22 +40,26 @@ public:
         words[3].store((writes + 2) << 48 | numbers, std::memory_order_release);
     }
 
-    // Read is false if the label is another flow's.
+    // Read is false if the label is another flow's, or is still being written after some tries:
+    // nobody waits for a thread that lost the processor.
     bool Read(uint64_t flow, LabelEntry& e) const {
         std::array<uint64_t, 4> w{};
-        do {
-            while ( (w[3] = words[3].load(std::memory_order_acquire)) >> 48 & 1 )
-                std::this_thread::yield(); // it is being written
+        bool whole = false;
+        for ( int tries = 0; tries < 100 && ! whole; tries++ ) {
+            w[3] = words[3].load(std::memory_order_acquire);
             for ( size_t i = 0; i < 3; i++ )
                 w[i] = words[i].load(std::memory_order_acquire);
-        } while ( words[3].load(std::memory_order_relaxed) != w[3] );
+            whole = (w[3] >> 48 & 1) == 0 && words[3].load(std::memory_order_relaxed) == w[3];
+        }
+        if ( ! whole || w[0] != flow )
+            return false;
         e.latency_us = static_cast<int64_t>(w[1]);
         std::memcpy(&e.score, &w[2], 4);
         std::memcpy(&e.margin, reinterpret_cast<const char*>(&w[2]) + 4, 4);
         e.name = static_cast<uint16_t>(w[3]);
         e.provenance = static_cast<uint16_t>(w[3] >> 16);
         e.packets = static_cast<uint16_t>(w[3] >> 32);
-        return w[0] == flow;
+        return true;
     }
 
 private:

@@ -210,8 +210,8 @@ void Tap::Close(Worker& worker, const void* flow, const PacketInfo& p, const uin
         worker.Closing(p.flow.number, p.ts_us);
 }
 
-// End tells of the end of a flow of which packets were sent. It may have had all packets that are wanted by Suricata's
-// count: ICMP errors that tell about it are in that.
+// End tells of the end of a flow of which packets were sent. It may have had all packets
+// that are wanted by Suricata's count: ICMP errors that tell about it are in that.
 void Tap::End(const void* flow) {
     if ( trial.State() == Trial::Failed || ! workers )
         return;

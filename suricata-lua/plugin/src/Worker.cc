@@ -10,15 +10,17 @@ namespace serveflow {
 
 namespace {
 
-constexpr std::chrono::milliseconds idle{75}; // without a turn
+constexpr std::chrono::milliseconds idle{75}; // without a turn of the worker's own
 
 // A thread that wakes up costs some 40 us of processor time on a virtual machine.
 constexpr std::chrono::milliseconds rest{100};
 constexpr std::chrono::milliseconds short_rest{10}; // in captures, or where more is to be read
-constexpr std::chrono::milliseconds long_rest{400}; // where workers need nobody, or nothing happens
+constexpr std::chrono::milliseconds long_rest{300}; // where workers need nobody, or nothing happens
 
 constexpr std::chrono::milliseconds moment{100};
-constexpr size_t most_ends = 1 << 16;
+constexpr size_t most_queued = 1 << 16; // ends
+constexpr size_t most_ends = 2048;      // in one turn, which no packet should have to wait for
+constexpr size_t ends_ahead = 8;        // whose labels are fetched meanwhile
 
 } // namespace
 
@@ -39,26 +41,40 @@ void Worker::Packet(const PacketInfo& p) {
         return;
     auto written = link.Count().sent;
     link.Packet(p);
-    if ( pace.Due(link.Count().sent != written) )
-        Turn();
+    if ( ! pace.Due(link.Count().sent != written) )
+        return;
+    turned.store(Clock::now(), std::memory_order_relaxed);
+    Turn();
 }
 
-void Worker::Ends(Last last) {
+// End in a capture is sent at once: the sidecar's clock there is the time of the messages.
+void Worker::End(uint64_t flow, int64_t ts_us) {
+    if ( ! workers.Options().link.hello.capture )
+        return Queue({flow, ts_us, true, {}});
+    if ( workers.Over(flow) )
+        return;
+    std::lock_guard<std::mutex> hold(lock);
     if ( closed.load(std::memory_order_relaxed) )
         return;
+    link.End(flow, ts_us);
+    Heard();
+}
+
+void Worker::Queue(FlowEnd end) {
+    if ( closed.load(std::memory_order_relaxed) )
+        return;
+    bool full = false;
     {
-        std::lock_guard<std::mutex> hold(ending);
-        last.at = Clock::now() + moment;
-        if ( ends.size() < most_ends )
-            ends.push_back(last);
-        else
-            forgotten.fetch_add(1, std::memory_order_relaxed);
+        std::lock_guard<std::mutex> hold(queue_lock);
+        end.due = Clock::now() + moment;
+        queue.push_back(end);
+        full = queue.size() >= most_queued;
     }
-    if ( workers.Options().link.hello.capture ) { // whose clock is that of its messages
-        std::lock_guard<std::mutex> hold(lock);
-        if ( ! closed.load(std::memory_order_relaxed) )
-            SendEnds(true);
-    }
+    if ( ! full )
+        return;
+    std::lock_guard<std::mutex> hold(lock);
+    if ( ! closed.load(std::memory_order_relaxed) )
+        SendEnds(true);
 }
 
 // Tend leaves a live worker alone that has turns of its own: whoever holds its lock and
@@ -68,24 +84,27 @@ std::chrono::milliseconds Worker::Tend() {
     if ( ! capture && Clock::now() - turned.load(std::memory_order_relaxed) < idle )
         return pace.Busy() ? long_rest : rest;
     std::lock_guard<std::mutex> hold(lock);
+    if ( closed.load(std::memory_order_relaxed) )
+        return long_rest;
     pace.Idle();
     auto before = link.Count();
-    bool more = ! closed.load(std::memory_order_relaxed) && Turn();
+    SendEnds(false); // now, since there may be no next packets
+    bool more = Turn();
     if ( more || capture )
         return short_rest;
-    bool quiet = link.Count().sent == before.sent && link.Count().labels == before.labels;
-    return quiet && ! ends_left && link.Due() < 0 ? long_rest : rest;
+    bool quiet =
+        link.Count().sent == before.sent && link.Count().labels == before.labels && sending.empty() && link.Due() < 0;
+    return quiet ? long_rest : rest;
 }
 
 // Turn writes what the socket takes, and reads; there may be more to read. Ends come last, when
 // more labels are known, and go with the next packets. The lock is held.
 bool Worker::Turn() {
-    turned.store(Clock::now(), std::memory_order_relaxed);
     link.Wanted(); // connects
     link.Flush();
     bool more = link.Read();
-    Heard();
     SendEnds(false);
+    Heard();
     return more;
 }
 
@@ -110,23 +129,25 @@ void Worker::Heard() {
     dropped.store(link.Count().dropped, std::memory_order_relaxed);
 }
 
-// SendEnds tells of the flows that ended, all or those whose moment is over. The lock is
+// SendEnds tells of the flows that ended: all, or of those that are due, a part. The lock is
 // held.
 void Worker::SendEnds(bool all) {
-    {
-        std::lock_guard<std::mutex> hold(ending);
-        auto end = ends.begin();
-        for ( auto now = Clock::now(); end != ends.end() && (all || end->at <= now); )
-            ++end;
-        due.assign(ends.begin(), end);
-        ends.erase(ends.begin(), end);
-        ends_left = ! ends.empty();
+    auto now = Clock::now();
+    for ( size_t n = 0; all || n < most_ends; n++ ) {
+        if ( ends_sent == sending.size() ) {
+            sending.clear();
+            ends_sent = 0;
+            std::lock_guard<std::mutex> hold(queue_lock);
+            sending.swap(queue);
+        }
+        if ( sending.empty() || (! all && sending[ends_sent].due > now) )
+            return;
+        if ( auto later = ends_sent + ends_ahead; later < sending.size() )
+            workers.ExpectOver(sending[later].flow);
+        const auto& end = sending[ends_sent++];
+        if ( ! end.over || ! workers.Over(end.flow) )
+            link.End(end.flow, end.ts_us);
     }
-    for ( const auto& last : due )
-        workers.Expect(last.flow);
-    for ( const auto& last : due )
-        if ( ! workers.Ended(last.flow, last.over) )
-            link.End(last.flow, last.ts_us);
 }
 
 bool Worker::Sync(Deadline deadline) {

@@ -40,11 +40,13 @@ public:
     // Packet is called by the worker's thread. The packet is sent or counted as dropped.
     void Packet(const PacketInfo& p);
 
-    // End and Closing may be called by any thread, when a flow has ended or when it will. The
-    // sidecar is told in a moment, after packets that may still come, unless there is a label
-    // by then and nothing more of the flow is wanted.
-    void End(uint64_t flow, int64_t ts_us) { Ends({flow, ts_us, true, {}}); }
-    void Closing(uint64_t flow, int64_t ts_us) { Ends({flow, ts_us, false, {}}); }
+    // End may be called by any thread. The sidecar is told of the end, unless the flow has its
+    // label and nothing more of it is wanted: in a capture at once, live in a moment.
+    void End(uint64_t flow, int64_t ts_us);
+
+    // Closing tells of the end of a live flow in a moment, after the packets that may still
+    // come.
+    void Closing(uint64_t flow, int64_t ts_us) { Queue({flow, ts_us, false, {}}); }
 
     // Tend writes and reads for a thread that has had no packet to send for a while, and
     // says after what time it wants to be called again.
@@ -62,46 +64,42 @@ public:
 
     // What was counted until the last turn.
     uint64_t Sent() const { return sent.load(std::memory_order_relaxed); }
-    uint64_t Dropped() const {
-        return dropped.load(std::memory_order_relaxed) + forgotten.load(std::memory_order_relaxed);
-    }
+    uint64_t Dropped() const { return dropped.load(std::memory_order_relaxed); }
 
 private:
     void OnLabel(const Label& label) override;
     void OnSocket(int) override {}
     void OnReport(const std::string& text) override;
 
-    // The last that is told of a flow.
-    struct Last {
+    struct FlowEnd {
         uint64_t flow;
         int64_t ts_us;
         bool over; // or only closing
-        Clock::time_point at;
+        Clock::time_point due;
     };
 
-    void Ends(Last last);
+    void Queue(FlowEnd end);
     bool Turn();
     bool Answered(bool final, Deadline deadline);
     void Heard();
     void SendEnds(bool all);
 
     Workers& workers;
-    std::atomic<Clock::time_point> turned{Clock::time_point{}}; // the last turn
+    std::atomic<Clock::time_point> turned{Clock::time_point{}}; // the last turn of its thread
     std::atomic<uint64_t> sent{0};
     std::atomic<uint64_t> dropped{0};
-
-    std::atomic<uint64_t> forgotten{0}; // ends, for want of room
-    std::atomic<bool> closed{false};    // nothing more is taken
+    std::atomic<bool> closed{false}; // nothing more is taken
 
     alignas(64) std::mutex lock; // of what follows
     Link link;
     Pace pace;
-    std::vector<Last> due;  // ends, while they are sent
-    bool ends_left = false; // which are not yet due
-    uint64_t heard = 0;     // labels that the others know of
+    std::vector<FlowEnd> sending; // taken from the queue
+    size_t ends_sent = 0;         // of these
+    uint64_t heard = 0;           // labels that the others know of
 
-    alignas(64) std::mutex ending; // lock of the next one, apart: flows end in other threads
-    std::vector<Last> ends;        // in the order in which they are due
+    // Flows end in other threads, which take their cache line away from no packet.
+    alignas(64) std::mutex queue_lock;
+    std::vector<FlowEnd> queue; // in the order in which they are due
 };
 
 } // namespace serveflow

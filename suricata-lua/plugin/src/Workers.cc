@@ -72,7 +72,7 @@ void Workers::Run() {
         for ( size_t i = all.size(); i < workers.size(); i++ )
             all.push_back(workers[i].get());
         hold.unlock();
-        std::chrono::milliseconds rest{1000};
+        std::chrono::milliseconds rest{1000}; // where there are no workers yet
         for ( Worker* worker : all )
             rest = std::min(rest, worker->Tend());
         Look();
@@ -101,17 +101,16 @@ void Workers::NewLabels() {
         labels->NewRound();
 }
 
-// Expect is said some time before Ended.
-void Workers::Expect(uint64_t flow) const {
+// ExpectOver is said some time before Over.
+void Workers::ExpectOver(uint64_t flow) const {
     if ( labels )
-        labels->ExpectSlots(flow);
+        labels->ExpectOver(flow);
 }
 
-// Ended says whether the sidecar need not be told of the end of a flow: it has its label, and
-// nothing more of it is wanted.
-bool Workers::Ended(uint64_t flow, bool over) {
-    return labels && (over ? labels->Over(flow) : labels->Has(flow)) &&
-           ! wanted.after_label.load(std::memory_order_relaxed);
+// Over says whether the sidecar need not be told that a flow is over: the flow has its label,
+// and nothing more of it is wanted.
+bool Workers::Over(uint64_t flow) {
+    return labels && labels->Over(flow) && ! wanted.after_label.load(std::memory_order_relaxed);
 }
 
 // Report says nothing twice in a row: workers lose and find the sidecar together.

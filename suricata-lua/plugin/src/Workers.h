@@ -65,8 +65,8 @@ private:
     void Want(const serveflow::Need& need);
     void Keep(const Label& label);
     void NewLabels();
-    void Expect(uint64_t flow) const;
-    bool Ended(uint64_t flow, bool over);
+    void ExpectOver(uint64_t flow) const;
+    bool Over(uint64_t flow);
     void Report(const std::string& text);
 
     void Run();

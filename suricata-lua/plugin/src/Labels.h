@@ -87,7 +87,7 @@ private:
     static size_t At(size_t place, uint64_t mark) { return place * ways + (mark >> 12 & 3); }
 
     // Fetch has the processor fetch the slots of a place at once with the marks that say
-    // which of them is looked at. The slots may be to be written to.
+    // which of them is looked at; for writing, where the caller writes to a slot.
     template <bool writes>
     void Fetch(const Where& where) const {
         __builtin_prefetch(&table->marks[where.place], 1);

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -314,4 +316,44 @@ func FuzzPlugin(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPluginPrefetches looks for the prefetches in the code that was built: a compiler may
+// take them for nothing, which no result shows.
+func TestPluginPrefetches(t *testing.T) {
+	file := filepath.Join(engine.Root(t), "suricata-lua/plugin/build/serveflow.so")
+	if runtime.GOARCH != "amd64" || !exists(file) {
+		t.Skip("SKIPPED: no plugin here (make suricata-plugin), or not for amd64")
+	}
+	so, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer so.Close()
+	symbols, err := so.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := so.Section(".text")
+	text, err := code.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{"EndFlow": false, "Coming3Add": false, "SendEnds": false, "SendPacket": false}
+	for _, s := range symbols {
+		from := s.Value - code.Addr
+		if elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Value < code.Addr || from+s.Size > code.Size {
+			continue
+		}
+		for name := range found {
+			if strings.Contains(s.Name, name) && bytes.Contains(text[from:from+s.Size], []byte{0x0f, 0x18}) {
+				found[name] = true
+			}
+		}
+	}
+	for name, there := range found {
+		if !there {
+			t.Errorf("%s prefetches nothing", name)
+		}
+	}
 }

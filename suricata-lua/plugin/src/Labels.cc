@@ -45,10 +45,8 @@ size_t Labels::Way(const Where& where, uint64_t marks, uint64_t flow) const {
     return ways;
 }
 
-void Labels::Keep(const Label& l) {
-    Where where(l.number);
-    Fetch<true>(where);
-    Entry e;
+// Number makes an entry of a label. False: it is refused.
+bool Labels::Number(const Label& l, Entry& e) {
     e.latency_us = l.latency_us;
     e.score = static_cast<float>(l.score);
     e.margin = static_cast<float>(l.margin);
@@ -58,22 +56,43 @@ void Labels::Keep(const Label& l) {
         e.name = classes.Find({l.label, l.services});
         e.provenance = provenances.Find({l.stage, l.model, l.reason});
     }
-    if ( ! l.flow.empty() || e.name == classes.none || e.provenance == provenances.none || ! std::isfinite(e.score) ||
-         ! std::isfinite(e.margin) ) {
+    bool sound = l.flow.empty() && e.name != classes.none && e.provenance != provenances.none &&
+                 std::isfinite(e.score) && std::isfinite(e.margin);
+    if ( ! sound )
         refused.fetch_add(1, std::memory_order_relaxed);
+    return sound;
+}
+
+void Labels::Coming::Add(const Label& label) {
+    if ( count == all.size() )
+        Keep();
+    auto& one = all[count];
+    one.flow = label.number;
+    if ( ! labels.Number(label, one.entry) )
         return;
-    }
+    labels.Fetch(Where(one.flow));
+    count++;
+}
+
+void Labels::Coming::Keep() {
+    for ( size_t n = 0; n < count; n++ )
+        labels.Keep(all[n].flow, all[n].entry);
+    count = 0;
+}
+
+void Labels::Keep(uint64_t flow, const Entry& e) {
+    Where where(flow);
     kept.fetch_add(1, std::memory_order_relaxed);
     std::lock_guard<std::mutex> hold(locks[where.place % stripes]);
     auto& place = table->marks[where.place];
     auto marks = place.load(std::memory_order_relaxed);
-    auto gives = Way(where, marks, l.number);
+    auto gives = Way(where, marks, flow);
     for ( auto way = ways; way-- > 0 && gives == ways; )
         if ( (Mark(marks, way) & used) == 0 || (Mark(marks, way) & over) != 0 )
             gives = way;
     gives = std::min(gives, ways - 1);
     auto mark = Mark(marks, gives);
-    table->slots[At(where.place, mark)].Write(l.number, e);
+    table->slots[At(where.place, mark)].Write(flow, e);
     // The newest comes first, before those that were before the one that gives way. Meanwhile
     // flows may be over.
     uint64_t lower = (uint64_t{1} << 16 * gives) - 1;

@@ -26,8 +26,27 @@ public:
     Labels(const Labels&) = delete;
     Labels& operator=(const Labels&) = delete;
 
+    // Coming are labels that one thread has read. The processor fetches their places in the
+    // table while more are read, which takes longer than all else about a label: those added
+    // are in the table when Keep was called, or sooner.
+    class Coming {
+    public:
+        explicit Coming(Labels& labels) : labels(labels) {}
+        void Add(const Label& label);
+        void Keep();
+
+    private:
+        struct One {
+            uint64_t flow;
+            Entry entry;
+        };
+
+        Labels& labels;
+        std::array<One, 8> all;
+        size_t count = 0;
+    };
+
     // All may be called by any thread. Find gives the label of a flow; false: it has none.
-    void Keep(const Label& label);
     bool Find(uint64_t flow, Entry& entry) const;
     bool Has(uint64_t flow) const;
 
@@ -37,9 +56,10 @@ public:
     void NewRound() { round.fetch_add(1, std::memory_order_release); }
 
     // Expect has the processor fetch what Has will look at where there is no label, while
-    // there is other work. ExpectOver has it fetch all that Over will look at.
-    void Expect(uint64_t flow) const { __builtin_prefetch(&table->marks[Where(flow).place]); }
-    void ExpectOver(uint64_t flow) const { Fetch<false>(Where(flow)); }
+    // there is other work. ExpectLabel has it fetch what Find and Over will look at where
+    // there is one.
+    void Expect(uint64_t flow) const { Prefetch(&table->marks[Where(flow).place]); }
+    void ExpectLabel(uint64_t flow) const { Fetch(Where(flow)); }
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
@@ -86,15 +106,23 @@ private:
     static uint64_t Mark(uint64_t marks, size_t way) { return marks >> 16 * way & 0xffff; }
     static size_t At(size_t place, uint64_t mark) { return place * ways + (mark >> 12 & 3); }
 
-    // Fetch has the processor fetch the slots of a place at once with the marks that say
-    // which of them is looked at; for writing, where the caller writes to a slot.
-    template <bool writes>
-    void Fetch(const Where& where) const {
-        __builtin_prefetch(&table->marks[where.place], 1);
-        for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
-            __builtin_prefetch(&table->slots[where.place * ways + way], writes);
+    // Prefetch has the processor fetch what is at p. To GCC a function that only prefetches
+    // does nothing: it would leave out the calls, were there not the empty statement.
+    static void Prefetch(const void* p) {
+        __builtin_prefetch(p);
+        asm volatile("");
     }
 
+    // Fetch has the processor fetch the slots of a place at once with the marks that say
+    // which of them is looked at.
+    void Fetch(const Where& where) const {
+        Prefetch(&table->marks[where.place]);
+        for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
+            Prefetch(&table->slots[where.place * ways + way]);
+    }
+
+    bool Number(const Label& label, Entry& entry);
+    void Keep(uint64_t flow, const Entry& entry);
     size_t Way(const Where& where, uint64_t marks, uint64_t flow) const;
 
     // In huge pages, where the system has them: with others, every look at it would have

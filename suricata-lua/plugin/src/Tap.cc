@@ -218,7 +218,10 @@ void Tap::End(const void* flow) {
     Worker* worker = WorkerOf(flow);
     if ( ! worker )
         return; // nothing was sent of it
-    worker->End(FlowID(layout, flow), Micros(Read<uint64_t>(flow, layout.flow.lastts)));
+    auto id = FlowID(layout, flow);
+    if ( labels )
+        labels->ExpectLabel(id); // for the flow's record, which is written next
+    worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 
 bool Tap::Label(const void* flow, bool over, Object& object) {

@@ -24,9 +24,16 @@ constexpr size_t ends_ahead = 8;        // whose labels are fetched meanwhile
 
 } // namespace
 
-Worker::Worker(Workers& workers) : workers(workers), link(*this) { link.Configure(workers.Options().link); }
+Worker::Worker(Workers& workers) : workers(workers), link(*this) {
+    link.Configure(workers.Options().link);
+    if ( workers.labels )
+        coming.emplace(*workers.labels);
+}
 
-void Worker::OnLabel(const Label& label) { workers.Keep(label); }
+void Worker::OnLabel(const Label& label) {
+    if ( coming )
+        coming->Add(label);
+}
 
 void Worker::OnReport(const std::string& text) { workers.Report(text); }
 
@@ -103,8 +110,8 @@ bool Worker::Turn() {
     link.Wanted(); // connects
     link.Flush();
     bool more = link.Read();
-    SendEnds(false);
     Heard();
+    SendEnds(false);
     return more;
 }
 
@@ -122,8 +129,10 @@ bool Worker::Answered(bool final, Deadline deadline) {
 void Worker::Heard() {
     if ( link.Welcomed() )
         workers.Want(link.Wanted());
-    if ( link.Count().labels != heard )
-        workers.NewLabels();
+    if ( coming && link.Count().labels != heard ) {
+        coming->Keep();
+        workers.labels->NewRound();
+    }
     heard = link.Count().labels;
     sent.store(link.Count().sent, std::memory_order_relaxed);
     dropped.store(link.Count().dropped, std::memory_order_relaxed);

@@ -13,9 +13,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "Labels.h"
 #include "Link.h"
 #include "Pace.h"
 
@@ -95,7 +97,8 @@ private:
     Pace pace;
     std::vector<FlowEnd> sending; // taken from the queue
     size_t ends_sent = 0;         // of these
-    uint64_t heard = 0;           // labels that the others know of
+    std::optional<Labels::Coming> coming;
+    uint64_t heard = 0; // labels that the others know of
 
     // Flows end in other threads, which take their cache line away from no packet.
     alignas(64) std::mutex queue_lock;

@@ -91,22 +91,6 @@ void Workers::Want(const serveflow::Need& need) {
         labels->NewRound();
 }
 
-void Workers::Keep(const Label& label) {
-    if ( labels )
-        labels->Keep(label);
-}
-
-void Workers::NewLabels() {
-    if ( labels )
-        labels->NewRound();
-}
-
-// ExpectOver is said some time before Over.
-void Workers::ExpectOver(uint64_t flow) const {
-    if ( labels )
-        labels->ExpectOver(flow);
-}
-
 // Over says whether the sidecar need not be told that a flow is over: the flow has its label,
 // and nothing more of it is wanted.
 bool Workers::Over(uint64_t flow) {

@@ -63,9 +63,11 @@ private:
 
     // What workers say, any of them at any time.
     void Want(const serveflow::Need& need);
-    void Keep(const Label& label);
-    void NewLabels();
-    void ExpectOver(uint64_t flow) const;
+    // ExpectOver is said some time before Over.
+    void ExpectOver(uint64_t flow) const {
+        if ( labels )
+            labels->ExpectLabel(flow);
+    }
     bool Over(uint64_t flow);
     void Report(const std::string& text);
 

@@ -33,7 +33,9 @@ void Hear(Labels& labels, std::string_view in) {
         if ( m.kind != Message::LabelKind )
             continue;
         auto kept = labels.Kept();
-        labels.Keep(m.label);
+        Labels::Coming coming(labels);
+        coming.Add(m.label);
+        coming.Keep();
         Labels::Entry e;
         if ( labels.Kept() == kept )
             continue;

@@ -43,7 +43,9 @@ void Want(const char* what, const std::vector<uint64_t>& flows, const std::vecto
         l.number = flow;
         l.label = name;
         l.packets = static_cast<uint64_t>(n);
-        labels.Keep(l);
+        Labels::Coming coming(labels);
+        coming.Add(l);
+        coming.Keep();
     }
     std::string found;
     for ( size_t n = 0; n < flows.size(); n++ ) {

@@ -67,7 +67,9 @@ void Keep(Labels& labels, uint64_t flow) {
     l.number = flow;
     l.label = "web";
     l.latency_us = static_cast<int64_t>(flow >> 1);
-    labels.Keep(l);
+    Labels::Coming coming(labels);
+    coming.Add(l);
+    coming.Keep();
 }
 
 // OnePlace has threads keep, end and find flows that share a place.

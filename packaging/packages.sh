@@ -59,7 +59,7 @@ put() { # file, where it goes
 GOBIN=$work go install "$nfpm"
 build "$own" "$work/own"
 make --no-print-directory -C suricata-lua/plugin BUILD="$work/plugin" \
-	CXXFLAGS="-O2 -ffile-prefix-map=$work=." >/dev/null
+	CXXFLAGS="-O2 -flto=auto -ffile-prefix-map=$work=." >/dev/null
 copyright >"$work/copyright"
 
 for arch in ${ARCHS:-amd64 arm64}; do

@@ -125,7 +125,7 @@ func TestCost(t *testing.T) {
 // costPeer takes the place of a sidecar: it asks for 10 packets of each flow, with so
 // many bytes of payload, reads what comes and does nothing with it but label flows, at
 // their third packet or their end, for a tap that wants labels. A sidecar's own work would
-// slow down a Suricata that shares the caches of its processor: it remembers no flow.
+// slow down a Suricata that shares the caches of its processor.
 func costPeer(t *testing.T, payload int) (socket string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cost")
@@ -194,12 +194,23 @@ func costLabels(conn net.Conn, d *wire.Decoder) {
 		Label: "web", Score: 0.98640984, Stage: "small5", Packets: 3, LatencyUS: 15611,
 		Model: "iot-device@2.0.0", Reason: "accepted", Services: "http,tls", Margin: 0.98356867,
 	}
+	var labelled [1 << 14]uint32 // hashes of those labelled last, to label no flow twice
+	say := func(flow wire.FlowID, hash uint32) {
+		labelled[hash%uint32(len(labelled))] = hash
+		label.Flow = flow
+		e.Label(&label)
+	}
 	for m := (wire.Message{}); d.Next(&m) == nil; {
-		label.Flow = m.Flow
-		switch {
-		case m.Kind == wire.KindPacket && m.OrigPkts+m.RespPkts == 3, m.Kind == wire.KindEnd:
-			e.Label(&label)
-		case m.Kind == wire.KindSync:
+		switch m.Kind {
+		case wire.KindPacket:
+			if m.OrigPkts+m.RespPkts == 3 {
+				say(m.Flow, uint32(m.Flow.Hash()))
+			}
+		case wire.KindEnd:
+			if hash := uint32(m.Flow.Hash()); labelled[hash%uint32(len(labelled))] != hash {
+				say(m.Flow, hash)
+			}
+		case wire.KindSync:
 			e.Synced(m.Token)
 		}
 		if d.Buffered() == 0 { // as a sidecar does: at once what one read brought
@@ -310,7 +321,7 @@ func (c costCase) run(t *testing.T, tap costTap, scripts, dir, socket, sensor st
 		}
 		text = append(text, own...)
 	}
-	if tap.version == "8" && c.rules != "" { // loads them in a fifth of the time
+	if tap.version == "8" && c.rules != "" { // all runs but the first load them in a fifth of the time
 		args = append(args, "--set", "detect.sgh-mpm-caching=yes",
 			"--set", "detect.sgh-mpm-caching-path="+filepath.Dir(c.rules))
 	}

@@ -26,9 +26,9 @@ public:
     Labels(const Labels&) = delete;
     Labels& operator=(const Labels&) = delete;
 
-    // Coming are labels that one thread has read. The processor fetches their places in the
-    // table while more are read, which takes longer than all else about a label: those added
-    // are in the table when Keep was called, or sooner.
+    // Coming are labels that were read and are not in the table yet: to fetch their places
+    // takes longer than all else about a label, and the processor does so while more are
+    // read. One thread at a time calls it. After Keep all are in the table.
     class Coming {
     public:
         explicit Coming(Labels& labels) : labels(labels) {}
@@ -46,7 +46,7 @@ public:
         size_t count = 0;
     };
 
-    // All may be called by any thread. Find gives the label of a flow; false: it has none.
+    // All that follow may be called by any thread. Find gives the label of a flow; false: it has none.
     bool Find(uint64_t flow, Entry& entry) const;
     bool Has(uint64_t flow) const;
 
@@ -59,7 +59,7 @@ public:
     // there is other work. ExpectLabel has it fetch what Find and Over will look at where
     // there is one.
     void Expect(uint64_t flow) const { Prefetch(&table->marks[Where(flow).place]); }
-    void ExpectLabel(uint64_t flow) const { Fetch(Where(flow)); }
+    void ExpectLabel(uint64_t flow) const;
 
     // Over says that the flow has ended: its label is wanted once or twice more. False:
     // it has none.
@@ -111,14 +111,6 @@ private:
     static void Prefetch(const void* p) {
         __builtin_prefetch(p);
         asm volatile("");
-    }
-
-    // Fetch has the processor fetch the slots of a place at once with the marks that say
-    // which of them is looked at.
-    void Fetch(const Where& where) const {
-        Prefetch(&table->marks[where.place]);
-        for ( size_t way = 0; way < ways; way += 2 ) // two in a cache line
-            Prefetch(&table->slots[where.place * ways + way]);
     }
 
     bool Number(const Label& label, Entry& entry);

@@ -220,7 +220,7 @@ void Tap::End(const void* flow) {
         return; // nothing was sent of it
     auto id = FlowID(layout, flow);
     if ( labels )
-        labels->ExpectLabel(id); // for the flow's record, which is written next
+        labels->ExpectLabel(id); // that of the flow's record, which is written next, or of End
     worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 
@@ -231,7 +231,10 @@ bool Tap::Label(const void* flow, bool over, Object& object) {
     Labels::Entry entry;
     if ( ! labels->Find(id, entry) ) {
         Worker* worker = over && capture ? WorkerOf(flow) : nullptr;
-        if ( ! worker || ! worker->Sync(Until()) || ! labels->Find(id, entry) )
+        if ( ! worker )
+            return false;
+        worker->Sync(Until());
+        if ( ! labels->Find(id, entry) )
             return false;
     }
     object.Write(*labels, entry, over, engine.protocol_name(Read<uint16_t>(flow, layout.flow.alproto)));

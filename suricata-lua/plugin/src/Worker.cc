@@ -46,9 +46,10 @@ void Worker::Packet(const PacketInfo& p) {
     std::lock_guard<std::mutex> hold(lock);
     if ( closed.load(std::memory_order_relaxed) )
         return;
-    auto written = link.Count().sent;
+    auto before = link.Count();
     link.Packet(p);
-    if ( ! pace.Due(link.Count().sent != written) )
+    const auto& now = link.Count();
+    if ( ! pace.Due(now.sent != before.sent || now.labels != before.labels) )
         return;
     turned.store(Clock::now(), std::memory_order_relaxed);
     Turn();
@@ -80,8 +81,10 @@ void Worker::Queue(FlowEnd end) {
     if ( ! full )
         return;
     std::lock_guard<std::mutex> hold(lock);
-    if ( ! closed.load(std::memory_order_relaxed) )
-        SendEnds(true);
+    if ( closed.load(std::memory_order_relaxed) )
+        return;
+    SendEnds(true);
+    Heard();
 }
 
 // Tend leaves a live worker alone that has turns of its own: whoever holds its lock and
@@ -125,7 +128,7 @@ bool Worker::Answered(bool final, Deadline deadline) {
     return synced;
 }
 
-// Heard tells the others what was read.
+// Heard keeps the labels that were read, and tells the others.
 void Worker::Heard() {
     if ( link.Welcomed() )
         workers.Want(link.Wanted());
@@ -151,8 +154,8 @@ void Worker::SendEnds(bool all) {
         }
         if ( sending.empty() || (! all && sending[ends_sent].due > now) )
             return;
-        if ( auto later = ends_sent + ends_ahead; later < sending.size() )
-            workers.ExpectOver(sending[later].flow);
+        if ( auto later = ends_sent + ends_ahead; coming && later < sending.size() )
+            workers.labels->ExpectLabel(sending[later].flow);
         const auto& end = sending[ends_sent++];
         if ( ! end.over || ! workers.Over(end.flow) )
             link.End(end.flow, end.ts_us);

@@ -63,11 +63,6 @@ private:
 
     // What workers say, any of them at any time.
     void Want(const serveflow::Need& need);
-    // ExpectOver is said some time before Over.
-    void ExpectOver(uint64_t flow) const {
-        if ( labels )
-            labels->ExpectLabel(flow);
-    }
     bool Over(uint64_t flow);
     void Report(const std::string& text);
 

@@ -249,7 +249,9 @@ func (c costCase) measure(t *testing.T, taps []costTap, scripts map[bool]string,
 	var traffic costShare
 	lost := map[string]bool{}
 	for round := range rounds {
-		for i, tap := range taps {
+		for k := range taps { // each is first in turn
+			i := (round + k) % len(taps)
+			tap := taps[i]
 			dir := t.TempDir()
 			sensor := fmt.Sprintf("cost %s %d", filepath.Base(dir), round)
 			cpu, said := c.run(t, tap, scripts[tap.live], dir, sockets[tap.payload], sensor)

@@ -220,7 +220,7 @@ void Tap::End(const void* flow) {
         return; // nothing was sent of it
     auto id = FlowID(layout, flow);
     if ( labels )
-        labels->ExpectLabel(id); // that of the flow's record, which is written next, or of End
+        labels->ExpectLabel(id); // the flow's record, which is written next, looks for it
     worker->End(id, Micros(Read<uint64_t>(flow, layout.flow.lastts)));
 }
 

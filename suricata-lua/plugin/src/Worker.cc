@@ -48,7 +48,7 @@ void Worker::Packet(const PacketInfo& p) {
         return;
     auto before = link.Count();
     link.Packet(p);
-    const auto& now = link.Count();
+    const auto& now = link.Count(); // a write that fails reads, too
     if ( ! pace.Due(now.sent != before.sent || now.labels != before.labels) )
         return;
     turned.store(Clock::now(), std::memory_order_relaxed);

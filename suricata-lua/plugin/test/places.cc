@@ -5,6 +5,7 @@
 // wrong.
 
 #include <cstdio>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,10 @@ uint64_t Flow(uint64_t hash) {
 void Want(const char* what, const std::vector<uint64_t>& flows, const std::vector<int>& order,
           const std::vector<int>& left) {
     Labels labels;
+    Labels::Coming coming(labels);
     for ( int n : order ) {
+        if ( n < 0 )
+            coming.Keep();
         auto flow = flows[static_cast<size_t>(n < 0 ? -n : n)];
         if ( n < 0 && ! labels.Over(flow) ) {
             std::printf("%s: %d has no label and should be over\n", what, -n);
@@ -43,10 +47,9 @@ void Want(const char* what, const std::vector<uint64_t>& flows, const std::vecto
         l.number = flow;
         l.label = name;
         l.packets = static_cast<uint64_t>(n);
-        Labels::Coming coming(labels);
         coming.Add(l);
-        coming.Keep();
     }
+    coming.Keep();
     std::string found;
     for ( size_t n = 0; n < flows.size(); n++ ) {
         Labels::Entry e;
@@ -76,8 +79,11 @@ int main() {
     for ( uint64_t n = 0; n < 8; n++ ) {
         apart.push_back(Flow(uint64_t{0xabcd} << 48 | n << 36));
         alike.push_back(Flow(uint64_t{0xabcd} << 48 | n));
-        unlike.push_back(Flow(n << 48));
     }
+    std::vector<int> many(20); // more than are on their way to the table at once
+    std::iota(many.begin(), many.end(), 0);
+    for ( int n : many )
+        unlike.push_back(Flow(static_cast<uint64_t>(n) << 48));
     for ( const auto& flows : {apart, alike} ) {
         Want("none", flows, {}, {});
         Want("room for all", flows, {0, 1, 2, 3}, {0, 1, 2, 3});
@@ -89,6 +95,6 @@ int main() {
         Want("a flow with a second label is not over", flows, {0, 1, 2, 3, -3, 3, 4}, {1, 2, 3, 4});
         Want("a second label takes no other place", flows, {0, 1, 1, 1, 1, 2, 3}, {0, 1, 2, 3});
     }
-    Want("places of their own", unlike, {0, 1, 2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7});
+    Want("places of their own", unlike, many, many);
     return wrong > 0;
 }
